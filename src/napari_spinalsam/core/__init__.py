@@ -1,0 +1,1 @@
+"""Values and functions of the spine annotator: pure numpy and scipy."""

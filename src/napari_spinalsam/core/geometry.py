@@ -1,0 +1,241 @@
+"""The one owner of coordinates: canonical grid, slice plane and world.
+
+Arrays are (z, y, x). The canonical orientation lets z grow to inferior, y to
+posterior and x to the patient's left, so that axial, sagittal and coronal slices
+appear the radiological way without further flips. Only axes are exchanged and
+reversed; nothing is resampled, and an oblique grid stays oblique in its affine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+# World RAS+ direction in which each canonical axis grows: inferior, posterior, left.
+CANONICAL_WORLD_AXIS = (2, 1, 0)
+
+
+class Plane(StrEnum):
+    """The anatomical planes, named after what is seen in the slice."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+    @property
+    def axis(self) -> int:
+        """Axis of a canonical (z, y, x) array that slices of this plane cut."""
+        return (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL).index(self)
+
+    @classmethod
+    def of_axis(cls, axis: int) -> Plane:
+        """Return the plane whose slices are perpendicular to an array axis."""
+        return (cls.AXIAL, cls.CORONAL, cls.SAGITTAL)[axis]
+
+
+def as_points(points: ArrayLike, width: int) -> NDArray[np.float64]:
+    """Return coordinates as a float array of shape (N, width)."""
+    array = np.asarray(points, dtype=np.float64)
+    return array.reshape(-1, width)
+
+
+def check_affine(affine: NDArray[np.float64]) -> None:
+    """Refuse an affine that no image can have, with an InputError."""
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise InputError(
+            "The image has an affine that is not 4 x 4 finite numbers: repair its "
+            "header or save it again from a viewer."
+        )
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if (spacing < 1e-6).any() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(
+            f"The image has a voxel spacing of {np.round(spacing, 6).tolist()} mm, "
+            "but each must be above zero and each axis must point another way: "
+            "repair its header."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where a canonical (z, y, x) grid lies in the world.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Voxels along (z, y, x).
+    affine : ndarray of float, shape (4, 4)
+        Canonical index (z, y, x, 1) to world RAS+ (x, y, z, 1) in mm.
+    is_2d : bool
+        Whether the grid stands for one flat image, of shape (1, rows, cols).
+
+    Raises
+    ------
+    InputError
+        If the affine is not finite or a spacing is zero.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    is_2d: bool = False
+
+    def __post_init__(self) -> None:
+        check_affine(self.affine)
+
+    @classmethod
+    def from_spacing(
+        cls,
+        shape: Sequence[int],
+        spacing: Sequence[float],
+        translate: Sequence[float] = (0.0, 0.0, 0.0),
+        *,
+        is_2d: bool = False,
+    ) -> Geometry:
+        """Build an axis-aligned geometry.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Voxels along (z, y, x).
+        spacing : sequence of float
+            Millimetres along (z, y, x), above zero.
+        translate : sequence of float
+            Display position of voxel (0, 0, 0) in mm, see `translate`.
+        is_2d : bool
+            Whether the grid stands for one flat image.
+        """
+        affine = np.zeros((4, 4))
+        affine[3, 3] = 1.0
+        for axis, world in enumerate(CANONICAL_WORLD_AXIS):
+            affine[world, axis] = -float(spacing[axis])
+            affine[world, 3] = -float(translate[axis])
+        z, y, x = (int(n) for n in shape)
+        return cls((z, y, x), affine, is_2d)
+
+    @cached_property
+    def spacing(self) -> tuple[float, float, float]:
+        """Millimetres between neighbouring voxels along (z, y, x)."""
+        z, y, x = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(z), float(y), float(x)
+
+    @property
+    def translate(self) -> tuple[float, float, float]:
+        """Display position (inferior, posterior, left) of voxel (0, 0, 0) in mm."""
+        z, y, x = (-float(self.affine[world, 3]) for world in CANONICAL_WORLD_AXIS)
+        return z, y, x
+
+    @property
+    def obliquity_degrees(self) -> float:
+        """Largest angle between a grid axis and the world axis it is named after."""
+        directions = self.affine[:3, :3] / np.asarray(self.spacing)
+        cosines = [
+            abs(directions[world, axis])
+            for axis, world in enumerate(CANONICAL_WORLD_AXIS)
+        ]
+        return float(np.degrees(np.arccos(np.clip(min(cosines), -1.0, 1.0))))
+
+    def voxel_to_world(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn (z, y, x) indices, shape (N, 3), into RAS+ millimetres (x, y, z)."""
+        return as_points(points, 3) @ self.affine[:3, :3].T + self.affine[:3, 3]
+
+    def world_to_voxel(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn RAS+ millimetres (x, y, z), shape (N, 3), into (z, y, x) indices."""
+        shifted = as_points(points, 3) - self.affine[:3, 3]
+        return np.linalg.solve(self.affine[:3, :3], shifted.T).T
+
+    def plane(self, axis: int, index: int) -> SlicePlane:
+        """Return the slice perpendicular to an axis.
+
+        Raises
+        ------
+        InputError
+            If there is no such axis or slice.
+        """
+        return SlicePlane(self, axis, index)
+
+    def same_grid(self, other: Geometry, tolerance: float = 1e-2) -> bool:
+        """Whether another geometry has the same shape and, in mm, the same place."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).T
+        difference = self.voxel_to_world(corners) - other.voxel_to_world(corners)
+        return bool(np.abs(difference).max() <= tolerance)
+
+
+@dataclass(frozen=True)
+class SlicePlane:
+    """One slice of a canonical grid, with its own (row, col) coordinates.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The grid that is cut.
+    axis : int
+        Array axis that the slice is perpendicular to.
+    index : int
+        Position on that axis.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis or slice.
+    """
+
+    geometry: Geometry
+    axis: int
+    index: int
+
+    def __post_init__(self) -> None:
+        if self.axis not in (0, 1, 2):
+            raise InputError(f"There is no image axis {self.axis}: use 0, 1 or 2.")
+        last = self.geometry.shape[self.axis] - 1
+        if not 0 <= self.index <= last:
+            raise InputError(
+                f"There is no slice {self.index} on axis {self.axis}: "
+                f"use a number from 0 to {last}."
+            )
+
+    @property
+    def _axes(self) -> tuple[int, int]:
+        row, col = (axis for axis in range(3) if axis != self.axis)
+        return row, col
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Pixels along (row, col)."""
+        row, col = self._axes
+        return self.geometry.shape[row], self.geometry.shape[col]
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Millimetres between neighbouring pixels along (row, col)."""
+        row, col = self._axes
+        return self.geometry.spacing[row], self.geometry.spacing[col]
+
+    def take(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """Return the slice of a (z, y, x) array as a (rows, cols) view."""
+        return volume[(slice(None),) * self.axis + (self.index,)]
+
+    def to_plane(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn (z, y, x) indices, shape (N, 3), into (row, col), shape (N, 2)."""
+        return as_points(points, 3)[:, self._axes]
+
+    def to_voxel(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn (row, col), shape (N, 2), into (z, y, x) indices, shape (N, 3)."""
+        flat = as_points(points, 2)
+        return np.insert(flat, self.axis, float(self.index), axis=1)
+
+    def contains(self, points: ArrayLike, tolerance: float = 0.5) -> bool:
+        """Whether all (z, y, x) indices lie in this slice, within part of a voxel."""
+        offset = as_points(points, 3)[:, self.axis] - self.index
+        return bool((np.abs(offset) <= tolerance).all())

@@ -1,0 +1,164 @@
+"""An image and the grid of the file it came from, to which every result returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_spinalsam.core.geometry import (
+    CANONICAL_WORLD_AXIS,
+    Geometry,
+    as_points,
+    check_affine,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Modality = Literal["CT", "MR", "unknown"]
+
+
+@dataclass(frozen=True, eq=False)
+class FileGrid:
+    """How the array (i, j, k) of a file relates to the canonical (z, y, x) array.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the file's own array, two or three axes, fastest axis first.
+    affine : ndarray of float, shape (4, 4)
+        File index (i, j, k, 1) to world RAS+ (x, y, z, 1) in mm.
+
+    Raises
+    ------
+    InputError
+        If the affine is not finite or a spacing is zero.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        check_affine(self.affine)
+
+    @cached_property
+    def _order_and_flips(self) -> tuple[tuple[int, int, int], tuple[bool, ...]]:
+        if len(self.shape) == 2:
+            # A flat picture: i runs along columns, j along rows, there is no third.
+            return (2, 1, 0), (False, False, False)
+        directions = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        order = _closest_axes(directions)
+        flips = tuple(
+            bool(directions[world, axis] > 0)
+            for axis, world in zip(order, CANONICAL_WORLD_AXIS, strict=True)
+        )
+        return order, flips
+
+    @cached_property
+    def _shape3(self) -> tuple[int, int, int]:
+        i, j, k = (*self.shape, 1)[:3]
+        return i, j, k
+
+    @cached_property
+    def _canonical_to_file(self) -> NDArray[np.float64]:
+        order, flips = self._order_and_flips
+        matrix = np.zeros((4, 4))
+        matrix[3, 3] = 1.0
+        for canonical, (axis, flip) in enumerate(zip(order, flips, strict=True)):
+            matrix[axis, canonical] = -1.0 if flip else 1.0
+            matrix[axis, 3] = self._shape3[axis] - 1 if flip else 0.0
+        return matrix
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The canonical grid of this file."""
+        order, _ = self._order_and_flips
+        z, y, x = (self._shape3[axis] for axis in order)
+        affine = self.affine @ self._canonical_to_file
+        return Geometry((z, y, x), affine, is_2d=len(self.shape) == 2)
+
+    def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the file's array as a canonical (z, y, x) view."""
+        order, flips = self._order_and_flips
+        moved = array.reshape(self._shape3).transpose(order)
+        return moved[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+
+    def from_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a canonical (z, y, x) array in the order of the file."""
+        order, flips = self._order_and_flips
+        turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+        return turned.transpose(np.argsort(order)).reshape(self.shape)
+
+    def points_to_canonical(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn file indices (i, j, k), shape (N, 3), into (z, y, x) indices."""
+        inverse = np.linalg.inv(self._canonical_to_file)
+        return as_points(points, 3) @ inverse[:3, :3].T + inverse[:3, 3]
+
+    def points_from_canonical(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Turn (z, y, x) indices, shape (N, 3), into file indices (i, j, k)."""
+        matrix = self._canonical_to_file
+        return as_points(points, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+
+    def axis_to_canonical(self, axis: int) -> int:
+        """Return the canonical axis that an axis of the file becomes."""
+        order, _ = self._order_and_flips
+        return order.index(axis)
+
+
+def _closest_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Assign file axes to the canonical ones, the clearest match first."""
+    remaining = np.abs(directions[list(CANONICAL_WORLD_AXIS)])
+    order = [0, 0, 0]
+    for _ in range(3):
+        canonical, axis = np.unravel_index(remaining.argmax(), remaining.shape)
+        order[int(canonical)] = int(axis)
+        remaining[canonical, :] = -1.0
+        remaining[:, axis] = -1.0
+    return order[0], order[1], order[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image with its geometry.
+
+    Parameters
+    ----------
+    data : ndarray, shape (z, y, x)
+        Real, finite intensities; Hounsfield units for CT.
+    grid : FileGrid
+        The grid of the file it came from; carries the geometry.
+    modality : {"CT", "MR", "unknown"}
+        What the intensities mean.
+    name : str
+        A short name to show; never a path.
+    """
+
+    data: NDArray[Any]
+    grid: FileGrid
+    modality: Modality = "unknown"
+    name: str = "image"
+
+    @property
+    def geometry(self) -> Geometry:
+        """The canonical grid of the data."""
+        return self.grid.geometry
+
+    @classmethod
+    def from_geometry(
+        cls,
+        data: NDArray[Any],
+        geometry: Geometry,
+        modality: Modality = "unknown",
+        name: str = "image",
+    ) -> Volume:
+        """Wrap a canonical array that came from no file.
+
+        The grid has the axes (x, y, z), as if written by a program that stores
+        the canonical array with the fastest axis first.
+        """
+        swap = np.eye(4)[[2, 1, 0, 3]]
+        shape = geometry.shape[:0:-1] if geometry.is_2d else geometry.shape[::-1]
+        return cls(data, FileGrid(shape, geometry.affine @ swap), modality, name)
