@@ -92,10 +92,9 @@ class Window:
         return np.clip(mapped, 0.0, 1.0, out=mapped)
 
 
-# Level and width in HU. Common teaching values for spine CT are 50/250 for soft tissue
-# (disc against muscle and thecal sac) and 400/1800 for bone, with practice around them;
-# "disc" lies between that and a general soft-tissue window of 40/400. "full" holds all
-# values of 12-bit CT, metal included.
+# Level and width in HU. Sources differ: for spine CT, about 50/250 is usual for soft
+# tissue and 400/1800 for bone. "disc" is centred on disc tissue (60 to 80 HU) and kept
+# wide enough for fat and calcification; "full" holds every value of 12-bit CT.
 PRESETS: Mapping[str, Window] = MappingProxyType(
     {
         "bone": Window(level=300, width=1500),
@@ -220,8 +219,8 @@ def check_image(data: NDArray[Any]) -> None:
         bad = data.size - int(np.count_nonzero(np.isfinite(data)))
         if bad:
             raise InputError(
-                f"The image has {bad} voxels that are NaN or infinite: replace them "
-                "by the intensity of air or of the background."
+                f"The image is NaN or infinite at {bad} of {data.size} voxels: replace "
+                "them by the intensity of air or of the background."
             )
 
 

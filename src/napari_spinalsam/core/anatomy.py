@@ -1,0 +1,251 @@
+"""The structures of the spine: names, label values, order, regions and colours.
+
+Inside the program a structure is a name; numbers appear only in label volumes and
+files, in the numbering of VerSe: C1..C7 1..7, T1..T12 8..19, L1..L6 20..25, sacrum 26,
+coccyx 27, T13 28, a disc 100 + the vertebra above, spinal canal 61, spinal cord 60.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+Rgba = tuple[float, float, float, float]
+
+BACKGROUND = 0
+DISC_OFFSET = 100
+
+
+class Kind(StrEnum):
+    """What sort of structure it is."""
+
+    VERTEBRA = "vertebra"
+    SACRUM = "sacrum"
+    COCCYX = "coccyx"
+    DISC = "disc"
+    CANAL = "canal"
+    CORD = "cord"
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One structure that can be named, labelled and shown.
+
+    Parameters
+    ----------
+    name : str
+        The name used in actions and files, such as ``L3``, ``L4-L5``, ``sacrum``.
+    label : int
+        Value in a label volume, 1 to 255. Two discs share one where the spine
+        varies: 124 is ``L5-S1``, or ``L5-L6`` where there is an L6.
+    display_name : str
+        What a person reads.
+    kind : Kind
+        The sort of structure.
+    color : tuple of float
+        Red, green, blue and alpha, 0 to 1; fixed by label.
+    aliases : tuple of str
+        Other names that mean it.
+    """
+
+    name: str
+    label: int
+    display_name: str
+    kind: Kind
+    color: Rgba
+    aliases: tuple[str, ...] = ()
+
+
+def _numbered(letter: str, last: int) -> tuple[str, ...]:
+    return tuple(f"{letter}{number}" for number in range(1, last + 1))
+
+
+# From head to foot, with what only some people have (T13, L6).
+VERTEBRA_ORDER: tuple[str, ...] = (
+    *_numbered("C", 7),
+    *_numbered("T", 13),
+    *_numbered("L", 6),
+    "sacrum",
+    "coccyx",
+)
+_STANDARD = tuple(name for name in VERTEBRA_ORDER[:-1] if name not in ("T13", "L6"))
+# Pairs of neighbours with a disc between that occur in addition to the standard ones.
+_VARIANT_PAIRS = (
+    ("T12", "T13"),
+    ("T13", "L1"),
+    ("L5", "L6"),
+    ("L6", "sacrum"),
+    ("L4", "sacrum"),
+)
+
+# Chosen by search for the largest CIEDE2000 difference between vertebrae up to three
+# apart, each disc and its neighbours, canal and cord, also as seen with protanopia and
+# deuteranopia, among colours that stand out from gray.
+_VERTEBRA_COLORS = ("FFCC00", "3399FF", "009966", "99FF99", "00FFFF", "FF3366")
+_DISC_COLORS = ("FF9999", "CC3399", "3366FF", "999900", "6666CC", "00CCFF")
+_CANAL_COLOR = "996600"
+_CORD_COLOR = "FF9966"
+
+
+def _rgba(code: str) -> Rgba:
+    red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    return red, green, blue, 1.0
+
+
+def _vertebra_label(name: str) -> int:
+    # T13 was added to the numbering last, so that it stands out of order.
+    in_order = [v for v in VERTEBRA_ORDER if v != "T13"]
+    return 28 if name == "T13" else in_order.index(name) + 1
+
+
+def _vertebrae() -> Iterator[Structure]:
+    kinds = {"sacrum": Kind.SACRUM, "coccyx": Kind.COCCYX}
+    for position, name in enumerate(VERTEBRA_ORDER):
+        yield Structure(
+            name=name,
+            label=_vertebra_label(name),
+            display_name=name,
+            kind=kinds.get(name, Kind.VERTEBRA),
+            color=_rgba(_VERTEBRA_COLORS[position % len(_VERTEBRA_COLORS)]),
+            aliases=("S1",) if name == "sacrum" else (),
+        )
+
+
+def _discs() -> Iterator[Structure]:
+    standard = tuple(pairwise(_STANDARD))[1:]  # there is no disc between C1 and C2
+    for upper, below in (*standard, *_VARIANT_PAIRS):
+        lower = "S1" if below == "sacrum" else below
+        ends = [lower]
+        if lower == "S1":
+            ends += ["S", "sacrum"]
+        if lower[0] == upper[0]:
+            ends.append(lower[1:])
+        position = VERTEBRA_ORDER.index(upper)
+        yield Structure(
+            name=f"{upper}-{lower}",
+            label=DISC_OFFSET + _vertebra_label(upper),
+            display_name=f"{upper}-{lower}",
+            kind=Kind.DISC,
+            color=_rgba(_DISC_COLORS[position % len(_DISC_COLORS)]),
+            aliases=tuple(f"{upper}{sign}{end}" for end in ends for sign in "-/")[1:],
+        )
+
+
+# Vertebrae from head to foot, discs from head to foot (the variants last), canal, cord.
+STRUCTURES: tuple[Structure, ...] = (
+    *_vertebrae(),
+    *_discs(),
+    Structure(
+        "spinal_canal", 61, "spinal canal", Kind.CANAL, _rgba(_CANAL_COLOR), ("canal",)
+    ),
+    Structure(
+        "spinal_cord", 60, "spinal cord", Kind.CORD, _rgba(_CORD_COLOR), ("cord",)
+    ),
+)
+
+# Standard anatomy: a T13 or an L6 is segmented only where it is named.
+REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "cervical": _numbered("C", 7),
+        "thoracic": _numbered("T", 12),
+        "lumbar": _numbered("L", 5),
+        "spine": _STANDARD,
+        "discs": tuple(
+            s.name
+            for s in STRUCTURES
+            if s.kind is Kind.DISC and "T13" not in s.name and "L6" not in s.name
+            if s.name != "L4-S1"
+        ),
+    }
+)
+
+# Every name that an action may carry; S1 and sacrum are two names of one structure.
+STRUCTURE_NAMES: tuple[str, ...] = (*(s.name for s in STRUCTURES), "S1")
+
+
+def _compact(name: str) -> str:
+    """Drop case, blanks, underscores and the kind of dash from a name."""
+    return re.sub(r"[‐-―−－]", "-", re.sub(r"[\s_]+", "", name)).casefold()
+
+
+_BY_NAME = {_compact(n): s for s in STRUCTURES for n in (s.name, *s.aliases)}
+_BY_LABEL = {s.label: s for s in reversed(STRUCTURES)}
+
+
+def structure(name: str) -> Structure:
+    """Look a structure up by a name or an alias.
+
+    Parameters
+    ----------
+    name : str
+        Any case and blanks; a disc also as ``L4/5`` or ``L4/L5``; ``S1`` is the
+        sacrum.
+
+    Raises
+    ------
+    InputError
+        If nothing is called so; the sentence offers the nearest names.
+    """
+    found = _BY_NAME.get(_compact(name))
+    if found is not None:
+        return found
+    by_compact = {_compact(known): known for known in STRUCTURE_NAMES}
+    near = difflib.get_close_matches(_compact(name), by_compact, n=3, cutoff=0.5)
+    offer = ", ".join(by_compact[key] for key in near) or "C1 to L6, sacrum or L4-L5"
+    raise InputError(f"There is no structure {name!r}: choose, for example, {offer}.")
+
+
+def action_name(name: str) -> str:
+    """Return the spelling of a structure's name that actions use.
+
+    The same as the name of `structure`, except that S1 is kept where it was said.
+
+    Raises
+    ------
+    InputError
+        If nothing is called so.
+    """
+    return "S1" if _compact(name) == "s1" else structure(name).name
+
+
+def by_label(label: int, present: Collection[int] = ()) -> Structure | None:
+    """Look a structure up by its value in a label volume.
+
+    Parameters
+    ----------
+    label : int
+        The value.
+    present : collection of int
+        Values of the whole volume. They name a disc after the vertebra that lies
+        below in this spine: 124 is ``L5-L6`` where 25 is present.
+
+    Returns
+    -------
+    Structure or None
+        None for the background and for values without a meaning.
+    """
+    usual = _BY_LABEL.get(label)
+    if usual is None or usual.kind is not Kind.DISC:
+        return usual
+    upper = VERTEBRA_ORDER.index(usual.name.split("-")[0])
+    for name in VERTEBRA_ORDER[upper + 1 : -1]:
+        if _vertebra_label(name) in present:
+            pair = f"{VERTEBRA_ORDER[upper]}-{name}"
+            return _BY_NAME.get(_compact(pair), usual)
+    return usual
+
+
+def label_colormap() -> dict[int | None, Rgba]:
+    """Return the colour of each label value, transparent for all others (None)."""
+    colors: dict[int | None, Rgba] = {s.label: s.color for s in reversed(STRUCTURES)}
+    return {None: (0.0, 0.0, 0.0, 0.0), BACKGROUND: (0.0, 0.0, 0.0, 0.0), **colors}

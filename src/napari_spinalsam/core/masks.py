@@ -1,0 +1,223 @@
+"""Masks and label volumes: components, what may be written, and reversible changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+LABEL_DTYPE = np.uint8
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Return the smallest box that holds all true voxels.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, any shape
+
+    Returns
+    -------
+    tuple of slice or None
+        One slice for each axis; None for an empty mask.
+    """
+    box = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        occupied = np.flatnonzero(mask.any(axis=others))
+        if not occupied.size:
+            return None
+        box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
+    return tuple(box)
+
+
+def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the component with the most voxels; diagonal neighbours are connected.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, two or three axes
+
+    Returns
+    -------
+    ndarray of bool, same shape
+        Empty for an empty mask.
+    """
+    return _keep_component(mask, None)
+
+
+def component_at(mask: NDArray[np.bool_], position: Sequence[int]) -> NDArray[np.bool_]:
+    """Keep the component that holds a voxel; diagonal neighbours are connected.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, two or three axes
+    position : sequence of int
+        Index of a voxel inside the array, (row, col) or (z, y, x).
+
+    Returns
+    -------
+    ndarray of bool, same shape
+        Empty if the voxel is not in the mask.
+    """
+    return _keep_component(mask, tuple(position))
+
+
+def _keep_component(
+    mask: NDArray[np.bool_], position: tuple[int, ...] | None
+) -> NDArray[np.bool_]:
+    kept = np.zeros(mask.shape, dtype=np.bool_)
+    box = bounding_box(mask)
+    if box is None or (position is not None and not mask[position]):
+        return kept
+    parts, _ = ndimage.label(mask[box], np.ones((3,) * mask.ndim))
+    if position is None:
+        chosen = int(np.bincount(parts.ravel())[1:].argmax()) + 1
+    else:
+        inside = (at - part.start for at, part in zip(position, box, strict=True))
+        chosen = int(parts[tuple(inside)])
+    kept[box] = parts == chosen
+    return kept
+
+
+def writable(
+    labels: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    label: int,
+    locked: Collection[int] = (),
+    *,
+    overwrite: bool = False,
+) -> NDArray[np.bool_]:
+    """Return the voxels of a mask that a structure may take.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8
+        Present labels, or the part of them that the mask covers.
+    mask : ndarray of bool, same shape
+        Where the structure was found.
+    label : int
+        Value of the structure, 1 to 255.
+    locked : collection of int
+        Values that must not change: such a structure gives no voxel away and
+        takes none.
+    overwrite : bool
+        Whether voxels of other structures that are not locked are taken too;
+        otherwise only background and the structure's own voxels.
+    """
+    if label in locked:
+        return np.zeros(mask.shape, dtype=np.bool_)
+    if overwrite:
+        return mask & ~np.isin(labels, list(locked))
+    return mask & ((labels == 0) | (labels == label))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelDelta:
+    """A change of a label volume that can be taken back.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the volume.
+    indices : ndarray of uint32 or int64, shape (n,)
+        Positions that change, counted in C order of the (z, y, x) array.
+    old, new : ndarray of uint8, shape (n,)
+        Values before and after.
+    """
+
+    shape: tuple[int, ...]
+    indices: NDArray[np.uint32 | np.int64]
+    old: NDArray[np.uint8]
+    new: NDArray[np.uint8]
+
+    @classmethod
+    def between(
+        cls,
+        before: NDArray[np.uint8],
+        after: NDArray[np.uint8],
+        box: tuple[slice, ...] | None = None,
+    ) -> LabelDelta:
+        """Compare two states of a volume.
+
+        Parameters
+        ----------
+        before : ndarray of uint8
+            The whole volume as it is.
+        after : ndarray of uint8
+            The values that it shall have; with `box` only those inside of it.
+        box : tuple of slice or None
+            Where the two may differ, one slice of step 1 for each axis. It saves a
+            copy of the volume and a comparison outside of it.
+
+        Raises
+        ------
+        InputError
+            If the shapes do not fit.
+        """
+        part = before if box is None else before[box]
+        if part.shape != after.shape:
+            raise InputError(
+                f"The labels have the shape {after.shape}, but the image needs "
+                f"{part.shape}: use labels that lie on the grid of the image."
+            )
+        changed = np.nonzero(part != after)
+        bounds = [] if box is None else zip(box, before.shape, strict=True)
+        starts = [side.indices(n)[0] for side, n in bounds] or [0] * before.ndim
+        moved = tuple(at + start for at, start in zip(changed, starts, strict=True))
+        flat = np.ravel_multi_index(moved, before.shape)
+        compact = np.uint32 if before.size <= np.iinfo(np.uint32).max else np.int64
+        return cls(
+            before.shape, flat.astype(compact), part[changed], after[changed].copy()
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes."""
+        return self.indices.size == 0
+
+    def apply(self, volume: NDArray[np.uint8]) -> None:
+        """Write the new values into a volume, in place.
+
+        Raises
+        ------
+        InputError
+            If the volume has another shape or is not in the state before the change.
+        """
+        self._write(volume, self.old, self.new)
+
+    def revert(self, volume: NDArray[np.uint8]) -> None:
+        """Write the old values back into a volume, in place.
+
+        Raises
+        ------
+        InputError
+            If the volume has another shape or is not in the state after the change.
+        """
+        self._write(volume, self.new, self.old)
+
+    def _write(
+        self, volume: NDArray[np.uint8], found: NDArray[Any], wanted: NDArray[Any]
+    ) -> None:
+        if volume.shape != self.shape:
+            raise InputError(
+                f"The change belongs to labels of shape {self.shape}, not "
+                f"{volume.shape}: open the image that it was made on."
+            )
+        # Not through a flat view: flipped volumes are not contiguous.
+        where = np.unravel_index(self.indices, self.shape)
+        if not np.array_equal(volume[where], found):
+            raise InputError(
+                "The labels were changed outside of the annotation: reload them "
+                "before undo or redo."
+            )
+        volume[where] = wanted
