@@ -1,0 +1,68 @@
+# Each target works by itself on a fresh clone: it needs Python 3.11 or newer, git and make.
+#
+#   make PYTHON=python3.12            another interpreter for the virtual environment
+#   make PIP_ARGS="--index-url ..."   another source of packages (a CPU build of torch, a mirror)
+
+PYTHON ?= python3
+PIP_ARGS ?=
+ARGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DISPLAYED := scripts/with_display.sh
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv demo test lint format docs screenshots benchmark train clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: $(STAMP) ## create the virtual environment and install everything into it
+
+# One resolution for all, so that torch and torchvision match.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; choose one with make PYTHON=..." >&2; exit 1; }
+	@PYTHON="$(PYTHON)" scripts/system_libs.sh venv
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade $(PIP_ARGS) "pip>=25.1"
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[all]" --group dev
+	@touch $@
+
+demo: $(STAMP) ## open the sample in napari and segment it (ARGS=...)
+	$(DISPLAYED) $(BIN)/python scripts/demo.py $(ARGS)
+
+test: $(STAMP) ## run the tests (ARGS="tests/core -k ...")
+	$(DISPLAYED) $(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## check style, types, directions of imports, manifest and metadata
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate napari-spinalsam
+	$(BIN)/validate-pyproject pyproject.toml
+
+format: $(STAMP) ## rewrite the code in the style that lint asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP) ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+screenshots: $(STAMP) ## take the pictures of the documentation
+	$(DISPLAYED) $(BIN)/python scripts/screenshots.py $(ARGS)
+
+benchmark: $(STAMP) ## measure the latencies of the bundled model
+	$(BIN)/napari-spinalsam benchmark $(ARGS)
+
+train: $(STAMP) ## train the bundled model again (ARGS=...)
+	$(BIN)/python -m training $(ARGS)
+
+clean: ## remove the virtual environment and what the tools left
+	rm -rf $(VENV) site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
