@@ -173,9 +173,13 @@ REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 STRUCTURE_NAMES: tuple[str, ...] = (*(s.name for s in STRUCTURES), "S1")
 
 
+# Hyphens, en and em dash, minus and the full-width minus of Chinese keyboards.
+_DASHES = re.compile("[\u2010-\u2015\u2212\uff0d]")
+
+
 def _compact(name: str) -> str:
     """Drop case, blanks, underscores and the kind of dash from a name."""
-    return re.sub(r"[‐-―−－]", "-", re.sub(r"[\s_]+", "", name)).casefold()
+    return _DASHES.sub("-", re.sub(r"[\s_]+", "", name)).casefold()
 
 
 _BY_NAME = {_compact(n): s for s in STRUCTURES for n in (s.name, *s.aliases)}

@@ -151,7 +151,8 @@ class Geometry:
     def world_to_voxel(self, points: ArrayLike) -> NDArray[np.float64]:
         """Turn RAS+ millimetres (x, y, z), shape (N, 3), into (z, y, x) indices."""
         shifted = as_points(points, 3) - self.affine[:3, 3]
-        return np.linalg.solve(self.affine[:3, :3], shifted.T).T
+        voxels = np.linalg.solve(self.affine[:3, :3], shifted.T).T
+        return voxels.astype(np.float64, copy=False)
 
     def plane(self, axis: int, index: int) -> SlicePlane:
         """Return the slice perpendicular to an axis.

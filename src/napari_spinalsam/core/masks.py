@@ -117,8 +117,10 @@ def writable(
     if label in locked:
         return np.zeros(mask.shape, dtype=np.bool_)
     if overwrite:
-        return mask & ~np.isin(labels, list(locked))
-    return mask & ((labels == 0) | (labels == label))
+        free = ~np.isin(labels, list(locked))
+    else:
+        free = (labels == 0) | (labels == label)
+    return np.logical_and(mask, free)
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,7 +94,7 @@ class FileGrid:
 
     def points_to_canonical(self, points: ArrayLike) -> NDArray[np.float64]:
         """Turn file indices (i, j, k), shape (N, 3), into (z, y, x) indices."""
-        inverse = np.linalg.inv(self._canonical_to_file)
+        inverse = np.linalg.inv(self._canonical_to_file).astype(np.float64)
         return as_points(points, 3) @ inverse[:3, :3].T + inverse[:3, 3]
 
     def points_from_canonical(self, points: ArrayLike) -> NDArray[np.float64]:

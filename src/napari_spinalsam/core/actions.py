@@ -1,0 +1,295 @@
+"""Actions: what a user can ask for, as small frozen pieces of data.
+
+Buttons, keys, menu commands, the offline parser and the language model all produce
+these, and one executor applies them. The replies that carry them are in `replies`.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    model_serializer,
+    model_validator,
+)
+
+from napari_spinalsam.core.action_fields import (
+    ALL_METRICS,
+    AboveZero,
+    ActionClass,
+    BaseAction,
+    DestructiveAction,
+    Direction,
+    EditAction,
+    Finite,
+    Index,
+    LabelFormat,
+    LayerRole,
+    MetricList,
+    Offset,
+    PlaceName,
+    PointCount,
+    Positive,
+    PresetName,
+    ReadAction,
+    StructureList,
+    StructureName,
+    WriteAction,
+)
+from napari_spinalsam.core.geometry import Plane  # noqa: TC001, read by pydantic
+from napari_spinalsam.core.prompts import Polarity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OpenImage(ReadAction):
+    """Open a file dialog for an image or a DICOM series."""
+
+    action: Literal["open_image"] = "open_image"
+
+
+class OpenSample(ReadAction):
+    """Open the shipped sample CT."""
+
+    action: Literal["open_sample"] = "open_sample"
+
+
+class PreviousImage(ReadAction):
+    """Step back in the list of images."""
+
+    action: Literal["previous_image"] = "previous_image"
+
+
+class NextImage(ReadAction):
+    """Step forward in the list of images."""
+
+    action: Literal["next_image"] = "next_image"
+
+
+class GoToSlice(ReadAction):
+    """Show a slice of the current plane by its index, from 0."""
+
+    action: Literal["go_to_slice"] = "go_to_slice"
+    index: Index
+
+
+class MoveSlice(ReadAction):
+    """Move by some slices, not 0: +1 is the next, -1 the previous."""
+
+    action: Literal["move_slice"] = "move_slice"
+    offset: Offset
+
+
+class SetPlane(ReadAction):
+    """Turn the view to a plane."""
+
+    action: Literal["set_plane"] = "set_plane"
+    plane: Plane
+
+
+class SetWindow(EditAction):
+    """Set the window of display and model: a preset, or level and width in HU."""
+
+    action: Literal["set_window"] = "set_window"
+    preset: PresetName | None = None
+    level: Finite | None = None
+    width: AboveZero | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        numbers = (self.level is not None, self.width is not None)
+        by_preset = self.preset is not None and not any(numbers)
+        by_numbers = self.preset is None and all(numbers)
+        if not (by_preset or by_numbers):
+            raise ValueError("give either a preset, or both level and width")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_the_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class SelectStructure(EditAction):
+    """Choose the structure that the next mask is written to."""
+
+    action: Literal["select_structure"] = "select_structure"
+    structure: StructureName
+
+
+class AddPoints(EditAction):
+    """Place points in a structure or region, or arm the tool for so many clicks."""
+
+    action: Literal["add_points"] = "add_points"
+    count: PointCount = 1
+    polarity: Polarity = Polarity.POSITIVE
+    structure: PlaceName | None = None
+
+
+class AddBox(EditAction):
+    """Place a box around a structure or region, or arm the tool for one box."""
+
+    action: Literal["add_box"] = "add_box"
+    structure: PlaceName | None = None
+
+
+class GeneratePointMask(EditAction):
+    """Predict from the points."""
+
+    action: Literal["generate_point_mask"] = "generate_point_mask"
+
+
+class GenerateBoxMask(EditAction):
+    """Predict from the box."""
+
+    action: Literal["generate_box_mask"] = "generate_box_mask"
+
+
+class GenerateMask(EditAction):
+    """Predict from whatever prompts there are."""
+
+    action: Literal["generate_mask"] = "generate_mask"
+
+
+class SegmentStructures(EditAction):
+    """Locate and segment structures, or one region, without prompts."""
+
+    action: Literal["segment_structures"] = "segment_structures"
+    structures: StructureList
+
+
+class Propagate(EditAction):
+    """Carry the current mask on; without slices to the end of the object."""
+
+    action: Literal["propagate"] = "propagate"
+    direction: Direction = "both"
+    slices: Positive | None = None
+
+
+class AcceptMask(EditAction):
+    """Write the preview into the labels."""
+
+    action: Literal["accept_mask"] = "accept_mask"
+
+
+class RejectMask(EditAction):
+    """Drop the preview."""
+
+    action: Literal["reject_mask"] = "reject_mask"
+
+
+class ClearPoints(DestructiveAction):
+    """Remove the points."""
+
+    action: Literal["clear_points"] = "clear_points"
+
+
+class ClearBoxes(DestructiveAction):
+    """Remove the boxes."""
+
+    action: Literal["clear_boxes"] = "clear_boxes"
+
+
+class ClearAll(DestructiveAction):
+    """Remove prompts and preview of this image, never files or accepted labels."""
+
+    action: Literal["clear_all"] = "clear_all"
+
+
+class Undo(EditAction):
+    """Take back the last steps."""
+
+    action: Literal["undo"] = "undo"
+    steps: Positive = 1
+
+
+class Redo(EditAction):
+    """Do again what was taken back."""
+
+    action: Literal["redo"] = "redo"
+    steps: Positive = 1
+
+
+class Measure(ReadAction):
+    """Measure a structure, or all, against the reference; volume needs none."""
+
+    action: Literal["measure"] = "measure"
+    metrics: MetricList = ALL_METRICS
+    structure: StructureName | None = None
+
+
+class SaveLabels(WriteAction):
+    """Save the labels through a dialog."""
+
+    action: Literal["save_labels"] = "save_labels"
+    format: LabelFormat = "nifti"
+
+
+class SetVisibility(ReadAction):
+    """Show or hide a layer."""
+
+    action: Literal["set_visibility"] = "set_visibility"
+    layer: LayerRole
+    visible: StrictBool
+
+
+class CheckGpu(ReadAction):
+    """Tell device, memory, driver and what will be used."""
+
+    action: Literal["check_gpu"] = "check_gpu"
+
+
+class VerifyParameters(ReadAction):
+    """Tell which weights of the loaded model match."""
+
+    action: Literal["verify_parameters"] = "verify_parameters"
+
+
+class ShowHelp(ReadAction):
+    """Tell what can be said."""
+
+    action: Literal["show_help"] = "show_help"
+
+
+_AnyAction = (
+    OpenImage
+    | OpenSample
+    | PreviousImage
+    | NextImage
+    | GoToSlice
+    | MoveSlice
+    | SetPlane
+    | SetWindow
+    | SelectStructure
+    | AddPoints
+    | AddBox
+    | GeneratePointMask
+    | GenerateBoxMask
+    | GenerateMask
+    | SegmentStructures
+    | Propagate
+    | AcceptMask
+    | RejectMask
+    | ClearPoints
+    | ClearBoxes
+    | ClearAll
+    | Undo
+    | Redo
+    | Measure
+    | SaveLabels
+    | SetVisibility
+    | CheckGpu
+    | VerifyParameters
+    | ShowHelp
+)
+Action = Annotated[_AnyAction, Field(discriminator="action")]
+ACTION_TYPES: Mapping[str, type[BaseAction]] = MappingProxyType(
+    {model.model_fields["action"].default: model for model in get_args(_AnyAction)}
+)
+ACTION_CLASS: Mapping[str, ActionClass] = MappingProxyType(
+    {name: model.action_class for name, model in ACTION_TYPES.items()}
+)
