@@ -1,0 +1,1 @@
+"""The annotation as a document: objects, labels, one history, and its executor."""

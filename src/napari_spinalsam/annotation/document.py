@@ -1,0 +1,241 @@
+"""The annotation: an image's objects, prompts, preview and labels, with one history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from psygnal import Signal
+
+from napari_spinalsam.annotation import labelling
+from napari_spinalsam.annotation.change import Change
+from napari_spinalsam.annotation.history import History
+from napari_spinalsam.annotation.predictor import (
+    build_request,
+    selected_name,
+    waiting_preview,
+)
+from napari_spinalsam.annotation.state import State
+from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.intensity import default_window
+from napari_spinalsam.core.masks import LABEL_DTYPE
+from napari_spinalsam.core.prompts import SlicePrompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.predictor import PredictionRequest, PromptKind
+    from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.masks import LabelDelta
+    from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, PointPrompt
+    from napari_spinalsam.core.volume import Volume
+
+
+class Annotation:
+    """The document that every way in acts on and every view shows.
+
+    A call that fails raises an InputError and leaves everything as it was. `changed`
+    is emitted after every change.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    window : Window or None
+        How intensities are mapped at first; None takes the default of the modality.
+    """
+
+    changed: ClassVar[Signal] = Signal(Change)
+
+    def __init__(self, volume: Volume, window: Window | None = None) -> None:
+        self.volume = volume
+        self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
+        self._reference: NDArray[Any] | None = None
+        first = window or default_window(volume.data, volume.modality)
+        self._history = History(State(first), self._labels, self._tell)
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of image and labels."""
+        return self.volume.geometry
+
+    @property
+    def state(self) -> State:
+        """Objects, selection, window and preview at present."""
+        return self._history.state
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The label volume, shape (z, y, x), as a view that cannot be written."""
+        view = self._labels.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def reference(self) -> NDArray[Any] | None:
+        """Labels to measure against, shape (z, y, x); not part of the history."""
+        return self._reference
+
+    @property
+    def history(self) -> History:
+        """What can be undone and redone, by name."""
+        return self._history
+
+    def undo(self, steps: int = 1) -> tuple[str, ...]:
+        """Take up to so many steps back; return their names."""
+        return self._history.undo(steps)
+
+    def redo(self, steps: int = 1) -> tuple[str, ...]:
+        """Repeat up to so many undone steps; return their names."""
+        return self._history.redo(steps)
+
+    def group(self, name: str) -> AbstractContextManager[None]:
+        """Make one step of all made inside, and none if an error leaves the block."""
+        return self._history.group(name)
+
+    def select_structure(self, name: str) -> None:
+        """Choose the structure to prompt; a preview of another one is dropped."""
+        chosen = structure(name).name
+        if chosen != self.state.selected:
+            after = replace(self.state, selected=chosen, preview=None)
+            self._history.do(f"Select {chosen}", after)
+
+    def set_locked(self, name: str, locked: bool) -> None:
+        """Protect a structure's voxels from every change, or release them."""
+        changed = replace(self.state.object_of(structure(name).name), locked=locked)
+        step = f"{'Lock' if locked else 'Unlock'} {changed.name}"
+        self._history.do(step, self.state.with_object(changed))
+
+    def set_visible(self, name: str, visible: bool) -> None:
+        """Show or hide a structure."""
+        changed = replace(self.state.object_of(structure(name).name), visible=visible)
+        step = f"{'Show' if visible else 'Hide'} {changed.name}"
+        self._history.do(step, self.state.with_object(changed))
+
+    def set_window(self, window: Window) -> None:
+        """Map intensities otherwise, for display and model."""
+        self._history.do("Set window", replace(self.state, window=window))
+
+    def set_reference(
+        self, reference: NDArray[Any] | None, geometry: Geometry | None = None
+    ) -> None:
+        """Choose the labels to measure against, on the grid of the image; or none."""
+        labelling.check_grid(reference, geometry, self.geometry)
+        self._reference = reference
+        self.changed.emit(Change(reference=True))
+
+    def prompts_at(self, axis: int, index: int) -> SlicePrompts:
+        """Return the selected structure's prompts of a slice, pending or accepted."""
+        return self.state.object_of(selected_name(self.state)).prompts_at((axis, index))
+
+    def set_prompts(self, prompts: SlicePrompts, step: str = "Edit prompts") -> None:
+        """Replace all prompts of the selected structure on one slice.
+
+        Without points and box the slice has none left, accepted ones included.
+        """
+        prompts.check_inside(self.geometry.plane(*prompts.key))
+        if prompts != self.prompts_at(*prompts.key):
+            name = selected_name(self.state)
+            self._history.do(step, self.state.with_prompts(name, prompts))
+
+    def add_point(self, axis: int, index: int, point: PointPrompt) -> None:
+        """Add a point for the selected structure on a slice."""
+        prompts = self.prompts_at(axis, index).with_point(point)
+        self.set_prompts(prompts, f"Add {point.polarity} point")
+
+    def set_box(self, axis: int, index: int, box: BoxPrompt | None) -> None:
+        """Set the box of the selected structure on a slice, or remove it with None."""
+        prompts = self.prompts_at(axis, index).with_box(box)
+        self.set_prompts(prompts, "Remove box" if box is None else "Add box")
+
+    def clear_points(self) -> int:
+        """Remove all points not yet accepted; return how many there were."""
+        return self._clear("Clear points", SlicePrompts.without_points)
+
+    def clear_boxes(self) -> int:
+        """Remove all boxes not yet accepted; return how many there were."""
+        return self._clear("Clear boxes", lambda prompts: prompts.with_box(None))
+
+    def clear_all(self) -> int:
+        """Remove all prompts not yet accepted and the preview; return how many."""
+        shown = self.state.preview is not None
+        with self.group("Clear all"):
+            self._history.do("Clear preview", replace(self.state, preview=None))
+            return shown + self._clear("Clear", lambda p: SlicePrompts(*p.key))
+
+    def prediction_request(
+        self, axis: int, index: int, kind: PromptKind = "all"
+    ) -> PredictionRequest:
+        """Put the question that the selected structure's prompts on a slice ask."""
+        plane = self.geometry.plane(axis, index)
+        return build_request(self.state, self._history.newest, plane, kind)
+
+    def show_prediction(
+        self, prediction: MaskPrediction, request: PredictionRequest
+    ) -> bool:
+        """Show the answer to a request; a stale one is dropped, with False."""
+        if not request.fits(self.state):
+            return False
+        preview = request.preview(prediction)
+        asked_by = request.asked_by
+        if asked_by is None or not self._history.amend(asked_by, preview):
+            self._history.do("Predict mask", replace(self.state, preview=preview))
+        return True
+
+    def next_candidate(self, offset: int = 1) -> int:
+        """Show the next candidate mask; return its position, from 0."""
+        preview = waiting_preview(self.state, "choose from")
+        chosen = (preview.chosen + offset) % preview.count
+        if chosen != preview.chosen:
+            after = replace(self.state, preview=replace(preview, chosen=chosen))
+            self._history.do("Change candidate", after)
+        return chosen
+
+    def previous_candidate(self) -> int:
+        """Show the candidate mask before; return its position, from 0."""
+        return self.next_candidate(-1)
+
+    def accept(self) -> int:
+        """Write the preview; return the pixels of it left to other structures."""
+        preview = waiting_preview(self.state, "accept")
+        delta, left = labelling.accepted_delta(
+            self._labels, self.geometry, self.state, preview
+        )
+        after = labelling.accepted_state(self.state, preview)
+        self._history.do(f"Accept {preview.structure}", after, delta)
+        return left
+
+    def reject(self) -> None:
+        """Drop the preview; the prompts stay, to be corrected."""
+        preview = waiting_preview(self.state, "reject")
+        after = replace(self.state, preview=None)
+        self._history.do(f"Reject {preview.structure}", after)
+
+    def paint(self, stroke: LabelDelta, step: str = "Paint") -> int:
+        """Enter a brush stroke; return how many voxels a lock has spared."""
+        delta, spared = labelling.painted_delta(self._labels, self.state, stroke)
+        self._write(step, delta)
+        return spared
+
+    def replace_labels(self, labels: NDArray[Any], step: str = "Load labels") -> None:
+        """Put other labels, shape (z, y, x), in place of all present ones."""
+        delta = labelling.replaced_delta(self._labels, self.state, labels)
+        self._write(step, delta)
+
+    def _write(self, step: str, delta: LabelDelta) -> None:
+        if not delta.is_empty:
+            after = labelling.with_painted_objects(self.state, np.unique(delta.new))
+            self._history.do(step, after, delta)
+
+    def _clear(self, step: str, edit: Callable[[SlicePrompts], SlicePrompts]) -> int:
+        after, count = self.state.cleared(edit)
+        self._history.do(step, after)
+        return count
+
+    def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:
+        self.changed.emit(Change.between(before, after, deltas))

@@ -1,0 +1,231 @@
+"""State and labels over time: every change a step, undone and redone without limit."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.state import Preview, State
+    from napari_spinalsam.core.masks import LabelDelta
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change that is undone as a whole.
+
+    Parameters
+    ----------
+    name : str
+        What the user did, such as "Add point".
+    before, after : State
+        The annotation on either side of the change.
+    deltas : tuple of LabelDelta
+        Changes of the label volume in the order in which they were made; several
+        only where a group was joined into one step.
+    """
+
+    name: str
+    before: State
+    after: State
+    deltas: tuple[LabelDelta, ...] = ()
+
+    def reversed(self, verb: str = "Undo") -> Step:
+        """Return the step that takes this one back."""
+        deltas = tuple(
+            replace(delta, old=delta.new, new=delta.old)
+            for delta in reversed(self.deltas)
+        )
+        return Step(f"{verb} {self.name}", self.after, self.before, deltas)
+
+
+@dataclass(slots=True)
+class _Level:
+    """What can be undone and redone, and what a group has recorded so far."""
+
+    done: list[Step] = field(default_factory=list)
+    undone: list[Step] = field(default_factory=list)
+    recorded: list[Step] = field(default_factory=list)
+
+
+class History:
+    """The present state and labels, and how they came about.
+
+    Parameters
+    ----------
+    state : State
+        The state to start from.
+    labels : ndarray of uint8, shape (z, y, x)
+        The label volume. Changed in place by every step, and by nothing else.
+    on_change : callable
+        Called with (before, after, deltas) whenever either has changed.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        labels: NDArray[np.uint8],
+        on_change: Callable[[State, State, Sequence[LabelDelta]], Any],
+    ) -> None:
+        self._state = state
+        self._labels = labels
+        self._on_change = on_change
+        # One level for the past, one more for each open group.
+        self._levels = [_Level()]
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self._state
+
+    @property
+    def undo_names(self) -> tuple[str, ...]:
+        """Names of the steps that can be undone, the next one first."""
+        return tuple(step.name for step in reversed(self._levels[-1].done))
+
+    @property
+    def redo_names(self) -> tuple[str, ...]:
+        """Names of the steps that can be redone, the next one first."""
+        return tuple(step.name for step in reversed(self._levels[-1].undone))
+
+    @property
+    def newest(self) -> Step | None:
+        """The step that undo would take back; None at the start."""
+        done = self._levels[-1].done
+        return done[-1] if done else None
+
+    def do(self, name: str, after: State, *deltas: LabelDelta) -> bool:
+        """Make a step, unless nothing would change.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to change.
+        """
+        if after == self._state and not deltas:
+            return False
+        step = Step(name, self._state, after, deltas)
+        level = self._levels[-1]
+        level.done.append(step)
+        level.undone.clear()
+        self._apply(step, level)
+        return True
+
+    def undo(self, steps: int = 1) -> tuple[str, ...]:
+        """Take up to so many steps back; return their names in that order."""
+        level = self._levels[-1]
+        taken = []
+        for _ in range(min(steps, len(level.done))):
+            step = level.done[-1]
+            self._apply(step.reversed(), level)
+            level.undone.append(level.done.pop())
+            taken.append(step.name)
+        return tuple(taken)
+
+    def redo(self, steps: int = 1) -> tuple[str, ...]:
+        """Repeat up to so many undone steps; return their names in that order."""
+        level = self._levels[-1]
+        repeated = []
+        for _ in range(min(steps, len(level.undone))):
+            step = level.undone[-1]
+            self._apply(step, level)
+            level.done.append(level.undone.pop())
+            repeated.append(step.name)
+        return tuple(repeated)
+
+    def amend(self, asked_by: Step, preview: Preview) -> bool:
+        """Attach a preview to the step that asked for it.
+
+        Undo then takes the step and its preview back together. Steps made or undone
+        since then carry the new preview on, as far as it still belongs there.
+
+        Returns
+        -------
+        bool
+            False, without any effect, if that step is not among those done, or if
+            what it asked for was dropped since.
+        """
+        level = self._levels[-1]
+        place = next((i for i, s in enumerate(level.done) if s is asked_by), None)
+        if place is None:
+            return False
+        old = asked_by.after.preview
+        amended = replace(asked_by, after=replace(asked_by.after, preview=preview))
+        newer, ahead = level.done[place + 1 :], level.undone[::-1]
+        carried = _carry([*newer, *ahead], old, preview)
+        if newer and carried[len(newer) - 1].after.preview is not preview:
+            return False
+        level.done[place:] = [amended, *carried[: len(newer)]]
+        level.undone[:] = carried[len(newer) :][::-1]
+        self._show(replace(self._state, preview=preview))
+        return True
+
+    @contextmanager
+    def group(self, name: str) -> Iterator[None]:
+        """Join all steps made inside into one; take them back if an error leaves it.
+
+        Undo and redo inside of a group move through the past as usual and count as
+        part of the group's own step, so that undoing it restores what was before.
+        """
+        outer, start = self._levels[-1], self._state
+        inner = _Level(list(outer.done), list(outer.undone))
+        self._levels.append(inner)
+        try:
+            yield
+        except BaseException:
+            self._levels.pop()
+            for step in reversed(inner.recorded):
+                self._apply(step.reversed(), None)
+            self._show(start)
+            raise
+        self._levels.pop()
+        deltas = tuple(delta for step in inner.recorded for delta in step.deltas)
+        if deltas or self._state != start:
+            joined = Step(name, start, self._state, deltas)
+            outer.done.append(joined)
+            outer.undone.clear()
+            self._record(joined, outer)
+
+    def _apply(self, step: Step, level: _Level | None) -> None:
+        """Move the present to the other side of a step, and record it in a level."""
+        for delta in step.deltas:
+            delta.apply(self._labels)
+        self._record(step, level)
+        self._show(step.after, step.deltas)
+
+    def _record(self, step: Step, level: _Level | None) -> None:
+        """Remember a step for the group that is open, if one is."""
+        if level is not None and level is not self._levels[0]:
+            level.recorded.append(step)
+
+    def _show(self, state: State, deltas: Sequence[LabelDelta] = ()) -> None:
+        before, self._state = self._state, state
+        if deltas or before != state:
+            self._on_change(before, state, deltas)
+
+
+def _carry(steps: Sequence[Step], old: Preview | None, new: Preview) -> list[Step]:
+    """Put a new preview for an old one into steps that follow each other."""
+    carried, alive = [], True
+    for step in steps:
+        if alive:
+            alive = _leaves_preview(step, old, new)
+            before = replace(step.before, preview=new)
+            after = replace(step.after, preview=new) if alive else step.after
+            step = replace(step, before=before, after=after)
+        carried.append(step)
+    return carried
+
+
+def _leaves_preview(step: Step, old: Preview | None, new: Preview) -> bool:
+    """Whether a step changes neither the preview nor what it was asked for."""
+    before = step.before.object_of(new.structure).prompts_at(new.key)
+    after = step.after.object_of(new.structure).prompts_at(new.key)
+    kept = step.after.preview is old and step.after.selected == new.structure
+    return kept and before == after

@@ -1,0 +1,186 @@
+"""Changes of the label volume: what a mask, a stroke or loaded labels would write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.annotation.state import AcceptedSlice, StructureObject
+from napari_spinalsam.core.anatomy import by_label
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, writable
+from napari_spinalsam.core.prompts import SlicePrompts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.change import Box
+    from napari_spinalsam.annotation.state import Preview, State
+    from napari_spinalsam.core.geometry import Geometry
+
+
+def accepted_state(state: State, preview: Preview) -> State:
+    """Return the state once a preview is written: its prompts become accepted.
+
+    Prompts that were set since, and wait for their own mask, stay pending.
+    """
+    entry = AcceptedSlice(preview.prompts, preview.predicted_iou)
+    changed = state.object_of(preview.structure).with_accepted(entry)
+    if changed.pending_at(preview.key) == preview.all_prompts:
+        changed = changed.with_prompts(SlicePrompts(*preview.key))
+    return replace(state.with_object(changed), preview=None)
+
+
+def accepted_delta(
+    labels: NDArray[np.uint8], geometry: Geometry, state: State, preview: Preview
+) -> tuple[LabelDelta, int]:
+    """Find what accepting a preview changes.
+
+    The structure's voxels in the slice become the mask. Voxels of other structures,
+    locked or not, stay.
+
+    Returns
+    -------
+    LabelDelta
+        The change of `labels`.
+    int
+        Pixels of the mask that were left to other structures.
+
+    Raises
+    ------
+    InputError
+        If the structure is locked, or the mask has no pixel that is free.
+    """
+    changed = state.object_of(preview.structure)
+    if changed.locked:
+        raise InputError(f"{changed.name} is locked: unlock it to write its labels.")
+    plane = geometry.plane(*preview.key)
+    part = plane.take(labels)
+    free = writable(part, preview.mask, changed.label, state.locked_labels)
+    if not free.any():
+        where = "is empty" if not preview.mask.any() else "lies on other structures"
+        raise InputError(
+            f"The mask of {changed.name} {where}: move or add prompts, or choose "
+            "another candidate."
+        )
+    after = np.where(part == changed.label, 0, part).astype(LABEL_DTYPE)
+    after[free] = changed.label
+    box = slice_box(preview.axis, preview.index)
+    delta = LabelDelta.between(labels, np.expand_dims(after, preview.axis), box)
+    return delta, int(np.count_nonzero(preview.mask & ~free))
+
+
+def painted_delta(
+    labels: NDArray[np.uint8], state: State, stroke: LabelDelta
+) -> tuple[LabelDelta, int]:
+    """Find what a brush stroke changes, locked structures spared.
+
+    Returns
+    -------
+    LabelDelta
+        The change of `labels`; the stroke's own old values do not matter.
+    int
+        Voxels of the stroke that were left because a structure is locked.
+
+    Raises
+    ------
+    InputError
+        If the stroke is of another grid, a value names no structure, or a lock
+        leaves nothing to paint.
+    """
+    if stroke.shape != labels.shape:
+        raise InputError(
+            f"The stroke belongs to labels of shape {stroke.shape}, not "
+            f"{labels.shape}: paint on the labels of this image."
+        )
+    check_values(np.unique(stroke.new))
+    old = labels[np.unravel_index(stroke.indices, labels.shape)]
+    locked = sorted(state.locked_labels)
+    spared = np.isin(old, locked) | np.isin(stroke.new, locked)
+    if spared.size and spared.all():
+        names = [entry.name for entry in state.objects if entry.locked]
+        raise InputError(
+            f"The stroke lies on what is locked ({', '.join(names)}): unlock it first."
+        )
+    kept = ~spared & (old != stroke.new)
+    delta = LabelDelta(labels.shape, stroke.indices[kept], old[kept], stroke.new[kept])
+    return delta, int(np.count_nonzero(spared))
+
+
+def replaced_delta(
+    labels: NDArray[np.uint8], state: State, wanted: NDArray[Any]
+) -> LabelDelta:
+    """Find what putting other labels in place of all present ones changes.
+
+    Raises
+    ------
+    InputError
+        If the shape differs, a value names no structure, or a locked structure
+        would change.
+    """
+    check_values(np.unique(wanted))
+    delta = LabelDelta.between(labels, wanted.astype(LABEL_DTYPE, copy=False))
+    touched = set(np.unique(delta.old)) | set(np.unique(delta.new))
+    for entry in state.objects:
+        if entry.locked and entry.label in touched:
+            raise InputError(
+                f"{entry.name} is locked: unlock it to replace its labels."
+            )
+    return delta
+
+
+def check_values(values: Iterable[int]) -> None:
+    """Refuse label values that stand for no structure, with an InputError."""
+    for value in values:
+        if value != 0 and by_label(int(value)) is None:
+            raise InputError(
+                f"The label value {value} names no structure: convert the labels to "
+                "the program's numbering first."
+            )
+
+
+def with_painted_objects(state: State, values: Iterable[int]) -> State:
+    """Return a copy that has an object for each of these label values."""
+    labels = {entry.label for entry in state.objects}
+    new = {int(value) for value in values} - labels - {0}
+    for value in sorted(new):
+        named = by_label(value, labels | new)
+        if named is not None:
+            state = state.with_object(StructureObject(named.name))
+    return state
+
+
+def slice_box(axis: int, index: int) -> Box:
+    """Return the box that holds one slice of a volume."""
+    whole = slice(None)
+    first, second, third = (
+        slice(index, index + 1) if here == axis else whole for here in range(3)
+    )
+    return first, second, third
+
+
+def check_grid(
+    labels: NDArray[Any] | None, geometry: Geometry | None, wanted: Geometry
+) -> None:
+    """Refuse labels that are not on the grid of the image, with an InputError.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (z, y, x), or None
+        Labels; None is always right.
+    geometry : Geometry or None
+        Where they lie; None if only their shape is known.
+    wanted : Geometry
+        The grid of the image.
+    """
+    if labels is None:
+        return
+    if labels.shape != wanted.shape or not (geometry or wanted).same_grid(wanted):
+        raise InputError(
+            f"The labels of shape {labels.shape} do not lie on the grid of the image, "
+            f"{wanted.shape}: choose labels that were made on this image."
+        )

@@ -1,0 +1,284 @@
+"""What the document expects from a model, and how predictions are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from napari_spinalsam.annotation.state import Preview
+from napari_spinalsam.core.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.history import Step
+    from napari_spinalsam.annotation.state import SliceKey, State
+    from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+
+PromptKind = Literal["points", "box", "all"]
+
+
+class Predictor(Protocol):
+    """A model with an image set, such as `model.session.SegmentationSession`."""
+
+    def predict(
+        self,
+        plane: SlicePlane,
+        prompts: SlicePrompts,
+        /,
+        *,
+        window: Window,
+        mask_input: NDArray[np.float32] | None = None,
+    ) -> MaskPrediction:
+        """Predict candidate masks for one slice.
+
+        Parameters
+        ----------
+        plane : SlicePlane
+            The slice.
+        prompts : SlicePrompts
+            What to segment; a box or at least one positive point.
+        window : Window
+            How to map the intensities.
+        mask_input : ndarray of float32, shape (height, width), or None
+            Low-res logits of the mask that is to be refined.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRequest:
+    """A question to the model, with what makes its answer valid or stale.
+
+    Parameters
+    ----------
+    structure : str
+        Canonical name of the structure that the mask is for.
+    plane : SlicePlane
+        The slice.
+    prompts : SlicePrompts
+        What the model is given; may be only the points or only the box.
+    window : Window
+        How to map the intensities.
+    mask_input : ndarray of float32, shape (height, width), or None
+        Low-res logits of the previous mask, where this is a refinement of it.
+    all_prompts : SlicePrompts
+        All prompts of the slice at the time of asking.
+    answered : MaskPrediction or None
+        The prediction that was shown at the time of asking.
+    asked_by : Step or None
+        The step that this belongs to; None makes the answer a step of its own.
+    """
+
+    structure: str
+    plane: SlicePlane
+    prompts: SlicePrompts
+    window: Window
+    mask_input: NDArray[np.float32] | None
+    all_prompts: SlicePrompts
+    answered: MaskPrediction | None
+    asked_by: Step | None
+
+    @property
+    def key(self) -> SliceKey:
+        """Axis and index, which name the slice."""
+        return self.plane.axis, self.plane.index
+
+    def fits(self, state: State) -> bool:
+        """Whether an answer to this still belongs to what the annotation shows.
+
+        It does not once the structure, the window or the slice's prompts have
+        changed, or once another mask was shown, accepted or rejected meanwhile.
+        """
+        preview = state.preview
+        shown = None if preview is None else preview.prediction
+        return (
+            state.selected == self.structure
+            and state.window == self.window
+            and shown is self.answered
+            and state.object_of(self.structure).prompts_at(self.key) == self.all_prompts
+        )
+
+    def preview(self, prediction: MaskPrediction) -> Preview:
+        """Make a preview of the answer.
+
+        Raises
+        ------
+        ModelError
+            If the answer has no mask, or masks of another shape.
+        """
+        masks = prediction.masks
+        if not len(masks) or masks.shape[1:] != self.plane.shape:
+            raise ModelError(
+                f"The model returned masks of shape {masks.shape} for a slice of "
+                f"shape {self.plane.shape}: load the model again."
+            )
+        return Preview(
+            structure=self.structure,
+            axis=self.plane.axis,
+            index=self.plane.index,
+            prediction=prediction,
+            prompts=self.prompts,
+            all_prompts=self.all_prompts,
+            window=self.window,
+        )
+
+
+class PredictionPort(Protocol):
+    """The way from a request to the preview: at once, or through a worker."""
+
+    def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
+        """Predict, and hand the result to `Annotation.show_prediction`.
+
+        Parameters
+        ----------
+        request : PredictionRequest
+            From `Annotation.prediction_request`.
+        wait : bool
+            Whether to return only after the result is there, because the next
+            step needs it. A worker lets the window go on painting meanwhile but
+            takes no input.
+
+        Returns
+        -------
+        bool
+            Whether the preview is shown already; False while it is being computed.
+        """
+
+
+class DirectPrediction:
+    """Predict at once in the calling thread, for scripts and tests.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document that gets the previews.
+    predictor : Predictor
+        The model, with the annotation's volume set.
+    """
+
+    def __init__(self, annotation: Annotation, predictor: Predictor) -> None:
+        self._annotation = annotation
+        self._predictor = predictor
+
+    def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
+        """Predict now; `wait` makes no difference. See `PredictionPort.request`."""
+        prediction = self._predictor.predict(
+            request.plane,
+            request.prompts,
+            window=request.window,
+            mask_input=request.mask_input,
+        )
+        return self._annotation.show_prediction(prediction, request)
+
+
+def choose_prompts(prompts: SlicePrompts, kind: PromptKind) -> SlicePrompts:
+    """Keep the prompts that a mask is asked from.
+
+    Parameters
+    ----------
+    prompts : SlicePrompts
+        All prompts of a slice.
+    kind : {"points", "box", "all"}
+        Which of them to use.
+
+    Raises
+    ------
+    InputError
+        If what remains does not say what to segment.
+    """
+    if kind == "points":
+        prompts = prompts.with_box(None)
+    elif kind == "box":
+        prompts = prompts.without_points()
+    if prompts.asks_for_something:
+        return prompts
+    wanted = {
+        "points": "a positive point",
+        "box": "a box",
+        "all": "a positive point or a box",
+    }
+    raise InputError(
+        f"There is nothing to predict from on slice {prompts.index}: "
+        f"place {wanted[kind]} first."
+    )
+
+
+def build_request(
+    state: State, newest: Step | None, plane: SlicePlane, kind: PromptKind = "all"
+) -> PredictionRequest:
+    """Put the question that the present prompts of a slice ask.
+
+    Parameters
+    ----------
+    state : State
+        The annotation; its selected structure is what is asked for.
+    newest : Step or None
+        The step made last. The answer belongs to it if it brought about the
+        question: a prompt, another window, another structure.
+    plane : SlicePlane
+        The slice.
+    kind : {"points", "box", "all"}
+        Which prompts to use.
+
+    Raises
+    ------
+    InputError
+        If no structure is selected, or no prompt says what to segment.
+    """
+    name = selected_name(state)
+    key = (plane.axis, plane.index)
+    everything = state.object_of(name).prompts_at(key)
+    used = choose_prompts(everything, kind)
+    preview = state.preview
+    asked = newest is not None and (
+        newest.before.selected != name
+        or newest.before.window != state.window
+        or newest.before.object_of(name).prompts_at(key) != everything
+    )
+    return PredictionRequest(
+        structure=name,
+        plane=plane,
+        prompts=used,
+        window=state.window,
+        mask_input=(
+            None if preview is None else preview.mask_input(name, used, state.window)
+        ),
+        all_prompts=everything,
+        answered=None if preview is None else preview.prediction,
+        asked_by=newest if asked else None,
+    )
+
+
+def selected_name(state: State) -> str:
+    """Return the name of the selected structure.
+
+    Raises
+    ------
+    InputError
+        If none is selected.
+    """
+    if state.selected is None:
+        raise InputError(
+            "Choose a structure before prompting: no structure is selected."
+        )
+    return state.selected
+
+
+def waiting_preview(state: State, purpose: str) -> Preview:
+    """Return the preview.
+
+    Raises
+    ------
+    InputError
+        If there is none; the sentence names the purpose.
+    """
+    if state.preview is None:
+        raise InputError(
+            f"There is no mask to {purpose}: place a point or a box and wait until "
+            "the mask is shown."
+        )
+    return state.preview

@@ -1,0 +1,269 @@
+"""Everything of an annotation but its voxels, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_spinalsam.core.anatomy import STRUCTURES, structure
+from napari_spinalsam.core.prompts import SlicePrompts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.prompts import MaskPrediction
+
+SliceKey = tuple[int, int]
+_ORDER = {entry.name: place for place, entry in enumerate(STRUCTURES)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """A predicted mask that is shown but not yet written; compared by identity.
+
+    Parameters
+    ----------
+    structure : str
+        Canonical name of the structure it was predicted for.
+    axis, index : int
+        The slice.
+    prediction : MaskPrediction
+        Candidates, the most trusted first.
+    prompts : SlicePrompts
+        What the model was given.
+    all_prompts : SlicePrompts
+        All prompts that the slice had; the model may get only points or box.
+    window : Window
+        How the intensities were mapped for the model.
+    chosen : int
+        Position of the candidate that is shown, from 0.
+    """
+
+    structure: str
+    axis: int
+    index: int
+    prediction: MaskPrediction
+    prompts: SlicePrompts
+    all_prompts: SlicePrompts
+    window: Window
+    chosen: int = 0
+
+    @property
+    def key(self) -> SliceKey:
+        """Axis and index, which name the slice."""
+        return self.axis, self.index
+
+    @property
+    def count(self) -> int:
+        """Number of candidates."""
+        return len(self.prediction.masks)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The candidate that is shown, shape (rows, cols)."""
+        return np.asarray(self.prediction.masks[self.chosen], dtype=np.bool_)
+
+    @property
+    def predicted_iou(self) -> float:
+        """The model's own estimate for the candidate that is shown, 0 to 1."""
+        return float(self.prediction.predicted_iou[self.chosen])
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Low-res logits of the candidate that is shown, shape (height, width)."""
+        return np.asarray(self.prediction.low_res_logits[self.chosen], dtype=np.float32)
+
+    def mask_input(
+        self, structure: str, prompts: SlicePrompts, window: Window
+    ) -> NDArray[np.float32] | None:
+        """Return the logits to refine from, shape (height, width), if they fit.
+
+        They fit a prediction for the same structure, slice and window that adds
+        prompts to those of this preview. Where prompts were moved or removed, the
+        logits would hold on to what was taken back.
+        """
+        had = self.prompts
+        same = (structure, prompts.key, window) == (
+            self.structure,
+            self.key,
+            self.window,
+        )
+        kept = prompts.points[: len(had.points)] == had.points
+        grown = kept and had.box in (None, prompts.box) and prompts != had
+        return self.logits if same and grown else None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedSlice:
+    """How the labels of one slice came about.
+
+    Parameters
+    ----------
+    prompts : SlicePrompts
+        The prompts of the mask that was accepted.
+    predicted_iou : float
+        The model's own estimate for that mask, 0 to 1.
+    """
+
+    prompts: SlicePrompts
+    predicted_iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class StructureObject:
+    """What the annotation knows of one structure, besides its voxels.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name in core.anatomy.
+    prompts : tuple of SlicePrompts
+        Prompts not yet accepted: at most one entry a slice, none of them empty,
+        in the order of their slices.
+    accepted : tuple of AcceptedSlice
+        Slices whose mask was accepted, at most one entry a slice.
+    locked : bool
+        Whether the structure's voxels are protected from every change.
+    visible : bool
+        Whether the structure is shown.
+    """
+
+    name: str
+    prompts: tuple[SlicePrompts, ...] = ()
+    accepted: tuple[AcceptedSlice, ...] = ()
+    locked: bool = False
+    visible: bool = True
+
+    @property
+    def label(self) -> int:
+        """Value of the structure's voxels in the label volume."""
+        return structure(self.name).label
+
+    @property
+    def predicted_iou(self) -> float | None:
+        """Mean estimate over the accepted slices; None without any."""
+        if not self.accepted:
+            return None
+        return float(np.mean([entry.predicted_iou for entry in self.accepted]))
+
+    def pending_at(self, key: SliceKey) -> SlicePrompts | None:
+        """Return the prompts of a slice that are not yet accepted."""
+        return next((entry for entry in self.prompts if entry.key == key), None)
+
+    def accepted_at(self, key: SliceKey) -> AcceptedSlice | None:
+        """Return what was accepted on a slice."""
+        return next((e for e in self.accepted if e.prompts.key == key), None)
+
+    def prompts_at(self, key: SliceKey) -> SlicePrompts:
+        """Return the pending prompts of a slice, else the accepted, else none."""
+        pending = self.pending_at(key)
+        if pending is not None:
+            return pending
+        entry = self.accepted_at(key)
+        return SlicePrompts(*key) if entry is None else entry.prompts
+
+    def with_prompts(self, prompts: SlicePrompts) -> StructureObject:
+        """Return a copy in which a slice has these pending prompts; empty removes."""
+        kept = [entry for entry in self.prompts if entry.key != prompts.key]
+        if not prompts.is_empty:
+            kept.append(prompts)
+        return replace(self, prompts=tuple(sorted(kept, key=lambda e: e.key)))
+
+    def with_accepted(self, entry: AcceptedSlice) -> StructureObject:
+        """Return a copy in which this holds for its slice; pending prompts stay."""
+        key = entry.prompts.key
+        others = [e for e in self.accepted if e.prompts.key != key]
+        ordered = sorted([*others, entry], key=lambda e: e.prompts.key)
+        return replace(self, accepted=tuple(ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole annotation but its label volume.
+
+    Parameters
+    ----------
+    window : Window
+        How intensities are mapped for display and model.
+    objects : tuple of StructureObject
+        From head to foot, discs after vertebrae. At most one a label: of two names
+        for one label, such as ``L5-S1`` and ``L5-L6``, the last one used holds.
+    selected : str or None
+        Canonical name of the structure that the next mask is written to.
+    preview : Preview or None
+        The one mask that waits for accept or reject; always of `selected`.
+    """
+
+    window: Window
+    objects: tuple[StructureObject, ...] = ()
+    selected: str | None = None
+    preview: Preview | None = None
+
+    def find(self, name: str) -> StructureObject | None:
+        """Return the object of a structure, None if the annotation has none."""
+        label = structure(name).label
+        return next((entry for entry in self.objects if entry.label == label), None)
+
+    def object_of(self, name: str) -> StructureObject:
+        """Return the object of a structure, a fresh one if there is none yet."""
+        return replace(self.find(name) or StructureObject(name), name=name)
+
+    @property
+    def locked_labels(self) -> frozenset[int]:
+        """Label values whose voxels must not change."""
+        return frozenset(entry.label for entry in self.objects if entry.locked)
+
+    def with_object(self, changed: StructureObject) -> State:
+        """Return a copy in which one structure has this object."""
+        others = [entry for entry in self.objects if entry.label != changed.label]
+        ordered = sorted([*others, changed], key=lambda entry: _ORDER[entry.name])
+        return replace(self, objects=tuple(ordered))
+
+    def with_prompts(self, name: str, prompts: SlicePrompts) -> State:
+        """Return a copy with other prompts of a structure on a slice.
+
+        They are pending; none at all also empties the accepted ones of the slice.
+        A preview of the slice goes with the last prompt that asked for it; until a
+        new prediction replaces it, it stays.
+        """
+        changed = self.object_of(name).with_prompts(prompts)
+        accepted = changed.accepted_at(prompts.key)
+        if prompts.is_empty and accepted is not None:
+            changed = changed.with_accepted(replace(accepted, prompts=prompts))
+        return self._with_pending(changed, prompts)
+
+    def cleared(
+        self, edit: Callable[[SlicePrompts], SlicePrompts]
+    ) -> tuple[State, int]:
+        """Return a copy in which all pending prompts are edited, and how many went.
+
+        Parameters
+        ----------
+        edit : callable
+            Removes prompts from those of one slice.
+        """
+        state, count = self, 0
+        for entry in self.objects:
+            for prompts in entry.prompts:
+                left = edit(prompts)
+                count += _count(prompts) - _count(left)
+                changed = state.object_of(entry.name).with_prompts(left)
+                state = state._with_pending(changed, left)
+        return state, count
+
+    def _with_pending(self, changed: StructureObject, prompts: SlicePrompts) -> State:
+        state = self.with_object(changed)
+        name = changed.name
+        preview = self.preview
+        if preview is None or (preview.structure, preview.key) != (name, prompts.key):
+            return state
+        return state if prompts.asks_for_something else replace(state, preview=None)
+
+
+def _count(prompts: SlicePrompts) -> int:
+    return len(prompts.points) + (prompts.box is not None)
