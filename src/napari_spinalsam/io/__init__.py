@@ -1,0 +1,1 @@
+"""Files to volumes and labels and back, in the geometry of the file."""

@@ -1,0 +1,137 @@
+"""Which file formats are read and written, by the suffix of the name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class FileFormat(StrEnum):
+    """Families of formats that one module reads, by the name to show."""
+
+    NIFTI = "NIfTI"
+    ITK = "NRRD or MetaImage"
+    PICTURE = "PNG or JPEG"
+    TIFF = "TIFF"
+    DICOM = "DICOM"
+
+
+FORMAT_OF_SUFFIX: Mapping[str, FileFormat] = MappingProxyType(
+    {
+        ".nii": FileFormat.NIFTI,
+        ".nii.gz": FileFormat.NIFTI,
+        ".nrrd": FileFormat.ITK,
+        ".nhdr": FileFormat.ITK,
+        ".mha": FileFormat.ITK,
+        ".mhd": FileFormat.ITK,
+        ".png": FileFormat.PICTURE,
+        ".jpg": FileFormat.PICTURE,
+        ".jpeg": FileFormat.PICTURE,
+        ".tif": FileFormat.TIFF,
+        ".tiff": FileFormat.TIFF,
+        ".dcm": FileFormat.DICOM,
+        ".seg.dcm": FileFormat.DICOM,
+    }
+)
+# One file each: a header beside its data could not be replaced in one step.
+LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
+READABLE = ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, .png, .jpg or .tif"
+DICOM_PREAMBLE = 128
+
+
+def suffix_of(path: Path) -> str:
+    """Return the longest known suffix of a name in lower case, or ""."""
+    name = path.name.lower()
+    known = [suffix for suffix in FORMAT_OF_SUFFIX if name.endswith(suffix)]
+    return max(known, key=len, default="")
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a file without its folder and known suffix."""
+    suffix = suffix_of(path)
+    return path.name[: -len(suffix)] if suffix else path.name
+
+
+def input_format(path: Path) -> FileFormat:
+    """Return the format of a file that is to be read.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, a folder, DICOM, or of no known suffix.
+    """
+    _check_present(path)
+    found = FORMAT_OF_SUFFIX.get(suffix_of(path))
+    if found is FileFormat.DICOM or (found is None and _looks_like_dicom(path)):
+        raise InputError(
+            f"{path.name} is a DICOM file, which this version does not read: convert "
+            "the series to NIfTI first, for example with dcm2niix."
+        )
+    if found is None:
+        raise InputError(
+            f"{path.name} has no suffix of a known image format: use {READABLE}."
+        )
+    return found
+
+
+def output_suffix(path: Path) -> str:
+    """Return the suffix under which labels are to be written.
+
+    Raises
+    ------
+    InputError
+        If labels are not written in that format, or there is no such folder.
+    """
+    suffix = suffix_of(path)
+    offered = ", ".join(LABEL_SUFFIXES)
+    if suffix == ".seg.dcm":
+        raise InputError(
+            f"{path.name} asks for DICOM SEG, which this version does not write: use "
+            f"one of {offered}."
+        )
+    if suffix not in LABEL_SUFFIXES:
+        raise InputError(
+            f"Labels cannot be written as {path.name}: use a name that ends with one "
+            f"of {offered}."
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            f"The folder {path.parent} for {path.name} does not exist: make it first "
+            "or choose another."
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file in it.")
+    return suffix
+
+
+def _check_present(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise InputError(
+                f"{path} is a folder, and this version does not read DICOM series: "
+                "convert it to NIfTI first, for example with dcm2niix."
+            )
+        if not path.exists():
+            raise InputError(f"There is no file {path}: check its name.")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened ({error.strerror}): check its name and "
+            "permissions."
+        ) from error
+    if empty:
+        raise InputError(f"{path.name} is empty (0 bytes): copy or export it again.")
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(DICOM_PREAMBLE)
+        return file.read(4) == b"DICM"

@@ -1,0 +1,176 @@
+"""Label files: read onto the grid of an image, written onto the grid of a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.io.formats import output_suffix, stem_of
+from napari_spinalsam.io.stored import read_stored
+from napari_spinalsam.io.values import to_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.volume import FileGrid
+
+
+@dataclass(frozen=True, eq=False)
+class LabelVolume:
+    """Labels with their geometry.
+
+    Parameters
+    ----------
+    data : ndarray of uint8 or uint16, shape (z, y, x)
+        0 is background.
+    grid : FileGrid
+        The grid that the data belongs to; carries the geometry.
+    name : str
+        A short name to show; never a path.
+    """
+
+    data: NDArray[Any]
+    grid: FileGrid
+    name: str
+
+
+def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
+    """Read a label file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of whole numbers, of any format that is read.
+    like : FileGrid or None
+        The grid on which the labels are wanted. The file may store it in another
+        orientation; it is turned, never resampled.
+
+    Returns
+    -------
+    LabelVolume
+        On the grid of `like`, or on its own.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds no labels, or lies on another grid.
+    """
+    path = Path(path)
+    stored = read_stored(path)
+    data = stored.grid.to_canonical(to_labels(stored.array, path.name))
+    grid = stored.grid
+    if like is not None:
+        turned = _turn(data, grid.geometry, like.geometry)
+        if turned is None:
+            raise InputError(
+                f"{path.name} ({_describe(grid)}) does not lie on the wanted grid "
+                f"({_describe(like)}): use labels made for the same image."
+            )
+        data, grid = turned, like
+    return LabelVolume(np.ascontiguousarray(data), grid, stem_of(path))
+
+
+def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) -> None:
+    """Write labels on exactly the grid of a file, or leave everything as it was.
+
+    Parameters
+    ----------
+    path : str or Path
+        .nii, .nii.gz, .nrrd, .mha, .png or .tif. An existing file is replaced in
+        one step once the new one is complete.
+    labels : ndarray of uint8, shape (z, y, x)
+        Labels in the canonical orientation.
+    grid : FileGrid
+        The grid of the image that they belong to.
+
+    Raises
+    ------
+    InputError
+        If the format cannot hold them, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = output_suffix(path)
+    if labels.shape != grid.geometry.shape or labels.dtype != np.uint8:
+        raise InputError(
+            f"Labels of shape {labels.shape} and type {labels.dtype} do not fit an "
+            f"image of shape {grid.geometry.shape}: give uint8 labels of that shape."
+        )
+    array = np.asfortranarray(grid.from_canonical(labels))
+    try:
+        # A folder beside the target: on the same disk, and never half a file.
+        with TemporaryDirectory(dir=path.parent, prefix=".labels-") as folder:
+            draft = Path(folder) / path.name
+            _write(draft, suffix, array, grid)
+            os.replace(draft, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): choose another "
+            "folder or free some space."
+        ) from error
+    except RuntimeError as error:
+        raise InputError(
+            f"{path.name} cannot hold the geometry of this image: use a name that "
+            "ends with .nii.gz."
+        ) from error
+
+
+def _write(path: Path, suffix: str, array: NDArray[np.uint8], grid: FileGrid) -> None:
+    # Each writer is a heavy import of its own.
+    if suffix in {".nii", ".nii.gz"}:
+        from napari_spinalsam.io.nifti import write_nifti
+
+        write_nifti(path, array, grid)
+    elif suffix in {".nrrd", ".mha"}:
+        from napari_spinalsam.io.itk import write_itk
+
+        write_itk(path, array, grid)
+    elif suffix in {".tif", ".tiff"}:
+        from napari_spinalsam.io.tiff import write_tiff
+
+        write_tiff(path, array, grid)
+    else:
+        if array.ndim != 2:
+            raise InputError(
+                f"{path.name} is a picture, which cannot hold a volume: use a name "
+                "that ends with .nii.gz, .nrrd or .mha."
+            )
+        from napari_spinalsam.io.pictures import write_png
+
+        write_png(path, array, grid)
+
+
+def _turn(
+    data: NDArray[Any], geometry: Geometry, wanted: Geometry
+) -> NDArray[Any] | None:
+    """Exchange and reverse axes so that one grid becomes another, if they can."""
+    step = np.linalg.solve(wanted.affine[:3, :3], geometry.affine[:3, :3])
+    sign = np.rint(step).astype(int)
+    if not ((np.abs(sign).sum(0) == 1).all() and (np.abs(sign).sum(1) == 1).all()):
+        return None
+    order = np.abs(sign).argmax(axis=1)
+    flipped = sign.sum(axis=1) < 0
+    turned = data.transpose(order)[
+        tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
+    ]
+    affine = geometry.affine.copy()
+    for axis, (source, flip) in enumerate(zip(order, flipped, strict=True)):
+        affine[:3, axis] = geometry.affine[:3, source] * (-1 if flip else 1)
+        if flip:
+            affine[:3, 3] += geometry.affine[:3, source] * (data.shape[source] - 1)
+    same = Geometry(turned.shape, affine, wanted.is_2d).same_grid(wanted)
+    return turned if same else None
+
+
+def _describe(grid: FileGrid) -> str:
+    shape = " x ".join(str(n) for n in grid.shape)
+    spacing = np.linalg.norm(grid.affine[:3, : len(grid.shape)], axis=0)
+    size = " x ".join(f"{s:.4g}" for s in spacing)
+    first = ", ".join(f"{x:.1f}" for x in grid.affine[:3, 3])
+    return f"{shape} voxels of {size} mm, the first at ({first}) mm"

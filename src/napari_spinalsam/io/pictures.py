@@ -1,0 +1,138 @@
+"""PNG and JPEG pictures, through Pillow; grey only."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.volume import FileGrid
+from napari_spinalsam.io.formats import FileFormat
+from napari_spinalsam.io.stored import StoredImage, damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+MILLIMETRES_PER_INCH = 25.4
+
+
+def flat_grid(shape: tuple[int, ...], spacing: Sequence[float]) -> FileGrid:
+    """Return the grid of a picture or stack that has no place in the world.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (columns, rows) or (columns, rows, slices).
+    spacing : sequence of float
+        Millimetres along columns, rows and slices.
+
+    Returns
+    -------
+    FileGrid
+        Its axes grow to the left, to posterior and to inferior, so that the
+        picture is shown as it is stored.
+    """
+    return FileGrid(shape, np.diag([-spacing[0], -spacing[1], -spacing[2], 1.0]))
+
+
+def read_picture(path: Path) -> StoredImage:
+    """Read a grey PNG or JPEG.
+
+    Parameters
+    ----------
+    path : Path
+        A .png, .jpg or .jpeg file. The pixel size is taken from a PNG that states
+        it; the print resolution of a JPEG says nothing about the patient.
+
+    Returns
+    -------
+    StoredImage
+        Array (columns, rows).
+
+    Raises
+    ------
+    InputError
+        If it is damaged or in colour.
+    """
+    try:
+        with Image.open(path) as image:
+            wide = "16" in str(image.tile[0].args) if image.tile else False
+            pixels, spacing = as_array(image), _png_spacing(image)
+    except UNREADABLE as error:
+        raise InputError(damaged(path, FileFormat.PICTURE)) from error
+    if wide and pixels.dtype == np.uint8:
+        raise InputError(
+            f"{path.name} has 16-bit colours, of which only half would be read: "
+            "convert it to 16-bit grayscale."
+        )
+    grey = as_grey(pixels, path)
+    return StoredImage(grey.T, flat_grid(grey.T.shape, (*spacing, 1.0)))
+
+
+def as_array(image: Image.Image) -> NDArray[Any]:
+    """Return the pixels of a Pillow image, colours of a palette looked up."""
+    if image.mode in {"P", "PA"}:
+        return np.asarray(image.convert("RGBA"))
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)
+    if image.mode == "CMYK" or image.mode == "YCbCr":
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(image)
+
+
+def as_grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Return grey pixels without the channels that add nothing.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (..., rows, columns) or (rows, columns, channels)
+        Two axes are grey already; otherwise grey and alpha, RGB or RGBA.
+    path : Path
+        Names the file in the error.
+
+    Raises
+    ------
+    InputError
+        If the colours differ from each other.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    colours = pixels[..., : 1 if pixels.shape[-1] == 2 else 3]
+    if (colours != colours[..., :1]).any():
+        raise InputError(
+            f"{path.name} is in colour: convert it to grayscale, since colours have "
+            "no order that a window could map."
+        )
+    return np.asarray(colours[..., 0])
+
+
+def _png_spacing(image: Image.Image) -> tuple[float, float]:
+    """Return the size of a pixel in mm, or 1 mm where a PNG does not state it."""
+    if image.format != "PNG" or "dpi" not in image.info:
+        return 1.0, 1.0
+    x, y = (MILLIMETRES_PER_INCH / float(dpi) for dpi in image.info["dpi"])
+    return x, y
+
+
+def write_png(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
+    """Write an array (columns, rows) of uint8, with the pixel size unless 1 mm."""
+    x, y = np.linalg.norm(grid.affine[:3, :2], axis=0)
+    image = Image.fromarray(np.ascontiguousarray(array.T))
+    options: dict[str, Any] = {}
+    if (x, y) != (1.0, 1.0):
+        options["dpi"] = (MILLIMETRES_PER_INCH / x, MILLIMETRES_PER_INCH / y)
+    image.save(path, format="PNG", **options)

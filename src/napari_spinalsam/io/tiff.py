@@ -1,0 +1,181 @@
+"""TIFF images and stacks, through tifffile; grey only."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageSequence
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.io.formats import FileFormat
+from napari_spinalsam.io.pictures import as_array, as_grey, flat_grid
+from napari_spinalsam.io.stored import StoredImage, damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.volume import FileGrid
+
+UNREADABLE = (
+    tifffile.TiffFileError,
+    OSError,
+    EOFError,
+    ValueError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    struct.error,
+)
+MILLIMETRES = {
+    "inch": 25.4,
+    "cm": 10.0,
+    "mm": 1.0,
+    "micron": 0.001,
+    "um": 0.001,
+    "µm": 0.001,  # the micro sign, and the Greek letter below
+    "μm": 0.001,
+    "\\u00b5m": 0.001,
+}
+RESOLUTION_UNIT = {2: "inch", 3: "cm"}
+PLACE_TOLERANCE_MM = 1e-3
+
+
+def read_tiff(path: Path) -> StoredImage:
+    """Read a grey TIFF image or a stack of them.
+
+    Parameters
+    ----------
+    path : Path
+        A .tif or .tiff file. The pixel size comes from its resolution, the
+        distance of slices from ImageJ's description; 1 mm where neither is there.
+
+    Returns
+    -------
+    StoredImage
+        Array (columns, rows) or (columns, rows, slices).
+
+    Raises
+    ------
+    InputError
+        If it is damaged, in colour, or has channels or a fourth axis.
+    """
+    try:
+        with _errors_raised(), tifffile.TiffFile(path) as file:
+            series = file.series[0]
+            axes, spacing = series.axes, _spacing(file)
+            _check_whole(file, series)
+            packed = file.pages.first.compression
+            pixels = _pixels(path, series, packed=packed)
+    except UNREADABLE as error:
+        raise InputError(damaged(path, FileFormat.TIFF)) from error
+    if axes.startswith("S"):  # colours stored plane by plane
+        pixels, axes = np.moveaxis(pixels, 0, -1), axes[1:] + "S"
+    if axes.endswith("S"):
+        pixels, axes = as_grey(pixels, path), axes[:-1]
+    if "C" in axes or pixels.ndim > 3:
+        raise InputError(
+            f"{path.name} has the axes {axes} ({' x '.join(map(str, pixels.shape))}): "
+            "save one channel and one time point as a stack of slices."
+        )
+    array = pixels.transpose()
+    return StoredImage(array, flat_grid(array.shape, spacing))
+
+
+class _Raise(logging.Handler):
+    """Turns a logged error into a raised one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise tifffile.TiffFileError(record.getMessage())
+
+
+@contextmanager
+def _errors_raised() -> Iterator[None]:
+    """Let tifffile fail where it would log an error and leave out pages."""
+    logger, handler = logging.getLogger("tifffile"), _Raise(logging.ERROR)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _check_whole(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Refuse a file that ends early, which tifffile would fill with zeros."""
+    ends = [0]
+    if series.dataoffset is not None:
+        ends.append(series.dataoffset + series.nbytes)
+    for page in series.pages:
+        if page is not None:
+            ends.extend(
+                map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
+            )
+    if max(ends) > file.filehandle.size:
+        raise EOFError(f"{max(ends)} bytes expected")
+
+
+def _pixels(
+    path: Path, series: tifffile.TiffPageSeries, *, packed: int
+) -> NDArray[Any]:
+    """Return the pixels; Pillow knows LZW, tifffile only with another package."""
+    if packed not in (tifffile.COMPRESSION.LZW, tifffile.COMPRESSION.JPEG):
+        return series.asarray()
+    with Image.open(path) as image:
+        frames = [as_array(frame) for frame in ImageSequence.Iterator(image)]
+    return frames[0] if len(frames) == 1 else np.stack(frames)
+
+
+def _spacing(file: tifffile.TiffFile) -> tuple[float, float, float]:
+    """Return millimetres along columns, rows and slices; 1 where not stated."""
+    tags = file.pages.first.tags
+    described = file.imagej_metadata or {}
+    unit = described.get("unit") or RESOLUTION_UNIT.get(
+        int(tags.valueof("ResolutionUnit", default=1)), ""
+    )
+    scale = MILLIMETRES.get(str(unit).lower())
+    if scale is None:
+        return 1.0, 1.0, 1.0
+    x, y = (_per_pixel(tags.valueof(name)) for name in ("XResolution", "YResolution"))
+    slices = float(described.get("spacing", 0)) * scale
+    return x * scale, y * scale, abs(slices) or 1.0
+
+
+def _per_pixel(resolution: tuple[int, int] | None) -> float:
+    """Return units per pixel from a TIFF resolution in pixels per unit."""
+    if resolution is None or 0 in resolution:
+        return 1.0
+    return resolution[1] / resolution[0]
+
+
+def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
+    """Write an array (columns, rows[, slices]) for ImageJ, with its spacing.
+
+    Raises
+    ------
+    InputError
+        If the grid is a volume with a place in the world, which TIFF cannot hold.
+    """
+    x, y, z = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    plain = flat_grid(grid.shape, (x, y, z)).affine
+    if array.ndim == 3 and np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM:
+        raise InputError(
+            f"{path.name} is a TIFF, which cannot hold the position of this volume: "
+            "use a name that ends with .nii.gz, .nrrd or .mha."
+        )
+    described: dict[str, Any] = {"unit": "mm", "axes": "ZYX"[-array.ndim :]}
+    if array.ndim == 3:
+        described["spacing"] = float(z)
+    tifffile.imwrite(
+        path,
+        np.ascontiguousarray(array.transpose()),
+        imagej=True,
+        resolution=(1 / x, 1 / y),
+        metadata=described,
+    )

@@ -1,0 +1,94 @@
+"""Number types: stored values to intensities or labels, never wrapped or rounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.intensity import check_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KEPT = tuple(np.dtype(name) for name in ("uint8", "int16", "uint16"))
+# float32 holds every whole number up to here.
+LARGEST_EXACT = 2**24
+
+
+def to_intensities(array: NDArray[Any]) -> NDArray[Any]:
+    """Return intensities in a small type that holds them.
+
+    Parameters
+    ----------
+    array : ndarray, shape (i, j) or (i, j, k)
+        Values of an image file.
+
+    Returns
+    -------
+    ndarray
+        uint8, int16 and uint16 unchanged; otherwise int16 or uint16 where all
+        values are whole and fit, else float32.
+
+    Raises
+    ------
+    InputError
+        If the array is no image, or a number does not fit.
+    """
+    # Of another type than uint8, a volume of three slices is not taken for RGB.
+    check_image(array.view(np.int8) if array.dtype == np.uint8 else array)
+    if array.dtype in KEPT:
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    low, high = array.min(), array.max()
+    whole = array.dtype.kind in "iu" or _is_whole(array)
+    for dtype in (np.int16, np.uint16):
+        if whole and np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return array.astype(dtype)
+    limit = LARGEST_EXACT if array.dtype.kind in "iu" else np.finfo(np.float32).max
+    extreme = max(high, -float(low), key=float)
+    if extreme > limit:
+        raise InputError(
+            f"The image holds values as large as {float(extreme):g}, which cannot be "
+            "kept exactly: rescale it or remove the outliers first."
+        )
+    return array.astype(np.float32)
+
+
+def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return labels as uint8, or uint16 where a value is above 255.
+
+    Parameters
+    ----------
+    array : ndarray, any shape
+        Values of a label file; decimal types may hold whole numbers only.
+    name : str
+        Names the file in the error.
+
+    Raises
+    ------
+    InputError
+        If a value is not whole, below 0 or above 65535.
+    """
+    if array.dtype.kind not in "iufb" or not array.size:
+        raise InputError(f"{name} holds no labels: open a file of whole numbers.")
+    if array.dtype.kind == "f" and not _is_whole(array):
+        bad = array[~(np.isfinite(array) & (array == np.rint(array)))].flat[0]
+        raise InputError(
+            f"{name} holds the value {bad:g}, which is no label: labels are whole "
+            "numbers, so use a file that was not interpolated."
+        )
+    low, high = array.min(), array.max()
+    if low < 0 or high > np.iinfo(np.uint16).max:
+        raise InputError(
+            f"{name} holds the value {low if low < 0 else high:g}, which is no label: "
+            "labels are whole numbers from 0 to 65535."
+        )
+    return array.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def _is_whole(array: NDArray[Any]) -> bool:
+    """Whether all values are finite whole numbers, looked at slice by slice."""
+    return all(
+        bool((np.isfinite(part) & (part == np.rint(part))).all()) for part in array
+    )
