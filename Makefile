@@ -29,9 +29,10 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; choose one with make PYTHON=..." >&2; exit 1; }
 	@PYTHON="$(PYTHON)" scripts/system_libs.sh venv
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade $(PIP_ARGS) "pip>=25.1"
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[all]" --group dev
+	@echo "Installing into $(VENV); the first time takes minutes, for torch is large."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade $(PIP_ARGS) "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet $(PIP_ARGS) --editable ".[all]" --group dev
 	@touch $@
 
 demo: $(STAMP) ## open the sample in napari and segment it (ARGS=...)
@@ -53,7 +54,7 @@ format: $(STAMP) ## rewrite the code in the style that lint asks for
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 screenshots: $(STAMP) ## take the pictures of the documentation
 	$(DISPLAYED) $(BIN)/python scripts/screenshots.py $(ARGS)

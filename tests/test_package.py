@@ -1,0 +1,147 @@
+"""The package as napari and pip see it: cheap to import, with a manifest that holds."""
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from npe2 import PluginManifest
+
+import napari_spinalsam
+
+HEAVY = (
+    "torch",
+    "torchvision",
+    "segment_anything",
+    "peft",
+    "openai",
+    "onnxruntime",
+    "napari",
+    "qtpy",
+    "magicgui",
+    "PyQt5",
+    "PyQt6",
+    "PySide6",
+)
+MANIFEST = Path(napari_spinalsam.__file__).with_name("napari.yaml")
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """Run `code` in a fresh interpreter; return which heavy packages it loaded."""
+    report = f"import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def manifest() -> PluginManifest:
+    return PluginManifest.from_file(MANIFEST)
+
+
+def commands() -> list[str]:
+    contributions = PluginManifest.from_file(MANIFEST).contributions
+    return [c.python_name for c in contributions.commands or [] if c.python_name]
+
+
+def test_importing_the_package_loads_no_heavy_package() -> None:
+    assert modules_loaded_by("import napari_spinalsam") == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["api", "cli", "contributions", "annotation", "core", "io", "model"]
+)
+def test_headless_modules_load_neither_torch_nor_a_gui(module: str) -> None:
+    assert modules_loaded_by(f"import napari_spinalsam.{module}") == set()
+
+
+def test_manifest_loads_without_importing_the_plugin() -> None:
+    loaded = modules_loaded_by(
+        "from npe2 import PluginManifest; import sys\n"
+        f"PluginManifest.from_file({str(MANIFEST)!r})\n"
+        "assert not [m for m in sys.modules if m.startswith('napari_spinalsam')]"
+    )
+    assert loaded.isdisjoint({"torch", "napari", "PyQt6", "PySide6"})
+
+
+def test_reader_and_writer_are_found_without_torch_napari_or_qt() -> None:
+    code = (
+        "from napari_spinalsam.contributions import get_reader\n"
+        "assert get_reader('notes.txt') is None"
+    )
+    assert modules_loaded_by(code) == set()
+
+
+def test_manifest_is_valid_and_of_this_distribution(manifest: PluginManifest) -> None:
+    distribution = importlib.metadata.distribution("napari-spinalsam")
+    (entry,) = distribution.entry_points.select(group="napari.manifest")
+
+    assert manifest.name == distribution.name == entry.name
+    assert entry.value == "napari_spinalsam:napari.yaml"
+    manifest.validate_imports()
+
+
+@pytest.mark.parametrize("python_name", commands())
+def test_every_command_of_the_manifest_resolves(python_name: str) -> None:
+    module, _, attribute = python_name.partition(":")
+
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_segment_is_the_first_widget_and_in_the_segment_menu(
+    manifest: PluginManifest,
+) -> None:
+    widgets = manifest.contributions.widgets
+    menus = manifest.contributions.menus
+    assert widgets
+    assert menus
+
+    assert widgets[0].display_name == "Segment"
+    assert widgets[0].command in [
+        getattr(item, "command", None) for item in menus["napari/layers/segment"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ("scan.nii.gz", True),
+        ("scan.nii", True),
+        ("scan.nrrd", True),
+        ("scan.nhdr", True),
+        ("scan.mha", True),
+        ("scan.mhd", True),
+        ("photo.png", False),
+        ("stack.tif", False),
+        ("table.csv.gz", False),
+    ],
+)
+def test_reader_claims_volumes_only(
+    manifest: PluginManifest, path: str, read: bool
+) -> None:
+    readers = manifest.contributions.readers or []
+    patterns = [p for reader in readers for p in reader.filename_patterns]
+
+    assert any(Path(path).match(pattern) for pattern in patterns) is read
+
+
+def test_version_is_the_one_that_pip_reports() -> None:
+    assert napari_spinalsam.__version__ == importlib.metadata.version(
+        "napari-spinalsam"
+    )
+
+
+def test_manifest_at_the_root_is_the_one_that_ships() -> None:
+    root = Path(__file__).parent.parent
+    if not (root / "napari.yaml").exists():
+        pytest.skip("the tests run outside a checkout")
+
+    assert (root / "napari.yaml").read_text() == MANIFEST.read_text()
