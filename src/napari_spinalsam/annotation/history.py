@@ -29,12 +29,19 @@ class Step:
     deltas : tuple of LabelDelta
         Changes of the label volume in the order in which they were made; several
         only where a group was joined into one step.
+    parts : tuple of Step
+        The steps of such a group.
     """
 
     name: str
     before: State
     after: State
     deltas: tuple[LabelDelta, ...] = ()
+    parts: tuple[Step, ...] = ()
+
+    def includes(self, step: Step) -> bool:
+        """Whether this is that very step, or the group that it was joined into."""
+        return self is step or any(part.includes(step) for part in self.parts)
 
     def reversed(self, verb: str = "Undo") -> Step:
         """Return the step that takes this one back."""
@@ -95,6 +102,16 @@ class History:
         return tuple(step.name for step in reversed(self._levels[-1].undone))
 
     @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to undo."""
+        return bool(self._levels[-1].done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to redo."""
+        return bool(self._levels[-1].undone)
+
+    @property
     def newest(self) -> Step | None:
         """The step that undo would take back; None at the start."""
         done = self._levels[-1].done
@@ -152,11 +169,14 @@ class History:
             what it asked for was dropped since.
         """
         level = self._levels[-1]
-        place = next((i for i, s in enumerate(level.done) if s is asked_by), None)
+        place = next(
+            (i for i, step in enumerate(level.done) if step.includes(asked_by)), None
+        )
         if place is None:
             return False
-        old = asked_by.after.preview
-        amended = replace(asked_by, after=replace(asked_by.after, preview=preview))
+        found = level.done[place]
+        old = found.after.preview
+        amended = replace(found, after=replace(found.after, preview=preview))
         newer, ahead = level.done[place + 1 :], level.undone[::-1]
         carried = _carry([*newer, *ahead], old, preview)
         if newer and carried[len(newer) - 1].after.preview is not preview:
@@ -187,7 +207,8 @@ class History:
         self._levels.pop()
         deltas = tuple(delta for step in inner.recorded for delta in step.deltas)
         if deltas or self._state != start:
-            joined = Step(name, start, self._state, deltas)
+            parts = tuple(inner.recorded)
+            joined = Step(name, start, self._state, deltas, parts)
             outer.done.append(joined)
             outer.undone.clear()
             self._record(joined, outer)

@@ -1,0 +1,177 @@
+"""The one executor: it applies actions, whichever way they came, to the document."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from napari_spinalsam.annotation import masking, prompting, viewing
+from napari_spinalsam.annotation.ports import Outcome, Run
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.descriptions import describe
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Plane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.ports import EngineInfo, ViewPort
+    from napari_spinalsam.annotation.predictor import PredictionPort
+    from napari_spinalsam.core.action_fields import BaseAction
+    from napari_spinalsam.core.actions import Action
+
+# Each operation takes the action type it stands beside, which the type of a table
+# cannot say; a test compares this table with that of the actions.
+OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingProxyType(
+    {
+        a.OpenImage: viewing.open_image,
+        a.OpenSample: viewing.open_sample,
+        a.PreviousImage: viewing.previous_image,
+        a.NextImage: viewing.next_image,
+        a.GoToSlice: viewing.go_to_slice,
+        a.MoveSlice: viewing.move_slice,
+        a.SetPlane: viewing.set_plane,
+        a.SetWindow: viewing.set_window,
+        a.SetVisibility: viewing.set_visibility,
+        a.SaveLabels: viewing.save_labels,
+        a.Measure: viewing.measure,
+        a.CheckGpu: viewing.check_gpu,
+        a.VerifyParameters: viewing.verify_parameters,
+        a.ShowHelp: viewing.show_help,
+        a.SelectStructure: prompting.select_structure,
+        a.AddPoints: prompting.add_points,
+        a.AddBox: prompting.add_box,
+        a.ClearPoints: prompting.clear_points,
+        a.ClearBoxes: prompting.clear_boxes,
+        a.ClearAll: prompting.clear_all,
+        a.GeneratePointMask: masking.generate_point_mask,
+        a.GenerateBoxMask: masking.generate_box_mask,
+        a.GenerateMask: masking.generate_mask,
+        a.AcceptMask: masking.accept_mask,
+        a.RejectMask: masking.reject_mask,
+        a.Undo: masking.undo,
+        a.Redo: masking.redo,
+    }
+)
+# Known and understood, but without an engine in this version: what to do instead.
+UNAVAILABLE: Mapping[type[BaseAction], str] = MappingProxyType(
+    {
+        a.SegmentStructures: (
+            "Segmenting structures without prompts is not available in this version: "
+            "choose a structure and place a point or a box."
+        ),
+        a.Propagate: (
+            "Propagating a mask through the volume is not available in this version: "
+            "prompt the slices one by one."
+        ),
+    }
+)
+
+
+class Executor:
+    """Apply actions to the annotation that is open.
+
+    Parameters
+    ----------
+    annotation : Annotation or None
+        The document; None before an image is open. Set it anew when another one is.
+    view : ViewPort
+        What needs a viewer or dialogs.
+    predict : PredictionPort or None
+        The way to the model; None before one is loaded.
+    engine : EngineInfo or None
+        What the model tells of itself; None before one is loaded.
+    """
+
+    def __init__(
+        self,
+        annotation: Annotation | None,
+        view: ViewPort,
+        predict: PredictionPort | None = None,
+        engine: EngineInfo | None = None,
+    ) -> None:
+        self.annotation = annotation
+        self.view = view
+        self.predict = predict
+        self.engine = engine
+
+    def run(self, action: Action) -> Outcome:
+        """Apply one action, as one step of the history.
+
+        Raises
+        ------
+        SpinalSamError
+            If it cannot be done (InputError), the user closed its dialog
+            (CancelledError), or the model fails (ModelError). Nothing has changed
+            then.
+        """
+        return self.run_plan((action,))[0]
+
+    def run_plan(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
+        """Apply actions in turn, all or none, as one step of the history.
+
+        Labels, prompts, slice and plane return to what they were if one of them
+        fails. An image that was opened stays open, a file that was written stays.
+
+        Raises
+        ------
+        SpinalSamError
+            As for `run`.
+        """
+        for action in actions:
+            check_available(action)
+        run = Run(self.view, self.predict, self.engine)
+        outcomes = []
+        with self._place_kept(), ExitStack() as groups:
+            for number, action in enumerate(actions):
+                if self.annotation is not run.open_annotation:
+                    self._join(groups, actions)
+                run.open_annotation = self.annotation
+                run.following = tuple(actions[number + 1 :])
+                outcomes.append(OPERATIONS[type(action)](run, action))
+            for arming in run.armings:
+                self.view.arm_tool(
+                    arming.kind,
+                    arming.polarity,
+                    arming.count,
+                    then_predict=run.then_predict,
+                )
+        return tuple(outcomes)
+
+    def _join(self, groups: ExitStack, actions: Sequence[Action]) -> None:
+        """Let what follows be one step of the annotation now open."""
+        # Undo by itself moves through the history and adds nothing to it.
+        moves = len(actions) == 1 and isinstance(actions[0], a.Undo | a.Redo)
+        if self.annotation is not None and not moves:
+            name = ", then ".join(describe(action) for action in actions)
+            groups.enter_context(self.annotation.group(name))
+
+    @contextmanager
+    def _place_kept(self) -> Iterator[None]:
+        """Return to the slice shown now if an error leaves the block."""
+        annotation = self.annotation
+        if annotation is None:
+            yield
+            return
+        axis, index = self.view.current_slice()
+        try:
+            yield
+        except BaseException:
+            moved = self.view.current_slice() != (axis, index)
+            if self.annotation is annotation and moved:
+                self.view.set_plane(Plane.of_axis(axis))
+                self.view.go_to_slice(index)
+            raise
+
+
+def check_available(action: Action) -> None:
+    """Refuse an action that this version cannot do yet, with an InputError."""
+    if (reason := UNAVAILABLE.get(type(action))) is not None:
+        raise InputError(reason)
+    if isinstance(action, a.SaveLabels) and action.format == "dicom_seg":
+        raise InputError(
+            "Saving as DICOM SEG is not available in this version: save as NIfTI or "
+            "NRRD."
+        )

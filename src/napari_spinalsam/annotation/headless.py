@@ -1,0 +1,82 @@
+"""A view without a window, for scripts, the command line and tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.ports import Report, ToolKind
+    from napari_spinalsam.annotation.state import SliceKey
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.geometry import Geometry, Plane
+    from napari_spinalsam.core.prompts import Polarity
+
+
+class HeadlessView:
+    """Remember slice, plane, visibility and reports; refuse what needs a window.
+
+    See `ports.ViewPort` for the methods.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The grid that is looked at, from the middle axial slice at first.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.reports: list[Report] = []
+        self.visibility: dict[LayerRole, bool] = {}
+        self._axis = 0
+        self._index = [length // 2 for length in geometry.shape]
+
+    def current_slice(self) -> SliceKey:
+        """Return axis and index of the current slice."""
+        return self._axis, self._index[self._axis]
+
+    def go_to_slice(self, index: int) -> None:
+        """Make a slice of the current plane the current one."""
+        self._index[self._axis] = index
+
+    def set_plane(self, plane: Plane) -> None:
+        """Turn to a plane, at the slice where it was left."""
+        self._axis = plane.axis
+
+    def set_visibility(self, layer: LayerRole, visible: bool) -> None:
+        """Remember whether a role is shown."""
+        self.visibility[layer] = visible
+
+    def show_report(self, report: Report) -> None:
+        """Keep a table in `reports`."""
+        self.reports.append(report)
+
+    def show_help(self, report: Report) -> None:
+        """Keep the help in `reports`."""
+        self.reports.append(report)
+
+    def open_image(self) -> str:
+        """Refuse: there is no file dialog."""
+        _needs_window("Opening an image", "read the file in the script instead")
+
+    def open_sample(self) -> str:
+        """Refuse: the image of a script is its own."""
+        _needs_window("Opening the sample", "read the file in the script instead")
+
+    def step_image(self, offset: Literal[-1, 1]) -> str:
+        """Refuse: there is no list of images."""
+        _needs_window("Stepping through images", "read the files in the script instead")
+
+    def arm_tool(
+        self, kind: ToolKind, polarity: Polarity, count: int, *, then_predict: bool
+    ) -> None:
+        """Refuse: there is no mouse."""
+        _needs_window(f"Placing a {kind} by mouse", "give its coordinates instead")
+
+    def save_labels(self, file_format: LabelFormat) -> str:
+        """Refuse: there is no file dialog."""
+        _needs_window("Choosing a file", "write the labels in the script instead")
+
+
+def _needs_window(what: str, remedy: str) -> NoReturn:
+    raise InputError(f"{what} needs a window: {remedy}.")

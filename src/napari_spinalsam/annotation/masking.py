@@ -1,0 +1,77 @@
+"""What actions on masks and on the history do: predict, accept, reject, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.annotation.ports import Outcome
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.ports import Run
+    from napari_spinalsam.annotation.predictor import PromptKind
+
+
+def generate_mask(run: Run, action: a.GenerateMask) -> Outcome:
+    """Predict from all prompts of the current slice."""
+    return _generate(run, "all")
+
+
+def generate_point_mask(run: Run, action: a.GeneratePointMask) -> Outcome:
+    """Predict from the points of the current slice."""
+    return _generate(run, "points")
+
+
+def generate_box_mask(run: Run, action: a.GenerateBoxMask) -> Outcome:
+    """Predict from the box of the current slice."""
+    return _generate(run, "box")
+
+
+def _generate(run: Run, kind: PromptKind) -> Outcome:
+    if run.armings:
+        run.then_predict = True
+        return Outcome("The mask follows once the prompts are placed.")
+    request = run.annotation.prediction_request(*run.view.current_slice(), kind)
+    if run.predict is None:
+        raise InputError("There is no model to predict with: load one first.")
+    wait = any(isinstance(s, a.AcceptMask | a.RejectMask) for s in run.following)
+    run.predict.request(request, wait=wait)
+    preview = run.annotation.state.preview
+    if preview is None or preview.prediction is request.answered:
+        return Outcome(f"The mask of {request.structure} is being predicted.")
+    return Outcome(
+        f"Mask of {preview.structure}: predicted IoU {preview.predicted_iou:.2f}, "
+        f"candidate {preview.chosen + 1} of {preview.count}."
+    )
+
+
+def accept_mask(run: Run, action: a.AcceptMask) -> Outcome:
+    """Write the preview into the labels."""
+    preview = run.annotation.state.preview
+    left = run.annotation.accept()
+    name = "" if preview is None else f" as {preview.structure}"
+    spared = f"; {left} pixels belong to other structures and stay" if left else ""
+    return Outcome(f"The mask is written{name}{spared}.")
+
+
+def reject_mask(run: Run, action: a.RejectMask) -> Outcome:
+    """Drop the preview."""
+    run.annotation.reject()
+    return Outcome("The mask is dropped; the prompts stay.")
+
+
+def undo(run: Run, action: a.Undo) -> Outcome:
+    """Take steps back."""
+    names = run.annotation.undo(action.steps)
+    if not names:
+        return Outcome("There is nothing to undo.", ok=False)
+    return Outcome(f"Undone: {'; '.join(names)}.")
+
+
+def redo(run: Run, action: a.Redo) -> Outcome:
+    """Repeat steps that were taken back."""
+    names = run.annotation.redo(action.steps)
+    if not names:
+        return Outcome("There is nothing to redo.", ok=False)
+    return Outcome(f"Done again: {'; '.join(names)}.")

@@ -1,0 +1,159 @@
+"""Measures of the annotation's structures, alone and against the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_spinalsam.annotation.ports import Report
+from napari_spinalsam.core.action_fields import ALL_METRICS
+from napari_spinalsam.core.anatomy import by_label, structure
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.metrics import Metrics, evaluate_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.core.action_fields import MetricName
+
+MM3_PER_ML = 1000.0
+_HEADINGS = {"dice": "Dice", "iou": "IoU", "msd": "MSD (mm)", "hd95": "HD95 (mm)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured of one structure.
+
+    Parameters
+    ----------
+    structure : str
+        Its name.
+    label : int
+        Its value in the label volume.
+    size : float
+        Volume in mL, of a flat image the area in mm2.
+    agreement : Metrics or None
+        How well it agrees with the reference; None without one.
+    """
+
+    structure: str
+    label: int
+    size: float
+    agreement: Metrics | None
+
+
+def measure(annotation: Annotation, name: str | None = None) -> tuple[Measurement, ...]:
+    """Measure one structure, or all that labels or reference hold.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Labels and, where one is chosen, the reference.
+    name : str or None
+        Name of the structure; None for all.
+
+    Returns
+    -------
+    tuple of Measurement
+        In ascending order of the labels.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure.
+    """
+    geometry, reference = annotation.geometry, annotation.reference
+    counts = np.bincount(annotation.labels.ravel(), minlength=256)
+    present = {int(label) for label in np.flatnonzero(counts)}
+    if reference is not None:
+        present |= {int(label) for label in np.unique(reference)}
+    present.discard(0)
+    wanted = sorted(present) if name is None else [structure(name).label]
+    if not present.issuperset(wanted) or not wanted:
+        what = "There are no labels" if name is None else f"{name} has no labels"
+        raise InputError(f"{what} to measure: accept a mask or paint one first.")
+    agreement: dict[int, Metrics] = {}
+    # A flat image is one slice thick, which is no surface to measure from.
+    first = 1 if geometry.is_2d else 0
+    spacing = geometry.spacing[first:]
+    shape = geometry.shape[first:]
+    if reference is not None:
+        agreement = evaluate_labels(
+            annotation.labels.reshape(shape), reference.reshape(shape), spacing, wanted
+        )
+    unit = float(np.prod(spacing)) / (1.0 if geometry.is_2d else MM3_PER_ML)
+    return tuple(
+        Measurement(
+            _name(label, name, present),
+            label,
+            int(counts[label]) * unit if label < counts.size else 0.0,
+            agreement.get(label),
+        )
+        for label in wanted
+    )
+
+
+def measure_report(
+    annotation: Annotation,
+    metrics: Sequence[MetricName] = ALL_METRICS,
+    name: str | None = None,
+) -> Report:
+    """Measure as `measure` does, and put it in a table.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Labels and, where one is chosen, the reference.
+    metrics : sequence of {"dice", "iou", "msd", "hd95", "volume"}
+        What to show. Without a reference only the volume is, if it is among them.
+    name : str or None
+        Name of the structure; None for all.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to measure, or no reference though it is needed.
+    """
+    compared = annotation.reference is not None
+    if not compared and "volume" not in metrics:
+        raise InputError(
+            f"There is no reference to measure {', '.join(metrics)} against: choose "
+            "reference labels first."
+        )
+    shown = [metric for metric in metrics if compared or metric == "volume"]
+    size = "Area (mm2)" if annotation.geometry.is_2d else "Volume (mL)"
+    headings = [_HEADINGS.get(metric, size) for metric in shown]
+    rows = (
+        (entry.structure, *_cells(entry, shown)) for entry in measure(annotation, name)
+    )
+    title = "Agreement with the reference" if compared else "Volumes, no reference"
+    return Report(title, ("Structure", *headings), tuple(rows))
+
+
+def _name(label: int, asked: str | None, present: set[int]) -> str:
+    found = by_label(label, present)
+    usual = f"label {label}" if found is None else found.name
+    return usual if asked is None else structure(asked).name
+
+
+def _cells(entry: Measurement, metrics: Sequence[MetricName]) -> Iterator[str]:
+    for metric in metrics:
+        if metric == "volume":
+            yield f"{entry.size:.2f}"
+            continue
+        found = entry.agreement
+        value = None if found is None else _value(found, metric)
+        yield "-" if value is None else f"{value:.3f}"
+
+
+def _value(metrics: Metrics, metric: MetricName) -> float | None:
+    values = {
+        "dice": metrics.dice,
+        "iou": metrics.iou,
+        "msd": metrics.msd_mm,
+        "hd95": metrics.hd95_mm,
+    }
+    return values[metric]

@@ -1,0 +1,183 @@
+"""What the executor needs from outside, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.predictor import PredictionPort
+    from napari_spinalsam.annotation.state import SliceKey
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.actions import Action
+    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.prompts import Polarity
+
+ToolKind = Literal["point", "box"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A small table to show.
+
+    Parameters
+    ----------
+    title : str
+        What it tells.
+    columns : tuple of str
+        Headings, units included.
+    rows : tuple of tuple of str
+        Cells, as many in each row as there are columns.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def as_text(self) -> str:
+        """Return the table in lines of plain text, columns aligned."""
+        table = [self.columns, *self.rows]
+        widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+        lines = (
+            "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True))
+            for row in table
+        )
+        return "\n".join([self.title, *(line.rstrip() for line in lines)])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an action.
+
+    Parameters
+    ----------
+    text : str
+        One line for the user.
+    ok : bool
+        False if there was nothing to do, such as nothing to undo. What goes wrong
+        raises an error instead.
+    data : Report or None
+        The table that the action asked for.
+    """
+
+    text: str
+    ok: bool = True
+    data: Report | None = None
+
+
+class ViewPort(Protocol):
+    """What needs a viewer or a dialog.
+
+    A dialog that the user closes raises CancelledError; what cannot be done raises
+    InputError.
+    """
+
+    def open_image(self) -> str:
+        """Let the user choose an image and open it; return its name."""
+
+    def open_sample(self) -> str:
+        """Open the shipped sample CT; return its name."""
+
+    def step_image(self, offset: Literal[-1, 1]) -> str:
+        """Open the image before or after in the list of images; return its name."""
+
+    def current_slice(self) -> SliceKey:
+        """Return axis and index of the slice that is shown."""
+
+    def go_to_slice(self, index: int) -> None:
+        """Show a slice, known to exist, of the current plane."""
+
+    def set_plane(self, plane: Plane) -> None:
+        """Turn the view to a plane."""
+
+    def set_visibility(self, layer: LayerRole, visible: bool) -> None:
+        """Show or hide what has this role."""
+
+    def arm_tool(
+        self, kind: ToolKind, polarity: Polarity, count: int, *, then_predict: bool
+    ) -> None:
+        """Let the user place prompts by mouse.
+
+        Parameters
+        ----------
+        kind : {"point", "box"}
+            The tool. Armed again before it is done, tools follow each other.
+        polarity : Polarity
+            Of the points.
+        count : int
+            How many to place before the tool is put away.
+        then_predict : bool
+            Whether a mask was asked for once they are placed, also where masks do
+            not follow each prompt by themselves.
+        """
+
+    def save_labels(self, file_format: LabelFormat) -> str:
+        """Let the user choose a file and write the labels; return its name."""
+
+    def show_report(self, report: Report) -> None:
+        """Show a table."""
+
+    def show_help(self, report: Report) -> None:
+        """Show what can be said."""
+
+
+class EngineInfo(Protocol):
+    """What the model side tells of itself, as (name, value) rows."""
+
+    def device_report(self) -> Sequence[tuple[str, str]]:
+        """Return device, memory, driver, and what will be used."""
+
+    def parameter_report(self) -> Sequence[tuple[str, str]]:
+        """Return matched, missing, unexpected and shape-mismatched weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """A tool to be given to the user's hand when a plan has succeeded."""
+
+    kind: ToolKind
+    polarity: Polarity
+    count: int
+
+
+@dataclass(slots=True)
+class Run:
+    """One plan while it runs: the ports, what is still to come, what to do at the end.
+
+    Parameters
+    ----------
+    view : ViewPort
+        Viewer and dialogs.
+    predict : PredictionPort or None
+        The way to the model; None without one.
+    engine : EngineInfo or None
+        What the model tells of itself; None without one.
+    open_annotation : Annotation or None
+        The document; None before an image is open.
+    following : tuple of Action
+        The steps after the present one.
+    armings : list of Arming
+        Tools to arm at the end.
+    then_predict : bool
+        Whether a mask was asked for after the armed tools.
+    """
+
+    view: ViewPort
+    predict: PredictionPort | None
+    engine: EngineInfo | None
+    open_annotation: Annotation | None = None
+    following: tuple[Action, ...] = ()
+    armings: list[Arming] = field(default_factory=list)
+    then_predict: bool = False
+
+    @property
+    def annotation(self) -> Annotation:
+        """The document; an InputError before an image is open."""
+        if self.open_annotation is None:
+            raise InputError("There is no image: open one, or the sample CT, first.")
+        return self.open_annotation
