@@ -1,0 +1,222 @@
+"""What napari calls through the manifest: the reader, the writer and the sample.
+
+Layers are described as tuples, so that neither napari nor Qt is imported here; the
+readers of the formats are imported once a file is opened.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat, suffix_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.volume import FileGrid, Volume
+
+LayerData = tuple[Any, dict[str, Any], str]
+# Key of our entry in the metadata of a layer.
+METADATA_KEY = "napari_spinalsam"
+# Names that pint gives to the units of a layer; pixels are taken for millimetres.
+MILLIMETRES = {"pixel": 1.0, "millimeter": 1.0, "micrometer": 0.001, "centimeter": 10.0}
+
+
+def get_reader(
+    path: str | Sequence[str],
+) -> Callable[[str | Sequence[str]], list[LayerData]] | None:
+    """Return the reader of a path, or None where the suffix is of no known image.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        What the user opens.
+    """
+    formats = [FORMAT_OF_SUFFIX.get(suffix_of(one)) for one in _as_paths(path)]
+    known = all(found not in (None, FileFormat.DICOM) for found in formats)
+    return read_layers if known and formats else None
+
+
+def read_layers(path: str | Sequence[str]) -> list[LayerData]:
+    """Read images as layers in the canonical orientation.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        One file, or several that become a layer each.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read as an image.
+    """
+    from napari_spinalsam.io.volumes import read_volume
+
+    return [image_layer(read_volume(one)) for one in _as_paths(path)]
+
+
+def image_layer(volume: Volume) -> LayerData:
+    """Describe the image layer of a volume, shown in its default window."""
+    from napari_spinalsam.core.intensity import default_window
+
+    window = default_window(volume.data, volume.modality)
+    attributes = {
+        "name": volume.name,
+        "colormap": "gray",
+        "contrast_limits": window.limits,
+        "metadata": {METADATA_KEY: {"volume": volume}},
+        **placement(volume.geometry),
+    }
+    return _flat_if_2d(volume.data, volume.geometry), attributes, "image"
+
+
+def labels_layer(labels: NDArray[Any], grid: FileGrid, name: str) -> LayerData:
+    """Describe the layer of a label volume (z, y, x) in the colours of anatomy."""
+    from napari_spinalsam.core.anatomy import label_colormap
+
+    attributes = {
+        "name": name,
+        "colormap": label_colormap(),
+        "metadata": {METADATA_KEY: {"grid": grid}},
+        **placement(grid.geometry),
+    }
+    return _flat_if_2d(labels, grid.geometry), attributes, "labels"
+
+
+def placement(geometry: Geometry) -> dict[str, Any]:
+    """Return the attributes that put a layer in its place: never an affine.
+
+    Obliquity is not shown; the grid in the layer's metadata keeps it.
+    """
+    axes = slice(1 if geometry.is_2d else 0, 3)
+    labels = ("z", "y", "x")[axes]
+    return {
+        "scale": geometry.spacing[axes],
+        "translate": geometry.translate[axes],
+        "units": ("mm",) * len(labels),
+        "axis_labels": labels,
+    }
+
+
+def open_sample() -> list[LayerData]:
+    """Return the sample CT and its reference labels as layers."""
+    from napari_spinalsam.io.sample import read_sample
+
+    volume, labels = read_sample()
+    return [
+        image_layer(volume),
+        labels_layer(labels.data, labels.grid, labels.name),
+    ]
+
+
+def write_labels_layer(
+    path: str, data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Write a labels layer in the geometry of the file it came from.
+
+    Parameters
+    ----------
+    path : str
+        A name with a suffix that labels can be written to.
+    data : array of integers, shape (z, y, x) or (rows, columns)
+        The layer's labels, 0 to 255.
+    attributes : mapping
+        The layer's attributes. Its grid is taken from our metadata, else from
+        its scale and translate.
+
+    Returns
+    -------
+    list of str
+        The path that was written.
+
+    Raises
+    ------
+    InputError
+        If the layer cannot be written so.
+    """
+    import numpy as np
+
+    from napari_spinalsam.core.errors import InputError
+    from napari_spinalsam.io.labels import write_labels
+    from napari_spinalsam.io.values import to_labels
+
+    name = f"The layer {attributes.get('name', 'labels')!r}"
+    array = np.asarray(data)
+    if array.ndim not in (2, 3):
+        raise InputError(
+            f"{name} has {array.ndim} axes: save one time point of it as a layer with "
+            "3 axes first."
+        )
+    labels = to_labels(array, name)
+    if labels.dtype != np.uint8:
+        raise InputError(
+            f"{name} holds the value {labels.max()}, but labels go up to 255: convert "
+            "it to the label convention first."
+        )
+    grid = _grid_of(labels, attributes, name)
+    write_labels(path, labels.reshape(grid.geometry.shape), grid)
+    return [path]
+
+
+def _grid_of(
+    labels: NDArray[np.uint8], attributes: Mapping[str, Any], name: str
+) -> FileGrid:
+    """Return the grid that a layer came from, or one made of its placement."""
+    from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.volume import Volume
+
+    entry = attributes.get("metadata", {}).get(METADATA_KEY, {})
+    source = entry.get("grid") or getattr(entry.get("volume"), "grid", None)
+    flat = labels.ndim == 2
+    shape = (1, *labels.shape) if flat else labels.shape
+    if source is not None and source.geometry.shape == shape:
+        known: FileGrid = source
+        return known
+    _check_upright(attributes, name)
+    factors = [
+        MILLIMETRES.get(str(unit), 1.0)
+        for unit in attributes.get("units") or ["millimeter"] * labels.ndim
+    ]
+    sizes = [s * f for s, f in zip(attributes["scale"], factors, strict=True)]
+    place = [t * f for t, f in zip(attributes["translate"], factors, strict=True)]
+    geometry = Geometry.from_spacing(
+        shape,
+        [1.0, *sizes] if flat else sizes,
+        [0.0, *place] if flat else place,
+        is_2d=flat,
+    )
+    return Volume.from_geometry(labels.reshape(shape), geometry).grid
+
+
+def _check_upright(attributes: Mapping[str, Any], name: str) -> None:
+    """Refuse a layer that is turned or sheared in the viewer."""
+    import numpy as np
+
+    from napari_spinalsam.core.errors import InputError
+
+    affine = np.asarray(attributes.get("affine", np.eye(1)))
+    rotation = np.asarray(attributes.get("rotate", np.eye(1)))
+    shear = np.asarray(attributes.get("shear", 0.0))
+    turned = (
+        not np.allclose(affine, np.eye(len(affine)))
+        or not np.allclose(rotation, np.eye(len(rotation)))
+        or shear.any()
+    )
+    if turned:
+        raise InputError(
+            f"{name} is turned or sheared in the viewer, which would be lost: draw on "
+            "labels that were made for an opened image."
+        )
+
+
+def _flat_if_2d(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    return data[0] if geometry.is_2d else data
+
+
+def _as_paths(path: str | Sequence[str]) -> list[Path]:
+    return [Path(one) for one in ([path] if isinstance(path, str) else path)]
