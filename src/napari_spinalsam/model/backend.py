@@ -1,0 +1,129 @@
+"""What the session asks of a network, whatever its family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.prompts import SlicePrompts
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """Where a loaded network comes from; shown to the user and kept with results.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry, or the stem of the user's own file.
+    family : str
+        ``"spinalsam-tiny"``, ``"sam_vit_b"``, ``"sam_vit_l"`` or ``"sam_vit_h"``.
+    sha256 : str
+        Of the weights file, hexadecimal.
+    licence : str
+        Of the weights.
+    size : int
+        Parameters.
+    adapter : str
+        Name of the adapter on top of the base, or the empty string.
+    """
+
+    name: str
+    family: str
+    sha256: str
+    licence: str
+    size: int
+    adapter: str = ""
+
+
+class SliceEmbedding(Protocol):
+    """An encoded slice; only its backend knows what is inside."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the embedding holds, for the cache's budget."""
+
+
+class Backend(Protocol):
+    """A network behind numpy: encode a slice once, prompt it many times."""
+
+    record: ModelRecord
+    device: str
+
+    def encode(
+        self, stack: NDArray[np.float32], spacing: tuple[float, float]
+    ) -> SliceEmbedding:
+        """Embed a slice.
+
+        Parameters
+        ----------
+        stack : ndarray of float32, shape (3, rows, cols)
+            The slice in the middle and a neighbour on either side, windowed to 0..1.
+        spacing : tuple of float
+            Millimetres per pixel along (row, col).
+        """
+
+    def decode(
+        self,
+        embedding: SliceEmbedding,
+        prompts: SlicePrompts,
+        mask_input: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+        """Answer prompts on an embedded slice.
+
+        Parameters
+        ----------
+        embedding : SliceEmbedding
+            What `encode` returned.
+        prompts : SlicePrompts
+            In pixels of the slice; at least one positive point or a box.
+        mask_input : ndarray of float32, shape (h, w), or None
+            One of the low-res logits of an earlier answer on the same slice.
+
+        Returns
+        -------
+        masks : ndarray of bool, shape (n, rows, cols)
+        predicted_iou : ndarray of float32, shape (n,)
+        low_res_logits : ndarray of float32, shape (n, h, w)
+        """
+
+
+def pick_device(name: str) -> str:
+    """Return the torch device for a wish.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda", "mps"}
+        ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    InputError
+        If the device is unknown or not there.
+    """
+    if name not in DEVICES:
+        raise InputError(
+            f"There is no device {name!r}: choose one of {', '.join(DEVICES)}."
+        )
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return next(device for device, present in there.items() if present)
+    if not there[name]:
+        raise InputError(
+            f"The device {name!r} is not available here: use 'auto' or 'cpu'."
+        )
+    return name

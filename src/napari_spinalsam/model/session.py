@@ -1,0 +1,167 @@
+"""A loaded network and the embeddings of a volume: numpy in, numpy out.
+
+Not safe for several threads at once; one inference thread owns it.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+from napari_spinalsam.model.cache import EmbeddingCache
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.model.backend import Backend, ModelRecord, SliceEmbedding
+
+CACHE_BYTES = 512 * 1024**2
+# Distance of the slices that the network sees on either side of the prompted one.
+NEIGHBOUR_MM = 2.5
+
+
+class SegmentationSession:
+    """Encode slices of a volume once and answer any number of prompts on them.
+
+    Parameters
+    ----------
+    backend : Backend
+        The network.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._cache = EmbeddingCache(CACHE_BYTES)
+        self._volume: Volume | None = None
+
+    @property
+    def record(self) -> ModelRecord:
+        """Where the network comes from."""
+        return self._backend.record
+
+    @property
+    def device(self) -> str:
+        """Torch device that computes."""
+        return self._backend.device
+
+    @property
+    def volume(self) -> Volume | None:
+        """The volume that slices are taken from."""
+        return self._volume
+
+    def set_volume(self, volume: Volume) -> None:
+        """Take slices from this volume from now on, forgetting another's embeddings."""
+        if volume is not self._volume:
+            self._volume = volume
+            self._cache.clear()
+
+    def is_encoded(self, axis: int, index: int, window: Window) -> bool:
+        """Whether a prompt on this slice can be answered without encoding."""
+        return self._cache.get((axis, index, window)) is not None
+
+    def encode(self, axis: int, index: int, window: Window) -> float | None:
+        """Make sure that a slice is embedded.
+
+        Parameters
+        ----------
+        axis, index : int
+            Canonical array axis and position of the slice.
+        window : Window
+            Maps intensities to what the network sees.
+
+        Returns
+        -------
+        float or None
+            Milliseconds spent; None if the embedding was at hand.
+
+        Raises
+        ------
+        InputError
+            If there is no volume or no such slice.
+        """
+        return self._embed(axis, index, window)[1]
+
+    def predict(
+        self,
+        plane: SlicePlane,
+        prompts: SlicePrompts,
+        /,
+        *,
+        window: Window,
+        mask_input: NDArray[np.float32] | None = None,
+    ) -> MaskPrediction:
+        """Predict candidate masks for the prompts of one structure on one slice.
+
+        Parameters
+        ----------
+        plane : SlicePlane
+            The slice, of the volume that was set.
+        prompts : SlicePrompts
+            In pixels of the slice.
+        window : Window
+            Maps intensities to what the network sees.
+        mask_input : ndarray of float32, shape (h, w), or None
+            One of the low-res logits of the last prediction on this very slice.
+
+        Raises
+        ------
+        InputError
+            If the prompts lie outside of the slice, or none says what is wanted.
+        """
+        prompts.check_inside(plane)
+        if not prompts.asks_for_something:
+            raise InputError(
+                "There is no positive point and no box to predict from: "
+                "click inside the structure or draw a box around it."
+            )
+        embedding, encode_ms = self._embed(plane.axis, plane.index, window)
+        began = perf_counter()
+        masks, iou, logits = self._backend.decode(embedding, prompts, mask_input)
+        order = np.argsort(-iou, kind="stable")
+        return MaskPrediction(
+            masks=masks[order],
+            predicted_iou=iou[order],
+            low_res_logits=logits[order],
+            encode_ms=encode_ms,
+            decode_ms=1e3 * (perf_counter() - began),
+        )
+
+    def _plane(self, axis: int, index: int) -> SlicePlane:
+        if self._volume is None:
+            raise InputError("There is no image to predict on: choose one first.")
+        return self._volume.geometry.plane(axis, index)
+
+    def _embed(
+        self, axis: int, index: int, window: Window
+    ) -> tuple[SliceEmbedding, float | None]:
+        plane = self._plane(axis, index)
+        key = (axis, index, window)
+        embedding = self._cache.get(key)
+        if embedding is not None:
+            return embedding, None
+        began = perf_counter()
+        stack = self._stack(axis, index, window)
+        embedding = self._backend.encode(stack, plane.spacing)
+        self._cache.put(key, embedding)
+        return embedding, 1e3 * (perf_counter() - began)
+
+    def _stack(self, axis: int, index: int, window: Window) -> NDArray[np.float32]:
+        """Return the windowed slice between its neighbours, shape (3, rows, cols)."""
+        if self._volume is None:
+            raise InputError("There is no image to encode: choose one first.")
+        geometry = self._volume.geometry
+        reach = max(1, round(NEIGHBOUR_MM / geometry.spacing[axis]))
+        last = geometry.shape[axis] - 1
+        return np.stack(
+            [
+                window.apply(geometry.plane(axis, at).take(self._volume.data))
+                for at in (max(index - reach, 0), index, min(index + reach, last))
+            ]
+        )

@@ -1,0 +1,115 @@
+"""The bundled network: SAM's contract (encode once, prompt many) with small parts.
+
+The encoder is a residual U-Net whose embedding, at half resolution, also predicts
+the vertebral foreground and, for each pixel, the way to the centre of its structure
+in that slice. The prompt decoder compares these votes with the vote at the prompt.
+Images come in at 1 mm per pixel; coordinates in this file are SAM's (x, y).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from napari_spinalsam.model.cbam import CBAM
+from napari_spinalsam.model.tiny_decoder import PromptBatch, TinyDecoder
+from napari_spinalsam.model.tiny_encoder import (
+    EMBEDDING_STRIDE,
+    TinyConfig,
+    TinyEncoder,
+    cell_centres,
+)
+
+OFFSET_UNIT = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class TinyEmbedding:
+    """What the encoder knows of an image before any prompt.
+
+    Parameters
+    ----------
+    features : Tensor, shape (B, C, H/2, W/2)
+        The image embedding.
+    foreground : Tensor, shape (B, 1, H/2, W/2)
+        Logits of "some structure of the spine".
+    centres : Tensor, shape (B, 2, H/2, W/2)
+        Voted centre (x, y) of the structure that each cell belongs to, in pixels.
+    """
+
+    features: Tensor
+    foreground: Tensor
+    centres: Tensor
+
+    def crop(self, rows: slice, cols: slice) -> TinyEmbedding:
+        """Return a window of cells, its centres counted from the window's corner."""
+        corner = self.centres.new_tensor([cols.start, rows.start]) * EMBEDDING_STRIDE
+        return TinyEmbedding(
+            self.features[:, :, rows, cols],
+            self.foreground[:, :, rows, cols],
+            self.centres[:, :, rows, cols] - corner[:, None, None],
+        )
+
+    def repeat(self, index: Tensor) -> TinyEmbedding:
+        """Return one embedding per prompt, `index` naming the image of each."""
+        return TinyEmbedding(
+            self.features[index], self.foreground[index], self.centres[index]
+        )
+
+    def detach(self) -> TinyEmbedding:
+        """Return the embedding cut off from the gradient."""
+        return TinyEmbedding(
+            self.features.detach(), self.foreground.detach(), self.centres.detach()
+        )
+
+
+class SpinalSamTiny(nn.Module):
+    """Encoder, CBAM, dense votes and prompt decoder.
+
+    Parameters
+    ----------
+    config : TinyConfig
+        The shape of the weights.
+    """
+
+    def __init__(self, config: TinyConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or TinyConfig()
+        channels = self.config.widths[0]
+        self.encoder = TinyEncoder(self.config)
+        self.attention = CBAM(channels) if self.config.cbam else nn.Identity()
+        self.votes = nn.Conv2d(channels, 3, 1)
+        self.decoder = TinyDecoder(channels, self.config.decoder_widths)
+
+    def encode(self, image: Tensor) -> TinyEmbedding:
+        """Embed images once, for any number of prompts.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, 3, H, W)
+            The slice between its neighbours, windowed to 0..1, at 1 mm per pixel;
+            H and W multiples of 16.
+        """
+        features = self.attention(self.encoder((image - 0.5) / 0.25))
+        votes = self.votes(features)
+        centres = cell_centres(votes) + OFFSET_UNIT * votes[:, 1:]
+        return TinyEmbedding(features, votes[:, :1], centres)
+
+    def decode(
+        self, embedding: TinyEmbedding, prompts: PromptBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Answer one prompt set per embedding.
+
+        Returns
+        -------
+        logits : Tensor, shape (B, 3, H/2, W/2)
+            Candidates: the part that was pointed at, the whole structure in this
+            slice, all structures of the spine.
+        predicted_iou : Tensor, shape (B, 3)
+            Estimated IoU of each with what the prompt means.
+        """
+        logits, iou = self.decoder(
+            embedding.features, embedding.foreground, embedding.centres, prompts
+        )
+        return logits, iou

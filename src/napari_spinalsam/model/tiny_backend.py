@@ -1,0 +1,184 @@
+"""The bundled network behind numpy: 1 mm pixels, and a window around the prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from napari_spinalsam.core.prompts import Polarity, SlicePrompts
+from napari_spinalsam.model.tiny import TinyEmbedding
+from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE, SIZE_MULTIPLE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.model.backend import ModelRecord
+    from napari_spinalsam.model.tiny import SpinalSamTiny
+
+# Longest side of the network's image; larger slices are seen at coarser pixels.
+MAX_PIXELS = 768
+# The decoder sees at least this much of the slice, and this much around the prompts.
+WINDOW_MM = 192
+MARGIN_MM = 48
+OUTSIDE_LOGIT = -10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TinySliceEmbedding:
+    """An encoded slice.
+
+    Parameters
+    ----------
+    tensors : TinyEmbedding
+        Batch of one.
+    shape : tuple of int
+        Rows and columns of the slice.
+    size : tuple of int
+        Rows and columns of the network's image, without padding.
+    """
+
+    tensors: TinyEmbedding
+    shape: tuple[int, int]
+    size: tuple[int, int]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        tensors = self.tensors
+        return sum(
+            tensor.element_size() * tensor.nelement()
+            for tensor in (tensors.features, tensors.foreground, tensors.centres)
+        )
+
+    def to_model(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Turn (row, col) pixels of the slice into (x, y) pixels of the image."""
+        scale = np.array(self.size) / np.array(self.shape)
+        return ((points + 0.5) * scale - 0.5)[:, ::-1].astype(np.float32)
+
+
+class TinyBackend:
+    """Serves SpinalSamTiny.
+
+    Parameters
+    ----------
+    network : SpinalSamTiny
+        With its weights.
+    record : ModelRecord
+        Where they come from.
+    device : str
+        Torch device.
+    """
+
+    def __init__(
+        self, network: SpinalSamTiny, record: ModelRecord, device: str
+    ) -> None:
+        self.record, self.device = record, device
+        self._network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def encode(
+        self, stack: NDArray[np.float32], spacing: tuple[float, float]
+    ) -> TinySliceEmbedding:
+        """Embed a slice; see Backend."""
+        shape = (stack.shape[1], stack.shape[2])
+        size = _image_size(shape, spacing)
+        image = torch.from_numpy(np.ascontiguousarray(stack))[None].to(self.device)
+        image = F.interpolate(
+            image, size=size, mode="bilinear", align_corners=False, antialias=True
+        )
+        bottom, right = ((-n) % SIZE_MULTIPLE for n in size)
+        image = F.pad(image, (0, right, 0, bottom))
+        image = image.contiguous(memory_format=torch.channels_last)
+        return TinySliceEmbedding(self._network.encode(image), shape, size)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        embedding: TinySliceEmbedding,
+        prompts: SlicePrompts,
+        mask_input: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+        """Answer prompts; see Backend. Low-res logits cover the slice at 2 mm."""
+        points, labels, box = _coordinates(embedding, prompts)
+        cells = (embedding.tensors.foreground.shape[2], embedding.tensors.foreground.shape[3])
+        rows, cols = _window(np.concatenate([points, box.reshape(-1, 2)]), cells)
+        corner = np.array([cols.start, rows.start], np.float32) * EMBEDDING_STRIDE
+        mask = None
+        if mask_input is not None:
+            mask = torch.from_numpy(mask_input[rows, cols])[None, None].to(self.device)
+        batch = PromptBatch(
+            torch.from_numpy(points - corner)[None].to(self.device),
+            torch.from_numpy(labels)[None].to(self.device),
+            torch.from_numpy(box - np.tile(corner, 2))[None].to(self.device),
+            mask,
+        )
+        logits, iou = self._network.decode(embedding.tensors.crop(rows, cols), batch)
+        full = logits.new_full((1, logits.shape[1], *cells), OUTSIDE_LOGIT)
+        full[:, :, rows, cols] = logits
+        masks = _to_slice(full, embedding) > 0
+        return (
+            masks[0].cpu().numpy(),
+            iou[0].float().cpu().numpy(),
+            full[0].float().cpu().numpy(),
+        )
+
+
+def _image_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+    """Return rows and columns at 1 mm, or coarser for a very large slice."""
+    extent = np.array(shape) * np.array(spacing)
+    extent = extent * min(1.0, MAX_PIXELS / extent.max())
+    rows, cols = np.maximum(np.rint(extent), 1).astype(int)
+    return int(rows), int(cols)
+
+
+def _coordinates(
+    embedding: TinySliceEmbedding, prompts: SlicePrompts
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    """Return points (N, 2), labels (N,) and box (4,) in pixels of the image."""
+    at = np.array([(point.row, point.col) for point in prompts.points], float)
+    points = embedding.to_model(at.reshape(-1, 2))
+    labels = np.array(
+        [int(point.polarity is Polarity.POSITIVE) for point in prompts.points], np.int64
+    )
+    if prompts.box is None:
+        return points, labels, np.full(4, np.nan, np.float32)
+    box = prompts.box
+    corners = np.array([(box.row_min, box.col_min), (box.row_max, box.col_max)])
+    return points, labels, embedding.to_model(corners).reshape(4)
+
+
+def _window(
+    coordinates: NDArray[np.float32], cells: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Return the rows and columns of cells that the decoder looks at."""
+    known = coordinates[np.isfinite(coordinates).all(1)][:, ::-1] / EMBEDDING_STRIDE
+    low, high = known.min(0), known.max(0)
+    least, margin = WINDOW_MM / EMBEDDING_STRIDE, 2 * MARGIN_MM / EMBEDDING_STRIDE
+    multiple = SIZE_MULTIPLE // EMBEDDING_STRIDE
+    windows = []
+    for start, stop, count in zip(low, high, cells, strict=True):
+        length = max(least, stop - start + margin)
+        length = min(int(np.ceil(length / multiple)) * multiple, count)
+        first = int(np.clip(round((start + stop - length) / 2), 0, count - length))
+        windows.append(slice(first, first + length))
+    return windows[0], windows[1]
+
+
+def _to_slice(logits: torch.Tensor, embedding: TinySliceEmbedding) -> torch.Tensor:
+    """Resample logits of the cells to the pixels of the slice."""
+    image = F.interpolate(
+        logits, scale_factor=float(EMBEDDING_STRIDE), mode="bilinear", align_corners=False
+    )
+    rows, cols = embedding.size
+    return F.interpolate(
+        image[:, :, :rows, :cols],
+        size=embedding.shape,
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )

@@ -1,0 +1,247 @@
+"""The prompt decoder of the bundled network: from votes and prompts to masks.
+
+Every prompt becomes maps on the grid of the embedding: where it was set, and how far
+the centre voted for by each cell lies from the centre voted for at the prompt. A small
+U-Net corrects the mask that these votes alone would give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_spinalsam.model.tiny_encoder import cell_centres, conv_norm, resize_like
+
+CANDIDATES = 3
+VOTE_RADIUS = 14.0
+PROMPT_CHANNELS = 22
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBatch:
+    """Prompts of B masks, (x, y) pixels counted from the embedding's corner.
+
+    Parameters
+    ----------
+    point_coords : Tensor, shape (B, N, 2)
+        Points; N may be zero.
+    point_labels : Tensor, shape (B, N)
+        1 positive, 0 negative, -1 padding.
+    boxes : Tensor, shape (B, 4)
+        x_min, y_min, x_max, y_max; NaN where there is no box.
+    mask_input : Tensor or None, shape (B, 1, H/2, W/2)
+        Logits of an earlier prediction; NaN where there is none.
+    """
+
+    point_coords: Tensor
+    point_labels: Tensor
+    boxes: Tensor
+    mask_input: Tensor | None = None
+
+
+class TinyDecoder(nn.Module):
+    """Prompt maps and embedding to three candidate masks and their predicted IoU.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the embedding.
+    widths : tuple of int
+        Channels at strides 2, 4 and 8.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.enter = nn.Sequential(conv_norm(channels + PROMPT_CHANNELS, first, 1))
+        self.at2 = conv_norm(first, first)
+        self.at4 = nn.Sequential(conv_norm(first, second, stride=2), conv_norm(second, second))
+        self.at8 = nn.Sequential(
+            conv_norm(second, third, stride=2), conv_norm(third, third), conv_norm(third, third)
+        )
+        self.join4 = nn.Sequential(
+            nn.Conv2d(second + third, second, 1), conv_norm(second, second)
+        )
+        self.join2 = nn.Sequential(
+            nn.Conv2d(first + second, first, 1), conv_norm(first, first)
+        )
+        self.masks = nn.Conv2d(first, CANDIDATES, 1)
+        nn.init.zeros_(self.masks.weight)
+        nn.init.zeros_(self.masks.bias)
+        self.iou = nn.Sequential(
+            nn.Linear(CANDIDATES * (first + 1) + third, 64),
+            nn.ReLU(),
+            nn.Linear(64, CANDIDATES),
+        )
+
+    def forward(
+        self,
+        features: Tensor,
+        foreground: Tensor,
+        centres: Tensor,
+        prompts: PromptBatch,
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (B, 3, h, w) and predicted IoU (B, 3); see SpinalSamTiny."""
+        maps, prior = prompt_maps(foreground.detach(), centres.detach(), prompts)
+        at2 = self.at2(self.enter(torch.cat([features, maps], dim=1)))
+        at4 = self.at4(at2)
+        at8 = self.at8(at4)
+        up4 = self.join4(torch.cat([at4, resize_like(at8, at4)], dim=1))
+        up2 = self.join2(torch.cat([at2, resize_like(up4, at2)], dim=1))
+        logits = prior + self.masks(up2)
+        return logits, self._predict_iou(logits.detach(), up2, at8)
+
+    def _predict_iou(self, logits: Tensor, features: Tensor, deep: Tensor) -> Tensor:
+        """Estimate IoU from what lies under each mask and around it."""
+        probability = torch.sigmoid(logits)
+        area = probability.flatten(2).sum(-1).clamp(min=1.0)
+        under = torch.einsum("bchw,bkhw->bkc", features, probability) / area[..., None]
+        certainty = (probability * probability).flatten(2).sum(-1) / area
+        pooled = torch.cat(
+            [under.flatten(1), certainty, deep.mean(dim=(2, 3))], dim=1
+        )
+        return torch.sigmoid(self.iou(pooled))
+
+
+def prompt_maps(
+    foreground: Tensor, centres: Tensor, prompts: PromptBatch
+) -> tuple[Tensor, Tensor]:
+    """Draw prompts and votes on the grid of the embedding.
+
+    Parameters
+    ----------
+    foreground : Tensor, shape (B, 1, h, w)
+        Logits of "some structure of the spine".
+    centres : Tensor, shape (B, 2, h, w)
+        Voted centres (x, y) in pixels.
+    prompts : PromptBatch
+        Prompts in the same pixels.
+
+    Returns
+    -------
+    maps : Tensor, shape (B, 22, h, w)
+        Input channels of the decoder, of order one.
+    prior : Tensor, shape (B, 3, h, w)
+        Logits of the masks that the votes alone give.
+    """
+    cells = cell_centres(foreground)
+    points, boxes = prompts.point_coords, prompts.boxes
+    probability = torch.sigmoid(foreground)
+    positive = (prompts.point_labels == 1).to(foreground)
+    negative = (prompts.point_labels == 0).to(foreground)
+    box_maps, inside = _box_maps(cells, boxes)
+    mask, has_mask = _mask_maps(foreground, prompts.mask_input)
+    anchor = _anchor(centres, probability, points, positive, boxes, inside, mask)
+    toward = (centres - anchor) / VOTE_RADIUS
+    distance = toward.square().sum(1, keepdim=True).add(1e-6).sqrt()
+    near_negative = _vote_similarity(centres, points, negative)
+    maps = [
+        probability,
+        toward.clamp(-4, 4),
+        distance.clamp(max=4),
+        torch.exp(-2 * distance.square()),
+        near_negative,
+        _gaussians(cells, points, positive, 2.0),
+        _gaussians(cells, points, positive, 10.0),
+        _gaussians(cells, points, negative, 2.0),
+        _gaussians(cells, points, negative, 10.0),
+        box_maps,
+        mask,
+        has_mask,
+        _flag(positive.sum(1) > 0, foreground),
+        _flag(negative.sum(1) > 0, foreground),
+        (cells - anchor).div(32.0).clamp(-3, 3),
+    ]
+    whole = torch.minimum(foreground, 4.0 * (1.0 - distance))
+    prior = torch.cat([whole, whole, foreground], dim=1).clamp(-8, 8)
+    return torch.cat(maps, dim=1), prior
+
+
+def _flag(value: Tensor, like: Tensor) -> Tensor:
+    return value.to(like)[:, None, None, None].expand(-1, 1, *like.shape[-2:])
+
+
+def _gaussians(cells: Tensor, points: Tensor, weight: Tensor, sigma: float) -> Tensor:
+    """Draw the strongest of the weighted points' bumps, shape (B, 1, h, w)."""
+    if points.shape[1] == 0:
+        return cells.new_zeros(len(points), 1, *cells.shape[-2:])
+    away = (cells[:, None] - points[..., None, None]).square().sum(2)
+    bumps = torch.exp(-away / (2 * sigma**2)) * weight[..., None, None]
+    return bumps.amax(1, keepdim=True)
+
+
+def _sample_votes(centres: Tensor, points: Tensor) -> Tensor:
+    """Read the voted centre at each point, shape (B, N, 2)."""
+    height, width = centres.shape[-2:]
+    size = points.new_tensor([width, height])
+    grid = ((points + 0.5) / size) - 1.0
+    votes = F.grid_sample(
+        centres, grid[:, None], mode="bilinear", padding_mode="border",
+        align_corners=False,
+    )
+    return votes[:, :, 0].transpose(1, 2)
+
+
+def _vote_similarity(centres: Tensor, points: Tensor, weight: Tensor) -> Tensor:
+    if points.shape[1] == 0:
+        return centres.new_zeros(len(points), 1, *centres.shape[-2:])
+    votes = _sample_votes(centres, points)
+    return _gaussians(centres, votes, weight, VOTE_RADIUS / 2)
+
+
+def _box_maps(cells: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return signed distances to the sides, inside and flag (6), and inside (1)."""
+    has_box = torch.isfinite(boxes).all(1)
+    known = torch.nan_to_num(boxes)[:, :, None, None]
+    x, y = cells[:, 0], cells[:, 1]
+    sides = torch.stack(
+        [x - known[:, 0], y - known[:, 1], known[:, 2] - x, known[:, 3] - y], dim=1
+    )
+    flag = has_box.to(cells)[:, None, None, None]
+    inside = (sides.amin(1, keepdim=True) > -1.0).to(cells) * flag
+    sides = (sides / 8.0).clamp(-2, 2) * flag
+    return torch.cat([sides, inside, flag.expand_as(inside)], dim=1), inside
+
+
+def _mask_maps(like: Tensor, mask_input: Tensor | None) -> tuple[Tensor, Tensor]:
+    if mask_input is None:
+        empty = torch.zeros_like(like)
+        return empty, empty
+    has_mask = torch.isfinite(mask_input).flatten(1).all(1)
+    mask = torch.tanh(torch.nan_to_num(mask_input) / 4.0)
+    flag = _flag(has_mask, like)
+    return mask * flag, flag
+
+
+def _anchor(
+    centres: Tensor,
+    probability: Tensor,
+    points: Tensor,
+    positive: Tensor,
+    boxes: Tensor,
+    inside: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """Return the centre of what the prompt means, (x, y), shape (B, 2, 1, 1).
+
+    Positive points vote first; else the foreground inside of the box, the more the
+    closer its votes lie to the box's middle; else the foreground of the mask input.
+    """
+    known = torch.nan_to_num(boxes)
+    middle = (known[:, :2] + known[:, 2:])[:, :, None, None] / 2
+    reach = (known[:, 2:] - known[:, :2]).amax(1).clamp(min=8.0)[:, None, None, None]
+    nearness = (centres - middle).square().sum(1, keepdim=True)
+    in_box = inside * probability * torch.exp(-nearness / (2 * (0.3 * reach) ** 2))
+    in_mask = mask.clamp(min=0) * probability + 1e-6
+    weight = torch.where(_flag(torch.isfinite(boxes).all(1), in_box) > 0, in_box, in_mask)
+    weight = weight + 1e-9
+    anchor = (centres * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    if points.shape[1]:
+        votes = _sample_votes(centres, points) * positive[..., None]
+        count = positive.sum(1, keepdim=True)
+        from_points = votes.sum(1) / count.clamp(min=1.0)
+        anchor = torch.where(count > 0, from_points, anchor)
+    return anchor[:, :, None, None]

@@ -1,0 +1,1 @@
+"""Training and measuring of the bundled network; the plugin never imports this."""

@@ -1,0 +1,149 @@
+"""What a training run is made of, read from a YAML file and kept beside its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_spinalsam.core.errors import InputError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ScanConfig(_Frozen):
+    """One labelled scan.
+
+    Parameters
+    ----------
+    name : str
+        Name in the store, in splits and in reports.
+    image : str or None
+        File below the data folder; None for a label map without an image, which is
+        painted anew for every crop.
+    labels : str
+        Label file below the data folder.
+    label_values : dict
+        Value in the file to value in the project's convention; empty: the same.
+    also : str or None
+        A second label file, whose mapped structures fill what the first leaves empty.
+    also_values : dict
+        The mapping of the second file.
+    open_ends : list
+        Ends at which unlabelled vertebrae are visible, so that bone near them is
+        neither foreground nor background.
+    weight : float
+        How often crops come from this scan, relative to the others.
+    """
+
+    name: str
+    image: str | None
+    labels: str
+    label_values: dict[int, int] = Field(default_factory=dict)
+    also: str | None = None
+    also_values: dict[int, int] = Field(default_factory=dict)
+    open_ends: tuple[Literal["superior", "inferior"], ...] = ()
+    weight: float = Field(default=1.0, gt=0)
+
+
+class ModelConfig(_Frozen):
+    """The shape of the network; see TinyConfig."""
+
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    blocks: tuple[int, ...] = (1, 2, 2, 2)
+    decoder_widths: tuple[int, int, int] = (32, 48, 64)
+    cbam: bool = True
+
+
+class FitConfig(_Frozen):
+    """The course of the optimisation.
+
+    Parameters
+    ----------
+    steps, dense_steps : int
+        All steps, and how many of them learn the dense votes alone.
+    batch, crop : int
+        Crops a step, and pixels (mm) along their sides, a multiple of 16.
+    prompts_per_crop, correction_rounds : int
+        Prompts a crop in the first round, and rounds that correct them.
+    learning_rate, weight_decay, clip_norm : float
+        AdamW with warm-up and cosine to zero.
+    checkpoint_every, log_every : int
+        Steps between checkpoints and log lines.
+    seed, threads : int
+        Seed of everything random; threads of torch (0: as torch thinks).
+    """
+
+    steps: int = Field(default=3000, ge=1)
+    dense_steps: int = Field(default=400, ge=0)
+    batch: int = Field(default=8, ge=2)
+    crop: int = Field(default=160, ge=32, multiple_of=16)
+    prompts_per_crop: int = Field(default=2, ge=1)
+    correction_rounds: int = Field(default=1, ge=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    clip_norm: float = Field(default=2.0, gt=0)
+    checkpoint_every: int = Field(default=200, ge=1)
+    log_every: int = Field(default=20, ge=1)
+    seed: int = 0
+    threads: int = Field(default=0, ge=0)
+
+
+class RunConfig(_Frozen):
+    """A whole run: scans, network, optimisation."""
+
+    scans: tuple[ScanConfig, ...]
+    model: ModelConfig = ModelConfig()
+    fit: FitConfig = FitConfig()
+
+    def without(self, names: tuple[str, ...]) -> RunConfig:
+        """Return the run with some scans left out.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or nothing would be left.
+        """
+        known = [scan.name for scan in self.scans]
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"There is no scan {name!r} to leave out: choose from "
+                    f"{', '.join(known)}."
+                )
+        kept = tuple(scan for scan in self.scans if scan.name not in names)
+        if not kept:
+            raise InputError("No scan is left to train on: leave fewer out.")
+        return self.model_copy(update={"scans": kept})
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a run from YAML.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or a value is not as it should be.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"There is no configuration {path}: check its path.") from None
+    except yaml.YAMLError as error:
+        problem = str(error).splitlines()[0]
+        raise InputError(f"{path.name} is not valid YAML ({problem}): mend it.") from None
+    try:
+        return RunConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path.name}: {where}: {first['msg']}.") from None
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write a run as YAML that `load_config` reads back."""
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

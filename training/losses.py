@@ -1,0 +1,99 @@
+"""What is minimised: focal and Dice for masks, their IoU, and the dense votes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_spinalsam.model.tiny import OFFSET_UNIT, TinyEmbedding
+
+FOCAL_GAMMA = 2.0
+FOCAL_WEIGHT = 10.0
+OFFSET_WEIGHT = 2.0
+# The part that was meant, the whole structure, all of the spine.
+CANDIDATE_WEIGHTS = (1.0, 0.5, 0.15)
+
+
+def focal_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return the two-sided focal loss of each mask, shape (B,).
+
+    Equation 9 of SpinalSAM-R1 prints the positive half alone; both sides count here,
+    with alpha one half.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    probability = torch.sigmoid(logits)
+    miss = probability * (1 - target) + (1 - probability) * target
+    loss = 0.5 * miss.pow(FOCAL_GAMMA) * entropy * known
+    return loss.flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
+
+
+def dice_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return one minus the soft Dice of each mask, shape (B,) (equation 10)."""
+    probability = torch.sigmoid(logits) * known
+    overlap = (probability * target).flatten(1).sum(1)
+    total = probability.flatten(1).sum(1) + (target * known).flatten(1).sum(1)
+    return 1 - (2 * overlap + 1) / (total + 1)
+
+
+def mask_loss(
+    logits: Tensor, predicted_iou: Tensor, targets: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the loss of candidate masks and the true IoU of each with what is meant.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, 3, H, W)
+        Candidates at full resolution.
+    predicted_iou : Tensor, shape (B, 3)
+        The network's estimates.
+    targets : Tensor of 0 and 1, shape (B, 3, H, W)
+        What each candidate should be; the first is what the prompt means.
+    known : Tensor of 0 and 1, shape (B, 1, H, W)
+        Pixels that count.
+    """
+    loss = logits.new_zeros(())
+    for candidate, weight in enumerate(CANDIDATE_WEIGHTS):
+        one, target = logits[:, candidate], targets[:, candidate]
+        terms = FOCAL_WEIGHT * focal_loss(one, target, known[:, 0])
+        terms = terms + dice_loss(one, target, known[:, 0])
+        loss = loss + weight * terms.mean()
+    with torch.no_grad():
+        masks = (logits > 0).float() * known
+        meant = targets[:, :1] * known
+        overlap = (masks * meant).flatten(2).sum(-1)
+        union = torch.maximum(masks, meant).flatten(2).sum(-1).clamp(min=1)
+        iou = overlap / union
+    return loss + F.mse_loss(predicted_iou, iou), iou
+
+
+def dense_loss(
+    embedding: TinyEmbedding, foreground: Tensor, centres: Tensor, known: Tensor
+) -> Tensor:
+    """Return the loss of the votes.
+
+    Parameters
+    ----------
+    embedding : TinyEmbedding
+        What the encoder said.
+    foreground : Tensor of 0 and 1, shape (B, 1, H, W)
+        Pixels of any structure.
+    centres : Tensor, shape (B, 2, H, W)
+        Centre (x, y) of the structure of each foreground pixel.
+    known : Tensor of 0 and 1, shape (B, 1, H, W)
+        Pixels that count for the foreground.
+    """
+    logits = F.interpolate(
+        embedding.foreground, foreground.shape[-2:], mode="bilinear", align_corners=False
+    )
+    entropy = F.binary_cross_entropy_with_logits(logits, foreground, reduction="none")
+    loss = (entropy * known).sum() / known.sum().clamp(min=1)
+    loss = loss + dice_loss(logits[:, 0], foreground[:, 0], known[:, 0]).mean()
+    here = foreground[:, :, ::2, ::2]
+    difference = (embedding.centres - centres[:, :, ::2, ::2]) / OFFSET_UNIT
+    distance = F.smooth_l1_loss(
+        difference, torch.zeros_like(difference), reduction="none"
+    ).sum(1, keepdim=True)
+    votes = (distance * here).sum() / here.sum().clamp(min=1)
+    return loss + OFFSET_WEIGHT * votes
+

@@ -1,0 +1,85 @@
+"""Images for label maps that have none: random tissue, cortex, marrow and clutter.
+
+The idea is SynthSeg's (Billot et al. 2023): a network that has seen any intensities
+learns shapes. Here the draw stays near what CT looks like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+def paint(labels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+    """Paint a label slice as if it were CT.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (H, W)
+        Structures; zero is background.
+    rng : numpy.random.Generator
+        Source of every choice.
+
+    Returns
+    -------
+    Tensor, shape (3, H, W)
+        Hounsfield units; the three channels differ by noise alone.
+    """
+    shape = (int(labels.shape[0]), int(labels.shape[1]))
+    tissue = rng.uniform(0, 80) + 40 * _field(shape, 8, rng)
+    fat = _field(shape, 6, rng) > rng.uniform(0.2, 1.0)
+    air = _field(shape, 4, rng) > rng.uniform(0.9, 2.0)
+    image = torch.where(fat, tissue * 0.3 - rng.uniform(60, 120), tissue)
+    image = torch.where(air, torch.full_like(image, -rng.uniform(600, 1000)), image)
+    for _ in range(int(rng.integers(0, 4))):
+        image = _draw_bone(image, _ellipse(shape, rng), rng)
+    for value in np.unique(labels[labels > 0]):
+        image = _draw_bone(image, torch.from_numpy(labels == value), rng)
+    blur = float(rng.uniform(0.4, 1.3))
+    image = _smooth(image, blur)
+    noise = rng.normal(0, rng.uniform(5, 50), (3, *shape)).astype(np.float32)
+    return image[None] + torch.from_numpy(noise)
+
+
+def _field(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> Tensor:
+    """Return smooth standard noise with about `cells` bumps along each side."""
+    coarse = torch.from_numpy(rng.normal(size=(1, 1, cells, cells)).astype(np.float32))
+    return F.interpolate(coarse, size=shape, mode="bicubic", align_corners=False)[0, 0]
+
+
+def _smooth(image: Tensor, sigma: float) -> Tensor:
+    radius = 3
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-(steps**2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    padded = F.pad(image[None, None], (radius,) * 4, mode="replicate")
+    rows = F.conv2d(padded, kernel[None, None, :, None])
+    return F.conv2d(rows, kernel[None, None, None, :])[0, 0]
+
+
+def _ellipse(shape: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    """Return a random elongated blob: a rib, a pelvis, a calcified vessel."""
+    rows, cols = np.indices(shape, dtype=np.float32)
+    centre = rng.uniform(0, 1, 2) * shape
+    angle, long, short = rng.uniform(0, np.pi), rng.uniform(5, 30), rng.uniform(3, 10)
+    along = (rows - centre[0]) * np.cos(angle) + (cols - centre[1]) * np.sin(angle)
+    across = (cols - centre[1]) * np.cos(angle) - (rows - centre[0]) * np.sin(angle)
+    return torch.from_numpy((along / long) ** 2 + (across / short) ** 2 < 1)
+
+
+def _draw_bone(image: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
+    """Fill a mask with marrow and edge it with cortex."""
+    solid = mask.float()[None, None]
+    width = 3 if rng.random() < 0.6 else 5
+    inner = -F.max_pool2d(-solid, width, stride=1, padding=width // 2)
+    marrow = rng.uniform(60, 320) + 50 * _field((image.shape[0], image.shape[1]), 24, rng)
+    cortex = marrow + rng.uniform(80, 600)
+    bone = torch.where(inner[0, 0] > 0, marrow, cortex)
+    return torch.where(mask, bone, image)
