@@ -204,8 +204,10 @@ def structure(name: str) -> Structure:
     if found is not None:
         return found
     by_compact = {_compact(known): known for known in STRUCTURE_NAMES}
-    near = difflib.get_close_matches(_compact(name), by_compact, n=3, cutoff=0.5)
-    offer = ", ".join(by_compact[key] for key in near) or "C1 to L6, sacrum or L4-L5"
+    near = difflib.get_close_matches(_compact(name), by_compact, n=20, cutoff=0.5)
+    near.sort(key=lambda key: key[0] != _compact(name)[0])  # the same region first
+    offer = ", ".join(by_compact[key] for key in near[:3])
+    offer = offer or "C1 to L6, sacrum or L4-L5"
     raise InputError(f"There is no structure {name!r}: choose, for example, {offer}.")
 
 
