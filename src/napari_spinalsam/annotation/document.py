@@ -203,18 +203,15 @@ class Annotation:
     def accept(self) -> int:
         """Write the preview; return the pixels of it left to other structures."""
         preview = waiting_preview(self.state, "accept")
-        delta, left = labelling.accepted_delta(
-            self._labels, self.geometry, self.state, preview
-        )
-        after = labelling.accepted_state(self.state, preview)
+        delta, left = labelling.accepted_delta(self._labels, self.geometry, self.state)
+        after = labelling.accepted_state(self.state)
         self._history.do(f"Accept {preview.structure}", after, delta)
         return left
 
     def reject(self) -> None:
         """Drop the preview; the prompts stay, to be corrected."""
-        preview = waiting_preview(self.state, "reject")
-        after = replace(self.state, preview=None)
-        self._history.do(f"Reject {preview.structure}", after)
+        name = waiting_preview(self.state, "reject").structure
+        self._history.do(f"Reject {name}", replace(self.state, preview=None))
 
     def paint(self, stroke: LabelDelta, step: str = "Paint") -> int:
         """Enter a brush stroke; return how many voxels a lock has spared."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_spinalsam.annotation.predictor import waiting_preview
 from napari_spinalsam.annotation.state import AcceptedSlice, StructureObject
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import InputError
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.change import Box
-    from napari_spinalsam.annotation.state import Preview, State
+    from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
 
 
-def accepted_state(state: State, preview: Preview) -> State:
-    """Return the state once a preview is written: its prompts become accepted.
+def accepted_state(state: State) -> State:
+    """Return the state once the preview is written: its prompts become accepted.
 
     Prompts that were set since, and wait for their own mask, stay pending.
     """
+    preview = waiting_preview(state, "accept")
     entry = AcceptedSlice(preview.prompts, preview.predicted_iou)
     changed = state.object_of(preview.structure).with_accepted(entry)
     if changed.pending_at(preview.key) == preview.all_prompts:
@@ -36,7 +38,7 @@ def accepted_state(state: State, preview: Preview) -> State:
 
 
 def accepted_delta(
-    labels: NDArray[np.uint8], geometry: Geometry, state: State, preview: Preview
+    labels: NDArray[np.uint8], geometry: Geometry, state: State
 ) -> tuple[LabelDelta, int]:
     """Find what accepting a preview changes.
 
@@ -53,8 +55,10 @@ def accepted_delta(
     Raises
     ------
     InputError
-        If the structure is locked, or the mask has no pixel that is free.
+        If there is no preview, the structure is locked, or no pixel of the mask is
+        free.
     """
+    preview = waiting_preview(state, "accept")
     changed = state.object_of(preview.structure)
     if changed.locked:
         raise InputError(f"{changed.name} is locked: unlock it to write its labels.")

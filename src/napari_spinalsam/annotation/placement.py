@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Negative points: outside by enough to be clear, near enough to mean this border.
 NEAREST_OUTSIDE_MM = 3.0
 FARTHEST_OUTSIDE_MM = 10.0
+# Depth, in mm, that a mm away from the middle counts less: only decides between equals.
+TILT = 1e-6
 
 
 def place_points(
@@ -54,7 +56,11 @@ def place_points(
     # The margin makes the border of the image count as a border.
     depth = ndimage.distance_transform_edt(np.pad(allowed, 1), sampling=spacing)
     room = np.asarray(depth, dtype=np.float64)[1:-1, 1:-1]
-    rows, cols = np.indices(mask.shape, sparse=True)
+    rows, cols = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    if mask.any():  # among equally deep pixels the middle one comes first
+        row, col = (float(at.mean()) for at in np.nonzero(mask))
+        middle = PointPrompt(row, col)
+        room = room - TILT * _distance(rows, cols, middle, spacing)
     for point in avoid:
         room = np.minimum(room, _distance(rows, cols, point, spacing) / 2)
     placed: list[PointPrompt] = []

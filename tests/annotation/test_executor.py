@@ -1,0 +1,195 @@
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.executor import OPERATIONS, UNAVAILABLE, Executor
+from napari_spinalsam.core.actions import ACTION_TYPES
+from napari_spinalsam.core.errors import InputError
+from tests.annotation.helpers import (
+    L4,
+    FakeWindow,
+    Later,
+    act,
+    stroke,
+)
+
+if TYPE_CHECKING:
+    from napari_spinalsam.core.prompts import SlicePrompts
+
+
+def test_every_action_has_an_operation_or_says_that_it_has_none() -> None:
+    assert set(OPERATIONS) | set(UNAVAILABLE) == set(ACTION_TYPES.values())
+    assert not set(OPERATIONS) & set(UNAVAILABLE)
+    for name, kind in ACTION_TYPES.items():
+        if kind in OPERATIONS:
+            assert OPERATIONS[kind].__name__ == name
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        act("segment_structures", structures=["lumbar"]),
+        act("propagate"),
+        act("save_labels", format="dicom_seg"),
+    ],
+    ids=lambda action: action.action,
+)
+def test_what_this_version_cannot_do_is_said_before_anything_runs(
+    executor: Executor, labelled: Annotation, action: Any
+) -> None:
+    before = labelled.state
+    with pytest.raises(InputError, match="not available in this version"):
+        executor.run_plan((act("select_structure", structure="L3"), action))
+    assert labelled.state is before
+
+
+def test_a_plan_that_fails_arms_no_tool(
+    executor: Executor, window: FakeWindow, document: Annotation
+) -> None:
+    with pytest.raises(InputError, match="no mask to accept"):
+        executor.run_plan(
+            (
+                act("add_points", structure="L3"),
+                act("generate_mask"),
+                act("accept_mask"),
+            )
+        )
+    assert window.armed == []
+    assert document.state.selected is None
+
+
+def test_a_plan_from_prompt_to_labels_is_one_step(
+    executor: Executor, labelled: Annotation
+) -> None:
+    before, labels = labelled.state, labelled.labels.copy()
+    outcomes = executor.run_plan(
+        (
+            act("go_to_slice", index=2),
+            act("add_points", count=2, structure="L3"),
+            act("generate_mask"),
+            act("accept_mask"),
+        )
+    )
+    assert [outcome.ok for outcome in outcomes] == [True] * 4
+    assert "predicted IoU 0.90, candidate 1 of 3" in outcomes[2].text
+    assert not np.array_equal(labelled.labels, labels)
+    assert len(labelled.history.undo_names) == 2
+    executor.run(act("undo"))
+    assert labelled.state == before
+    np.testing.assert_array_equal(labelled.labels, labels)
+    executor.run(act("redo"))
+    assert not np.array_equal(labelled.labels, labels)
+
+
+def test_a_plan_that_fails_changes_nothing(
+    executor: Executor, labelled: Annotation
+) -> None:
+    before, labels = labelled.state, labelled.labels.copy()
+    with pytest.raises(InputError, match="no slice 99"):
+        executor.run_plan(
+            (
+                act("set_plane", plane="coronal"),
+                act("go_to_slice", index=12),
+                act("add_box", structure="L4"),
+                act("generate_box_mask"),
+                act("accept_mask"),
+                act("go_to_slice", index=99),
+            )
+        )
+    assert labelled.state == before
+    np.testing.assert_array_equal(labelled.labels, labels)
+    assert executor.view.current_slice() == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "box"),
+    [
+        ("generate_point_mask", 1, False),
+        ("generate_box_mask", 0, True),
+        ("generate_mask", 1, True),
+    ],
+)
+def test_a_mask_is_predicted_from_the_prompts_named(
+    executor: Executor,
+    labelled: Annotation,
+    predictor: Any,
+    name: str,
+    points: int,
+    box: bool,
+) -> None:
+    executor.run_plan((act("add_points", structure="L3"), act("add_box")))
+    executor.run(act(name))
+    given: SlicePrompts = predictor.calls[-1][0]
+    assert (len(given.points), given.box is not None) == (points, box)
+
+
+def test_a_mask_needs_the_prompts_it_is_made_from(
+    executor: Executor, labelled: Annotation
+) -> None:
+    executor.run(act("add_points", structure="L3"))
+    with pytest.raises(InputError, match="place a box first"):
+        executor.run(act("generate_box_mask"))
+    executor.predict = None
+    with pytest.raises(InputError, match="no model"):
+        executor.run(act("generate_mask"))
+
+
+def test_a_worker_is_waited_for_only_where_the_plan_needs_the_mask(
+    executor: Executor, labelled: Annotation
+) -> None:
+    executor.predict = later = Later()
+    executor.run_plan((act("add_points", structure="L3"), act("generate_mask")))
+    with pytest.raises(InputError, match="no mask to accept"):
+        executor.run_plan((act("generate_mask"), act("accept_mask")))
+    assert later.waits == [False, True]
+
+
+def test_nothing_to_do_is_no_error(executor: Executor) -> None:
+    for name in ("clear_points", "clear_boxes", "clear_all", "undo", "redo"):
+        assert not executor.run(act(name)).ok
+
+
+def test_labels_of_others_that_a_mask_meets_are_told(
+    executor: Executor, labelled: Annotation
+) -> None:
+    executor.run(act("add_points", structure="L3"))
+    labelled.paint(stroke(labelled, (3, 2, slice(4, 20)), 0))
+    executor.run_plan((act("generate_mask"),))
+    assert "as L3" in executor.run(act("accept_mask")).text
+    assert (labelled.labels == L4).sum() == 4 * 8 * 16
+
+
+def test_reject_drops_the_preview(executor: Executor, labelled: Annotation) -> None:
+    executor.run_plan((act("add_points", structure="L3"), act("generate_mask")))
+    executor.run(act("reject_mask"))
+    assert labelled.state.preview is None
+
+
+def test_before_an_image_is_open_only_opening_works(
+    executor: Executor, window: FakeWindow
+) -> None:
+    executor.annotation = None
+    for name in ("generate_mask", "undo", "save_labels", "clear_all"):
+        with pytest.raises(InputError, match="There is no image"):
+            executor.run(act(name))
+    with pytest.raises(InputError, match="There is no image"):
+        executor.run(act("go_to_slice", index=1))
+
+
+def test_a_plan_goes_on_in_the_image_that_it_opened(
+    executor: Executor, window: FakeWindow, document: Annotation
+) -> None:
+    executor.run_plan(
+        (
+            act("select_structure", structure="L1"),
+            act("open_sample"),
+            act("select_structure", structure="L2"),
+        )
+    )
+    assert document.state.selected == "L1"
+    assert executor.annotation is not None
+    assert executor.annotation is not document
+    assert executor.annotation.state.selected == "L2"
+    assert len(executor.annotation.history.undo_names) == 1
