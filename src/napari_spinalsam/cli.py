@@ -1,0 +1,137 @@
+"""The command `napari-spinalsam`: the same headless code as the window drives.
+
+Exit code 0: done. 2: the input is at fault, and one line on standard error says what
+is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from napari_spinalsam import __version__
+from napari_spinalsam.core.errors import SpinalSamError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "napari-spinalsam"
+INPUT_AT_FAULT = 2
+INTERRUPTED = 130
+DEFAULT_MODEL = "spinalsam-tiny"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{PROGRAM}: {message}; see {self.prog} --help.\n")
+        raise SystemExit(INPUT_AT_FAULT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        Without the name of the program; None takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 2 for bad input, 130 when interrupted.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except SpinalSamError as error:
+        sys.stderr.write(f"{PROGRAM}: {' '.join(str(error).split())}\n")
+        return INPUT_AT_FAULT
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{PROGRAM}: interrupted.\n")
+        return INTERRUPTED
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; `run` of its result carries the command out."""
+    parser = _Parser(
+        prog=PROGRAM, description="Segment the spine in CT and MR without a window."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_segment(commands)
+    _add_evaluate(commands)
+    info = commands.add_parser("info", help="versions and device")
+    info.set_defaults(run=_info)
+    for command in commands.choices.values():
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON object"
+        )
+    return parser
+
+
+def _add_segment(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    segment = commands.add_parser("segment", help="labels from prompts")
+    segment.add_argument("image", metavar="IMAGE", help="CT or MR, a volume or flat")
+    segment.add_argument("--prompts", metavar="FILE", help="JSON with the prompts")
+    segment.add_argument(
+        "--structures", metavar="LIST", help="not available in this version"
+    )
+    segment.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="labels: .nii.gz, .nrrd, .mha",
+    )
+    segment.add_argument(
+        "--model", metavar="NAME|FILE", default=DEFAULT_MODEL, help="%(default)s"
+    )
+    segment.add_argument(
+        "--window",
+        metavar="PRESET|L,W",
+        help="bone, soft_tissue, disc, lung, full, or level and width; "
+        "bone for CT, else by percentiles",
+    )
+    segment.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"
+    )
+    segment.set_defaults(run=_segment)
+
+
+def _add_evaluate(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    evaluate = commands.add_parser("evaluate", help="metrics of labels")
+    evaluate.add_argument("prediction", metavar="PREDICTION", help="labels to judge")
+    evaluate.add_argument("reference", metavar="REFERENCE", help="labels held for true")
+    evaluate.add_argument(
+        "--labels", metavar="LIST", help="names or numbers, with commas between"
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+
+# Each command imports what it needs when it runs, so that --help is quick.
+
+
+def _segment(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.segment import run
+
+    run(options)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.evaluate import run
+
+    run(options)
+
+
+def _info(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.info import run
+
+    run(options)

@@ -1,0 +1,46 @@
+"""What the commands print: results on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+
+def show(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def show_json(result: Mapping[str, object]) -> None:
+    """Print a result as one JSON object."""
+    show(json.dumps(result, indent=2, allow_nan=False))
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in aligned columns, the first to the left and others to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)]
+        show("  ".join(cells).rstrip())
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a callback for (done, total) that draws a bar if there is a terminal."""
+    with tqdm(
+        desc=title, file=sys.stderr, leave=False, disable=not sys.stderr.isatty()
+    ) as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield advance

@@ -1,0 +1,380 @@
+"""The command line: what it writes and prints, and what it never touches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_spinalsam.cli import main
+from napari_spinalsam.commands import segment
+from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.core.prompts import MaskPrediction
+from napari_spinalsam.io.labels import read_labels, write_labels
+from napari_spinalsam.io.volumes import read_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.core.volume import Volume
+
+SHAPE = (10, 20, 30)
+
+
+class FillsTheBox:
+    """A session that answers a box with the box."""
+
+    record = SimpleNamespace(name="box")
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+
+    def set_volume(self, volume: Volume) -> None:
+        self.volume = volume
+
+    def predict(
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
+    ) -> MaskPrediction:
+        self.windows.append(window)
+        box = prompts.box
+        assert box is not None
+        mask = np.zeros(plane.shape, bool)
+        rows = slice(round(box.row_min), round(box.row_max) + 1)
+        mask[rows, round(box.col_min) : round(box.col_max) + 1] = True
+        return MaskPrediction(
+            masks=mask[None],
+            predicted_iou=np.array([0.75], np.float32),
+            low_res_logits=np.zeros((1, 4, 4), np.float32),
+            encode_ms=2.0,
+            decode_ms=1.0,
+        )
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> FillsTheBox:
+    """The session that `segment` is given instead of a real model."""
+    fake = FillsTheBox()
+    monkeypatch.setattr(segment, "load_session", lambda model, device: fake)
+    return fake
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A CT with axes to posterior, inferior and right, tilted by 8 degrees."""
+    c, s = np.cos(np.radians(8)), np.sin(np.radians(8))
+    pir = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ pir * (0.7, 1, 3)
+    affine[:3, 3] = (12.5, -40.0, 7.25)
+    array = np.random.default_rng(0).integers(-1000, 1000, SHAPE, dtype=np.int16)
+    nib.save(nib.Nifti1Image(array, affine), tmp_path / "ct.nii.gz")
+    return tmp_path / "ct.nii.gz"
+
+
+def boxed(name: str = "L3", **changes: Any) -> dict[str, Any]:
+    prompt = {"axis": 2, "index": 7, "box": [[1, 4, 7], [6, 12, 7]]}
+    return {"structure": name, "prompts": [prompt], **changes}
+
+
+def save_prompts(folder: Path, *objects: dict[str, Any]) -> str:
+    path = folder / "prompts.json"
+    path.write_text(json.dumps({"objects": objects or [boxed()]}))
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_segment_writes_the_prompted_slice_in_the_coordinates_of_the_file(
+    image: Path, tmp_path: Path, session: FillsTheBox, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    code = main(
+        ["segment", str(image), "--prompts", save_prompts(tmp_path), "-o", str(out)]
+    )
+    assert code == 0
+    grid = read_volume(image).grid
+    labels = read_labels(out)
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[1:7, 4:13, 7] = 22
+    assert (labels.grid.from_canonical(labels.data) == expected).all()
+    assert labels.grid.affine == pytest.approx(grid.affine, abs=1e-5)
+
+
+def test_segment_json_is_as_in_the_contract(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = str(tmp_path / "out.nii.gz")
+    prompts = save_prompts(tmp_path, boxed(), boxed("L4-L5"))
+    assert main(["segment", str(image), "--prompts", prompts, "-o", out, "--json"]) == 0
+    printed, errors = capsys.readouterr()
+    result = json.loads(printed)
+    assert errors == ""
+    assert result.keys() == {"output", "objects", "seconds", "model", "device"}
+    assert result["seconds"].keys() == {"load", "encode", "decode", "total"}
+    assert (result["output"], result["model"], result["device"]) == (out, "box", "cpu")
+    first, second = result["objects"]
+    assert first == {
+        "structure": "L3",
+        "label": 22,
+        "voxels": 54,
+        "volume_mm3": pytest.approx(54 * 0.7 * 3),
+        "predicted_iou": 0.75,
+        "slices": 1,
+    }
+    assert (second["label"], second["voxels"]) == (123, 0)
+
+
+@pytest.mark.parametrize(
+    ("option", "limits"),
+    [
+        ([], (-450, 1050)),
+        (["--window", "soft_tissue"], (-160, 240)),
+        (["--window", "100,50"], (75, 125)),
+        (["--window=-600,1500"], (-1350, 150)),
+    ],
+)
+def test_the_window_is_the_one_asked_for_or_bone_for_ct(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    option: list[str],
+    limits: tuple[float, float],
+) -> None:
+    out = str(tmp_path / "out.nii.gz")
+    prompts = save_prompts(tmp_path)
+    assert main(["segment", str(image), "--prompts", prompts, "-o", out, *option]) == 0
+    assert session.windows[0].limits == limits
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image": "none.nii"}, "There is no file"),
+        ({"prompts": "none.json"}, "none.json cannot be read"),
+        ({"output": "out.xyz"}, "out.xyz"),
+        ({"output": "out.seg.dcm"}, "DICOM SEG"),
+        ({"output": "none/out.nii"}, "does not exist"),
+        ({"output": "out.png"}, "cannot hold a volume"),
+        ({"output": "ct.nii.gz"}, "would replace ct.nii.gz"),
+        ({"more": ["--window", "bright"]}, "'bright' is no window"),
+        ({"more": ["--device", "tpu"]}, "'tpu'"),
+        ({"more": ["--structures", "lumbar"]}, "not available in this version"),
+        ({"objects": [boxed(propagate=True)]}, "L3 is to be propagated"),
+        ({"objects": [boxed("L9")]}, "no structure 'L9'"),
+        ({"objects": [boxed(), boxed("L4", prompts=[{"axis": 2}])]}, "object 2"),
+    ],
+)
+def test_bad_input_ends_with_2_one_line_and_no_file_changed(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capfd: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    words: str,
+) -> None:
+    names = {"image": "ct.nii.gz", "prompts": "prompts.json", "output": "out.nii.gz"}
+    names |= {key: changes[key] for key in names if key in changes}
+    paths = {key: str(tmp_path / name) for key, name in names.items()}
+    save_prompts(tmp_path, *changes.get("objects", []))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    try:
+        code: Any = main(
+            [
+                *("segment", paths["image"], "--prompts", paths["prompts"]),
+                *("-o", paths["output"], "--json", *changes.get("more", [])),
+            ]
+        )
+    except SystemExit as left:  # how argparse refuses an option
+        code = left.code
+    printed, errors = capfd.readouterr()
+    assert code == 2
+    assert printed == ""
+    assert words in errors
+    assert errors.startswith("napari-spinalsam: ")
+    assert errors.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_model_that_cannot_be_loaded_is_bad_input(
+    image: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(model: str, device: str) -> None:
+        raise ModelError(f"There is no model {model}:\nuse another.")
+
+    monkeypatch.setattr(segment, "load_session", fail)
+    out = tmp_path / "out.nii"
+    prompts = save_prompts(tmp_path)
+    arguments = ["segment", str(image), "--prompts", prompts, "-o", str(out)]
+    assert main([*arguments, "--model", "huge"]) == 2
+    assert capsys.readouterr().err == (
+        "napari-spinalsam: There is no model huge: use another.\n"
+    )
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "COMMAND"),
+        (["unknown"], "'unknown'"),
+        (["segment", "a.nii"], "--output"),
+        (["segment", "a.nii", "-o", "b.nii"], "give a file with --prompts"),
+        (["evaluate", "a.nii"], "REFERENCE"),
+        (["evaluate", "a.nii", "b.nii", "--labels", "L9"], "no structure 'L9'"),
+        (["evaluate", "a.nii", "b.nii", "--labels", "0"], "background"),
+    ],
+)
+def test_wrong_arguments_are_said_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: Any = main(arguments)
+    except SystemExit as left:
+        code = left.code
+    printed, errors = capsys.readouterr()
+    assert (code, printed) == (2, "")
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.fixture
+def pair(image: Path, tmp_path: Path) -> tuple[str, str]:
+    """A reference with L3 and L4, and a prediction with L3 shifted, and L5."""
+    grid = read_volume(image).grid
+    reference, prediction = np.zeros((2, *grid.geometry.shape), np.uint8)
+    reference[2:8, 2:6, 10:20] = 22
+    reference[10:12, 2:6, 10:20] = 23
+    prediction[2:8, 2:6, 11:21] = 22
+    prediction[14:16, 2:6, 10:20] = 24
+    paths = str(tmp_path / "prediction.nii.gz"), str(tmp_path / "reference.nrrd")
+    for path, labels in zip(paths, (prediction, reference), strict=True):
+        write_labels(path, labels, grid)
+    return paths
+
+
+def test_evaluate_json_is_as_in_the_contract(
+    pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *pair, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result.keys() == {"labels", "mean", "missing", "extra"}
+    assert (result["missing"], result["extra"]) == ([23], [24])
+    shifted, gone, new = (result["labels"][key] for key in ("22", "23", "24"))
+    assert shifted["name"] == "L3"
+    assert shifted["dice"] == pytest.approx(0.9)
+    assert shifted["iou"] == pytest.approx(9 / 11)
+    assert shifted["hd95_mm"] == pytest.approx(3)
+    assert 0 < shifted["msd_mm"] < 3
+    assert shifted["volume_mm3"] == pytest.approx([240 * 2.1] * 2)
+    for one_sided in (gone, new):
+        assert (one_sided["dice"], one_sided["iou"]) == (0, 0)
+        assert one_sided["msd_mm"] is one_sided["hd95_mm"] is None
+    assert gone["volume_mm3"] == pytest.approx([0, 80 * 2.1])
+    assert result["mean"].keys() == {"dice", "iou", "msd_mm", "hd95_mm"}
+    assert result["mean"]["dice"] == pytest.approx(0.3)
+    assert result["mean"]["msd_mm"] == shifted["msd_mm"]
+
+
+def test_evaluate_takes_names_and_numbers(
+    pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *pair, "--labels", "L3, 23,T1", "--json"]) == 0
+    labels = json.loads(capsys.readouterr().out)["labels"]
+    assert labels.keys() == {"8", "22", "23"}
+    assert labels["8"]["dice"] is None
+
+
+def test_evaluate_prints_a_table_for_people(
+    pair: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", *pair]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:5]] == [
+        "label",
+        "L3",
+        "L4",
+        "L5",
+        "mean",
+    ]
+    assert lines[5:] == [
+        "missing (only in the reference): L4",
+        "extra (only in the prediction): L5",
+    ]
+
+
+def test_evaluate_reconciles_another_orientation(
+    pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turned = str(tmp_path / "turned.nii.gz")
+    nib.save(nib.as_closest_canonical(nib.load(pair[0])), turned)
+    assert main(["evaluate", turned, pair[0], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean"]["dice"] == 1
+
+
+def test_evaluate_refuses_another_grid_and_images(
+    pair: tuple[str, str],
+    image: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moved = nib.load(pair[0])
+    affine = moved.affine.copy()
+    affine[2, 3] += 1
+    nib.save(nib.Nifti1Image(np.asarray(moved.dataobj), affine), tmp_path / "moved.nii")
+    assert main(["evaluate", str(tmp_path / "moved.nii"), pair[1]]) == 2
+    assert "does not lie on the wanted grid" in capsys.readouterr().err
+    assert main(["evaluate", str(image), pair[1]]) == 2
+    assert "no label" in capsys.readouterr().err
+
+
+def test_evaluate_gives_the_published_dice(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = data_dir / "panoptica"
+    names = ("matched_instance_pred.nii.gz", "matched_instance_ref.nii.gz")
+    pair = [str(folder / name) for name in names]
+    assert main(["evaluate", *pair, "--json"]) == 0
+    labels = json.loads(capsys.readouterr().out)["labels"]
+    expected = json.loads((data_dir / "expected.json").read_text())
+    dice = {key: each["dice"] for key, each in labels.items()}
+    assert dice == pytest.approx(expected["panoptica_matched_dice"], abs=1e-4)
+
+
+def test_info_names_versions_and_device(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"napari-spinalsam", "torch", "napari", "Python"} <= result[
+        "versions"
+    ].keys()
+    assert result["device"] in {"cpu", "cuda", "mps"}
+    assert main(["info"]) == 0
+    assert "device" in capsys.readouterr().out
+
+
+def test_help_and_evaluate_import_neither_torch_nor_qt(pair: tuple[str, str]) -> None:
+    code = (
+        "import sys; from napari_spinalsam.cli import main; main(sys.argv[1:]);"
+        "heavy = {'torch', 'qtpy', 'napari', 'openai'} & sys.modules.keys();"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", *pair, "--json"],
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stderr) == (0, "")

@@ -1,0 +1,126 @@
+"""Prompted objects are written on their slices only, in order, and counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry, SlicePlane
+from napari_spinalsam.core.intensity import PRESETS, Window
+from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
+from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.io.promptfile import PromptedObject
+from napari_spinalsam.segmenting import segment_objects
+
+BONE = PRESETS["bone"]
+
+
+class FillsTheBox:
+    """A session whose best mask is the box; the next candidate is everything."""
+
+    def __init__(self) -> None:
+        self.volume: Volume | None = None
+        self.encoded: set[tuple[int, int]] = set()
+        self.windows: set[Window] = set()
+
+    def set_volume(self, volume: Volume) -> None:
+        self.volume = volume
+
+    def predict(
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
+    ) -> MaskPrediction:
+        box = prompts.box
+        assert box is not None
+        mask = np.zeros(plane.shape, bool)
+        rows = slice(round(box.row_min), round(box.row_max) + 1)
+        mask[rows, round(box.col_min) : round(box.col_max) + 1] = True
+        new = prompts.key not in self.encoded
+        self.encoded.add(prompts.key)
+        self.windows.add(window)
+        return MaskPrediction(
+            masks=np.stack([mask, np.ones(plane.shape, bool)]),
+            predicted_iou=np.array([0.9 if new else 0.7, 0.1], np.float32),
+            low_res_logits=np.zeros((2, 4, 4), np.float32),
+            encode_ms=100.0 if new else None,
+            decode_ms=10.0,
+        )
+
+
+@pytest.fixture
+def volume() -> Volume:
+    geometry = Geometry.from_spacing((6, 8, 10), (3, 1, 0.7))
+    return Volume.from_geometry(np.zeros((6, 8, 10), np.int16), geometry, "CT")
+
+
+def boxed(name: str, *slices: tuple[int, int, BoxPrompt]) -> PromptedObject:
+    prompts = tuple(SlicePrompts(axis, at, box=box) for axis, at, box in slices)
+    return PromptedObject(structure(name), prompts)
+
+
+def test_only_the_prompted_slice_is_written(volume: Volume) -> None:
+    found = segment_objects(
+        volume, [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))], FillsTheBox(), BONE
+    )
+    expected = np.zeros(volume.data.shape, np.uint8)
+    expected[2, 1:5, 2:6] = 22
+    assert (found.labels == expected).all()
+    assert found.labels.dtype == np.uint8
+
+
+def test_slices_and_axes_of_one_object_are_united(volume: Volume) -> None:
+    slices = [(0, 2, BoxPrompt(1, 2, 4, 5)), (2, 3, BoxPrompt(0, 0, 5, 7))]
+    (result,) = segment_objects(
+        volume, [boxed("L3", *slices)], FillsTheBox(), BONE
+    ).objects
+    assert result.voxels == 4 * 4 + 6 * 8 - 4
+    assert result.slices == 2
+
+
+def test_an_earlier_object_is_not_overwritten(volume: Volume) -> None:
+    lower = boxed("L4", (0, 2, BoxPrompt(2, 2, 6, 5)))
+    upper = boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))
+    found = segment_objects(volume, [lower, upper], FillsTheBox(), BONE)
+    assert (found.labels[2, 2:7, 2:6] == 23).all()
+    assert [each.voxels for each in found.objects] == [20, 4]
+
+
+def test_results_count_volume_trust_and_time(volume: Volume) -> None:
+    box = BoxPrompt(1, 2, 4, 5)
+    twice = boxed("L4-L5", (0, 2, box), (0, 2, BoxPrompt(6, 2, 7, 5)), (0, 3, box))
+    found = segment_objects(volume, [twice], FillsTheBox(), BONE)
+    (result,) = found.objects
+    assert (result.structure, result.label, result.slices) == ("L4-L5", 123, 2)
+    assert result.voxels == 16 + 8 + 16
+    assert result.volume_mm3 == pytest.approx(40 * 3 * 1 * 0.7)
+    assert result.predicted_iou == pytest.approx((0.9 + 0.7 + 0.9) / 3)
+    assert found.encode_seconds == pytest.approx(0.2)
+    assert found.decode_seconds == pytest.approx(0.03)
+
+
+def test_progress_counts_predictions(volume: Volume) -> None:
+    box, seen = BoxPrompt(1, 2, 4, 5), []
+    segment_objects(
+        volume,
+        [boxed("L3", (0, 2, box), (0, 3, box)), boxed("L4", (0, 1, box))],
+        FillsTheBox(),
+        BONE,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_session_gets_the_volume_and_the_window(volume: Volume) -> None:
+    session = FillsTheBox()
+    window = Window(100, 50)
+    prompted = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))]
+    segment_objects(volume, prompted, session, window)
+    assert session.volume is volume
+    assert session.windows == {window}
+
+
+def test_following_an_object_is_refused(volume: Volume) -> None:
+    prompted = PromptedObject(structure("L3"), (), propagate=True)
+    with pytest.raises(InputError, match=r"L3 is to be propagated.*not available"):
+        segment_objects(volume, [prompted], FillsTheBox(), BONE)
