@@ -68,8 +68,9 @@ def test_a_preview_survives_steps_made_while_it_was_computed(
         lambda d: d.set_window(PRESETS["lung"]),
         lambda d: d.clear_all(),
         lambda d: d.undo(),
+        lambda d: setattr(d, "model", "b"),
     ],
-    ids=["another point", "another structure", "another window", "cleared", "undone"],
+    ids=["point", "structure", "window", "cleared", "undone", "model"],
 )
 def test_a_stale_prediction_is_dropped(
     document: Annotation, meanwhile: Callable[[Annotation], object]
@@ -111,9 +112,10 @@ def test_a_prediction_of_another_shape_is_refused(document: Annotation) -> None:
         (lambda d: d.set_box(0, 2, BoxPrompt(2, 2, 9, 9)), True),
         (lambda d: d.set_prompts(SlicePrompts(0, 2, (PointPrompt(9, 9),))), False),
         (lambda d: d.set_window(PRESETS["lung"]), False),
+        (lambda d: (d.add_point(0, 2, OUTSIDE), setattr(d, "model", "b")), False),
         (lambda d: None, False),
     ],
-    ids=["point added", "box added", "point moved", "window", "nothing"],
+    ids=["point added", "box added", "point moved", "window", "model", "nothing"],
 )
 def test_logits_are_reused_only_to_refine(
     document: Annotation,

@@ -11,7 +11,7 @@ from psygnal import Signal
 from napari_spinalsam.annotation import labelling
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
-from napari_spinalsam.annotation.predictor import (
+from napari_spinalsam.annotation.requests import (
     build_request,
     selected_name,
     waiting_preview,
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.predictor import PredictionRequest, PromptKind
+    from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.annotation.requests import PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
@@ -40,7 +41,8 @@ class Annotation:
     """The document that every way in acts on and every view shows.
 
     A call that fails raises an InputError and leaves everything as it was. `changed`
-    is emitted after every change.
+    is emitted after every change. All calls belong to one thread. `history` tells by
+    name what can be undone and redone.
 
     Parameters
     ----------
@@ -48,26 +50,31 @@ class Annotation:
         The image.
     window : Window or None
         How intensities are mapped at first; None takes the default of the modality.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        The grid of image and labels.
+    model : str
+        What the present model is known by, such as its sha256; set with each model,
+        so that logits of another one are not reused.
     """
 
     changed: ClassVar[Signal] = Signal(Change)
 
     def __init__(self, volume: Volume, window: Window | None = None) -> None:
         self.volume = volume
+        self.geometry = volume.geometry
+        self.model = ""
         self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
         self._reference: NDArray[Any] | None = None
         first = window or default_window(volume.data, volume.modality)
-        self._history = History(State(first), self._labels, self._tell)
-
-    @property
-    def geometry(self) -> Geometry:
-        """The grid of image and labels."""
-        return self.volume.geometry
+        self.history = History(State(first), self._labels, self._tell)
 
     @property
     def state(self) -> State:
         """Objects, selection, window and preview at present."""
-        return self._history.state
+        return self.history.state
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -81,45 +88,40 @@ class Annotation:
         """Labels to measure against, shape (z, y, x); not part of the history."""
         return self._reference
 
-    @property
-    def history(self) -> History:
-        """What can be undone and redone, by name."""
-        return self._history
-
     def undo(self, steps: int = 1) -> tuple[str, ...]:
         """Take up to so many steps back; return their names."""
-        return self._history.undo(steps)
+        return self.history.undo(steps)
 
     def redo(self, steps: int = 1) -> tuple[str, ...]:
         """Repeat up to so many undone steps; return their names."""
-        return self._history.redo(steps)
+        return self.history.redo(steps)
 
     def group(self, name: str) -> AbstractContextManager[None]:
         """Make one step of all made inside, and none if an error leaves the block."""
-        return self._history.group(name)
+        return self.history.group(name)
 
     def select_structure(self, name: str) -> None:
         """Choose the structure to prompt; a preview of another one is dropped."""
         chosen = structure(name).name
         if chosen != self.state.selected:
             after = replace(self.state, selected=chosen, preview=None)
-            self._history.do(f"Select {chosen}", after)
+            self.history.do(f"Select {chosen}", after)
 
     def set_locked(self, name: str, locked: bool) -> None:
         """Protect a structure's voxels from every change, or release them."""
         changed = replace(self.state.object_of(structure(name).name), locked=locked)
         step = f"{'Lock' if locked else 'Unlock'} {changed.name}"
-        self._history.do(step, self.state.with_object(changed))
+        self.history.do(step, self.state.with_object(changed))
 
     def set_visible(self, name: str, visible: bool) -> None:
         """Show or hide a structure."""
         changed = replace(self.state.object_of(structure(name).name), visible=visible)
         step = f"{'Show' if visible else 'Hide'} {changed.name}"
-        self._history.do(step, self.state.with_object(changed))
+        self.history.do(step, self.state.with_object(changed))
 
     def set_window(self, window: Window) -> None:
         """Map intensities otherwise, for display and model."""
-        self._history.do("Set window", replace(self.state, window=window))
+        self.history.do("Set window", replace(self.state, window=window))
 
     def set_reference(
         self, reference: NDArray[Any] | None, geometry: Geometry | None = None
@@ -141,7 +143,7 @@ class Annotation:
         prompts.check_inside(self.geometry.plane(*prompts.key))
         if prompts != self.prompts_at(*prompts.key):
             name = selected_name(self.state)
-            self._history.do(step, self.state.with_prompts(name, prompts))
+            self.history.do(step, self.state.with_prompts(name, prompts))
 
     def add_point(self, axis: int, index: int, point: PointPrompt) -> None:
         """Add a point for the selected structure on a slice."""
@@ -165,7 +167,7 @@ class Annotation:
         """Remove all prompts not yet accepted and the preview; return how many."""
         shown = self.state.preview is not None
         with self.group("Clear all"):
-            self._history.do("Clear preview", replace(self.state, preview=None))
+            self.history.do("Clear preview", replace(self.state, preview=None))
             return shown + self._clear("Clear", lambda p: SlicePrompts(*p.key))
 
     def prediction_request(
@@ -173,18 +175,18 @@ class Annotation:
     ) -> PredictionRequest:
         """Put the question that the selected structure's prompts on a slice ask."""
         plane = self.geometry.plane(axis, index)
-        return build_request(self.state, self._history.newest, plane, kind)
+        return build_request(self.history, plane, kind, self.model)
 
     def show_prediction(
         self, prediction: MaskPrediction, request: PredictionRequest
     ) -> bool:
         """Show the answer to a request; a stale one is dropped, with False."""
-        if not request.fits(self.state):
+        if not request.fits(self.state, self.model):
             return False
         preview = request.preview(prediction)
         asked_by = request.asked_by
-        if asked_by is None or not self._history.amend(asked_by, preview):
-            self._history.do("Predict mask", replace(self.state, preview=preview))
+        if asked_by is None or not self.history.amend(asked_by, preview):
+            self.history.do("Predict mask", replace(self.state, preview=preview))
         return True
 
     def next_candidate(self, offset: int = 1) -> int:
@@ -192,8 +194,8 @@ class Annotation:
         preview = waiting_preview(self.state, "choose from")
         chosen = (preview.chosen + offset) % preview.count
         if chosen != preview.chosen:
-            after = replace(self.state, preview=replace(preview, chosen=chosen))
-            self._history.do("Change candidate", after)
+            other = replace(preview, chosen=chosen)
+            self.history.do("Change candidate", replace(self.state, preview=other))
         return chosen
 
     def previous_candidate(self) -> int:
@@ -202,16 +204,15 @@ class Annotation:
 
     def accept(self) -> int:
         """Write the preview; return the pixels of it left to other structures."""
-        preview = waiting_preview(self.state, "accept")
         delta, left = labelling.accepted_delta(self._labels, self.geometry, self.state)
         after = labelling.accepted_state(self.state)
-        self._history.do(f"Accept {preview.structure}", after, delta)
+        self.history.do(f"Accept {self.state.selected}", after, delta)
         return left
 
     def reject(self) -> None:
         """Drop the preview; the prompts stay, to be corrected."""
         name = waiting_preview(self.state, "reject").structure
-        self._history.do(f"Reject {name}", replace(self.state, preview=None))
+        self.history.do(f"Reject {name}", replace(self.state, preview=None))
 
     def paint(self, stroke: LabelDelta, step: str = "Paint") -> int:
         """Enter a brush stroke; return how many voxels a lock has spared."""
@@ -227,11 +228,11 @@ class Annotation:
     def _write(self, step: str, delta: LabelDelta) -> None:
         if not delta.is_empty:
             after = labelling.with_painted_objects(self.state, np.unique(delta.new))
-            self._history.do(step, after, delta)
+            self.history.do(step, after, delta)
 
     def _clear(self, step: str, edit: Callable[[SlicePrompts], SlicePrompts]) -> int:
         after, count = self.state.cleared(edit)
-        self._history.do(step, after)
+        self.history.do(step, after)
         return count
 
     def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_spinalsam.annotation.predictor import waiting_preview
+from napari_spinalsam.annotation.requests import waiting_preview
 from napari_spinalsam.annotation.state import AcceptedSlice, StructureObject
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import InputError

@@ -10,7 +10,7 @@ from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import Run
-    from napari_spinalsam.annotation.predictor import PromptKind
+    from napari_spinalsam.annotation.requests import PromptKind
 
 
 def generate_mask(run: Run, action: a.GenerateMask) -> Outcome:

@@ -1,12 +1,12 @@
-"""What the document expects from a model, and how predictions are asked for."""
+"""What the document expects from a model, what it asks, and the ways to ask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from napari_spinalsam.annotation.state import Preview
-from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-
-PromptKind = Literal["points", "box", "all"]
 
 
 class Predictor(Protocol):
@@ -69,6 +67,8 @@ class PredictionRequest:
         All prompts of the slice at the time of asking.
     answered : MaskPrediction or None
         The prediction that was shown at the time of asking.
+    model : str
+        What the model is known by that is asked.
     asked_by : Step or None
         The step that this belongs to; None makes the answer a step of its own.
     """
@@ -80,6 +80,7 @@ class PredictionRequest:
     mask_input: NDArray[np.float32] | None
     all_prompts: SlicePrompts
     answered: MaskPrediction | None
+    model: str
     asked_by: Step | None
 
     @property
@@ -87,16 +88,17 @@ class PredictionRequest:
         """Axis and index, which name the slice."""
         return self.plane.axis, self.plane.index
 
-    def fits(self, state: State) -> bool:
+    def fits(self, state: State, model: str) -> bool:
         """Whether an answer to this still belongs to what the annotation shows.
 
-        It does not once the structure, the window or the slice's prompts have
-        changed, or once another mask was shown, accepted or rejected meanwhile.
+        It does not once the structure, the window, the model or the slice's prompts
+        have changed, or once another mask was shown, accepted or rejected meanwhile.
         """
         preview = state.preview
         shown = None if preview is None else preview.prediction
         return (
-            state.selected == self.structure
+            model == self.model
+            and state.selected == self.structure
             and state.window == self.window
             and shown is self.answered
             and state.object_of(self.structure).prompts_at(self.key) == self.all_prompts
@@ -124,6 +126,7 @@ class PredictionRequest:
             prompts=self.prompts,
             all_prompts=self.all_prompts,
             window=self.window,
+            model=self.model,
         )
 
 
@@ -173,112 +176,3 @@ class DirectPrediction:
             mask_input=request.mask_input,
         )
         return self._annotation.show_prediction(prediction, request)
-
-
-def choose_prompts(prompts: SlicePrompts, kind: PromptKind) -> SlicePrompts:
-    """Keep the prompts that a mask is asked from.
-
-    Parameters
-    ----------
-    prompts : SlicePrompts
-        All prompts of a slice.
-    kind : {"points", "box", "all"}
-        Which of them to use.
-
-    Raises
-    ------
-    InputError
-        If what remains does not say what to segment.
-    """
-    if kind == "points":
-        prompts = prompts.with_box(None)
-    elif kind == "box":
-        prompts = prompts.without_points()
-    if prompts.asks_for_something:
-        return prompts
-    wanted = {
-        "points": "a positive point",
-        "box": "a box",
-        "all": "a positive point or a box",
-    }
-    raise InputError(
-        f"There is nothing to predict from on slice {prompts.index}: "
-        f"place {wanted[kind]} first."
-    )
-
-
-def build_request(
-    state: State, newest: Step | None, plane: SlicePlane, kind: PromptKind = "all"
-) -> PredictionRequest:
-    """Put the question that the present prompts of a slice ask.
-
-    Parameters
-    ----------
-    state : State
-        The annotation; its selected structure is what is asked for.
-    newest : Step or None
-        The step made last. The answer belongs to it if it brought about the
-        question: a prompt, another window, another structure.
-    plane : SlicePlane
-        The slice.
-    kind : {"points", "box", "all"}
-        Which prompts to use.
-
-    Raises
-    ------
-    InputError
-        If no structure is selected, or no prompt says what to segment.
-    """
-    name = selected_name(state)
-    key = (plane.axis, plane.index)
-    everything = state.object_of(name).prompts_at(key)
-    used = choose_prompts(everything, kind)
-    preview = state.preview
-    asked = newest is not None and (
-        newest.before.selected != name
-        or newest.before.window != state.window
-        or newest.before.object_of(name).prompts_at(key) != everything
-    )
-    return PredictionRequest(
-        structure=name,
-        plane=plane,
-        prompts=used,
-        window=state.window,
-        mask_input=(
-            None if preview is None else preview.mask_input(name, used, state.window)
-        ),
-        all_prompts=everything,
-        answered=None if preview is None else preview.prediction,
-        asked_by=newest if asked else None,
-    )
-
-
-def selected_name(state: State) -> str:
-    """Return the name of the selected structure.
-
-    Raises
-    ------
-    InputError
-        If none is selected.
-    """
-    if state.selected is None:
-        raise InputError(
-            "Choose a structure before prompting: no structure is selected."
-        )
-    return state.selected
-
-
-def waiting_preview(state: State, purpose: str) -> Preview:
-    """Return the preview.
-
-    Raises
-    ------
-    InputError
-        If there is none; the sentence names the purpose.
-    """
-    if state.preview is None:
-        raise InputError(
-            f"There is no mask to {purpose}: place a point or a box and wait until "
-            "the mask is shown."
-        )
-    return state.preview

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.annotation.placement import place_box, place_points
 from napari_spinalsam.annotation.ports import Arming, Outcome
-from napari_spinalsam.annotation.predictor import selected_name
+from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity

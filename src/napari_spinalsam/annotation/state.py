@@ -40,6 +40,8 @@ class Preview:
         All prompts that the slice had; the model may get only points or box.
     window : Window
         How the intensities were mapped for the model.
+    model : str
+        What the model is known by.
     chosen : int
         Position of the candidate that is shown, from 0.
     """
@@ -51,6 +53,7 @@ class Preview:
     prompts: SlicePrompts
     all_prompts: SlicePrompts
     window: Window
+    model: str
     chosen: int = 0
 
     @property
@@ -79,20 +82,17 @@ class Preview:
         return np.asarray(self.prediction.low_res_logits[self.chosen], dtype=np.float32)
 
     def mask_input(
-        self, structure: str, prompts: SlicePrompts, window: Window
+        self, structure: str, prompts: SlicePrompts, window: Window, model: str
     ) -> NDArray[np.float32] | None:
         """Return the logits to refine from, shape (height, width), if they fit.
 
-        They fit a prediction for the same structure, slice and window that adds
-        prompts to those of this preview. Where prompts were moved or removed, the
-        logits would hold on to what was taken back.
+        They fit a prediction for the same structure, slice, window and model that
+        adds prompts to those of this preview. Where prompts were moved or removed,
+        the logits would hold on to what was taken back.
         """
         had = self.prompts
-        same = (structure, prompts.key, window) == (
-            self.structure,
-            self.key,
-            self.window,
-        )
+        mine = (self.structure, self.key, self.window, self.model)
+        same = (structure, prompts.key, window, model) == mine
         kept = prompts.points[: len(had.points)] == had.points
         grown = kept and had.box in (None, prompts.box) and prompts != had
         return self.logits if same and grown else None
