@@ -41,8 +41,7 @@ class Annotation:
     """The document that every way in acts on and every view shows.
 
     A call that fails raises an InputError and leaves everything as it was. `changed`
-    is emitted after every change. All calls belong to one thread. `history` tells by
-    name what can be undone and redone.
+    is emitted after every change. `history` names what can be undone. One thread only.
 
     Parameters
     ----------
