@@ -20,6 +20,7 @@ from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_spinalsam.core.geometry import SlicePlane
@@ -355,15 +356,56 @@ def test_evaluate_gives_the_published_dice(
     assert dice == pytest.approx(expected["panoptica_matched_dice"], abs=1e-4)
 
 
-def test_info_names_versions_and_device(capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_names_versions_device_and_models(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["info", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert {"napari-spinalsam", "torch", "napari", "Python"} <= result[
         "versions"
     ].keys()
     assert result["device"] in {"cpu", "cuda", "mps"}
+    assert "spinalsam-tiny" in [each["name"] for each in result["models"]]
     assert main(["info"]) == 0
-    assert "device" in capsys.readouterr().out
+    assert "spinalsam-tiny" in capsys.readouterr().out
+
+
+def test_models_are_listed_with_the_place_of_their_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NAPARI_SPINALSAM_MODELS", str(tmp_path))
+    assert main(["models", "list", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    sam = next(each for each in models if each["name"] == "sam-vit-b")
+    assert not sam["present"]
+    assert sam["path"].startswith(str(tmp_path))
+    assert main(["models", "list"]) == 0
+    assert "sam-vit-b" in capsys.readouterr().out
+
+
+def test_a_model_that_nobody_knows_is_not_downloaded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "download", "sam-vit-x"]) == 2
+    assert "no model 'sam-vit-x'" in capsys.readouterr().err
+
+
+def test_a_download_says_where_the_weights_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(name: str, progress: Callable[[int, int | None], None]) -> Path:
+        progress(5, None)
+        progress(10, 10)
+        return tmp_path / name
+
+    monkeypatch.setattr("napari_spinalsam.model.download.download", fetch)
+    assert main(["models", "download", "sam-vit-b", "--json"]) == 0
+    printed, errors = capsys.readouterr()
+    assert errors == ""
+    assert json.loads(printed) == {
+        "name": "sam-vit-b",
+        "path": str(tmp_path / "sam-vit-b"),
+    }
 
 
 def test_help_and_evaluate_import_neither_torch_nor_qt(pair: tuple[str, str]) -> None:

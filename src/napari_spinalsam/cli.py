@@ -64,13 +64,15 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_segment(commands)
     _add_evaluate(commands)
-    info = commands.add_parser("info", help="versions and device")
+    _add_models(commands)
+    info = commands.add_parser("info", help="versions, device and models")
     info.set_defaults(run=_info)
-    for command in commands.choices.values():
-        command.add_argument(
-            "--json", action="store_true", help="print one JSON object"
-        )
+    _add_json(info)
     return parser
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_segment(
@@ -102,6 +104,7 @@ def _add_segment(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"
     )
     segment.set_defaults(run=_segment)
+    _add_json(segment)
 
 
 def _add_evaluate(
@@ -114,6 +117,21 @@ def _add_evaluate(
         "--labels", metavar="LIST", help="names or numbers, with commas between"
     )
     evaluate.set_defaults(run=_evaluate)
+    _add_json(evaluate)
+
+
+def _add_models(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    models = commands.add_parser("models", help="known models and their weights")
+    verbs = models.add_subparsers(required=True, metavar="list|download")
+    listing = verbs.add_parser("list", help="names, and where the weights are")
+    listing.set_defaults(run=_models_list)
+    _add_json(listing)
+    download = verbs.add_parser("download", help="fetch weights and check them")
+    download.add_argument("name", metavar="NAME", help="as in the list")
+    download.set_defaults(run=_models_download)
+    _add_json(download)
 
 
 # Each command imports what it needs when it runs, so that --help is quick.
@@ -135,3 +153,15 @@ def _info(options: argparse.Namespace) -> None:
     from napari_spinalsam.commands.info import run
 
     run(options)
+
+
+def _models_list(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.models import run_list
+
+    run_list(options)
+
+
+def _models_download(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.models import run_download
+
+    run_download(options)

@@ -1,4 +1,4 @@
-"""`info`: what is installed, and on which device it computes."""
+"""`info`: what is installed, which device computes, and where the models are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.commands.terminal import show_json, show_table
+from napari_spinalsam.commands.models import known_models, show_models
+from napari_spinalsam.commands.terminal import show, show_json, show_table
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,7 +25,7 @@ PACKAGES = (
 
 
 def run(options: Namespace) -> None:
-    """Print versions and device.
+    """Print versions, device and models.
 
     Parameters
     ----------
@@ -37,9 +38,11 @@ def run(options: Namespace) -> None:
     versions |= {name: found for name in PACKAGES if (found := _version(name))}
     device = pick_device("auto")
     if options.json:
-        show_json({"versions": versions, "device": device})
+        show_json({"versions": versions, "device": device, "models": known_models()})
     else:
         show_table([*versions.items(), ("device", device)])
+        show("")
+        show_models()
 
 
 def _version(package: str) -> str | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def load_session(model: str, device: str) -> SegmentationSession:
     """Load a model; imports torch."""
-    from napari_spinalsam.model.session import load_session
+    from napari_spinalsam.model.loading import load_session
 
     return load_session(model, device)
 

@@ -33,13 +33,20 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(
+    title: str, unit: str = "slice"
+) -> Iterator[Callable[[int, int | None], None]]:
     """Give a callback for (done, total) that draws a bar if there is a terminal."""
     with tqdm(
-        desc=title, file=sys.stderr, leave=False, disable=not sys.stderr.isatty()
+        desc=title,
+        unit=unit,
+        unit_scale=unit == "B",
+        file=sys.stderr,
+        leave=False,
+        disable=not sys.stderr.isatty(),
     ) as bar:
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: int, total: int | None) -> None:
             bar.total = total
             bar.update(done - bar.n)
 

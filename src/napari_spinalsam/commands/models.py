@@ -1,0 +1,78 @@
+"""`models`: which models are known, where their weights are, and fetching them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_spinalsam.commands.terminal import (
+    progress_bar,
+    show,
+    show_json,
+    show_table,
+)
+from napari_spinalsam.model.registry import ENTRIES, is_downloaded, weights_path
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def known_models() -> list[dict[str, Any]]:
+    """Describe each model of the registry, and whether its weights are here."""
+    return [
+        {
+            "name": entry.name,
+            "family": entry.family,
+            "licence": entry.licence,
+            "description": entry.description,
+            "path": str(weights_path(entry.name)),
+            "present": is_downloaded(entry.name),
+        }
+        for entry in ENTRIES.values()
+    ]
+
+
+def show_models() -> None:
+    """Print the known models as a table."""
+    rows = [("model", "weights here", "licence", "path")]
+    rows += [
+        (m["name"], "yes" if m["present"] else "no", m["licence"], m["path"])
+        for m in known_models()
+    ]
+    show_table(rows)
+
+
+def run_list(options: Namespace) -> None:
+    """Print the known models.
+
+    Parameters
+    ----------
+    options : Namespace
+        json.
+    """
+    if options.json:
+        show_json({"models": known_models()})
+    else:
+        show_models()
+
+
+def run_download(options: Namespace) -> None:
+    """Download the weights of a model and print where they are.
+
+    Parameters
+    ----------
+    options : Namespace
+        name, json.
+
+    Raises
+    ------
+    ModelError
+        If the model is unknown or cannot be downloaded.
+    """
+    from napari_spinalsam.model.download import download
+
+    with progress_bar(options.name, unit="B") as progress:
+        path = download(options.name, progress)
+    if options.json:
+        show_json({"name": options.name, "path": str(path)})
+    else:
+        show(f"{options.name} is at {path}")
