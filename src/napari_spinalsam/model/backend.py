@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.model.parameters import ParameterReport
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -36,6 +37,8 @@ class ModelRecord:
         Parameters.
     adapter : str
         Name of the adapter on top of the base, or the empty string.
+    parameters : ParameterReport or None
+        How the tensors of the file fitted the network.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ModelRecord:
     licence: str
     size: int
     adapter: str = ""
+    parameters: ParameterReport | None = None
 
 
 class SliceEmbedding(Protocol):
@@ -75,7 +79,7 @@ class Backend(Protocol):
 
     def decode(
         self,
-        embedding: SliceEmbedding,
+        embedding: Any,
         prompts: SlicePrompts,
         mask_input: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
@@ -84,7 +88,7 @@ class Backend(Protocol):
         Parameters
         ----------
         embedding : SliceEmbedding
-            What `encode` returned.
+            What this backend's `encode` returned.
         prompts : SlicePrompts
             In pixels of the slice; at least one positive point or a box.
         mask_input : ndarray of float32, shape (h, w), or None

@@ -1,0 +1,247 @@
+"""Adapter files: what training changed of a SAM, kept apart from its base."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.model import lora
+from napari_spinalsam.model.checkpoint import read_checkpoint, write_safetensors
+from napari_spinalsam.model.families import VIT_SIZES, Family
+from napari_spinalsam.model.parameters import compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_spinalsam.model.sam import SpinalSam
+
+FORMAT = "napari-spinalsam-adapter"
+VERSION = 1
+SHOWN_DIGITS = 12
+SAMED_NAME = re.compile(r"w_([ab])_(\d+)")
+
+
+class AdapterConfig(BaseModel):
+    """What an adapter changes, and of what.
+
+    Parameters
+    ----------
+    version : int
+        Of the format.
+    base_sha256 : str
+        Checksum of the base's file; empty where the adapter's maker did not note it.
+    family : str
+        Of the base, such as ``"sam_vit_b"``.
+    rank : int
+        Of LoRA; 0 where there is none.
+    alpha : float or None
+        LoRA's update is scaled by ``alpha / rank``; None scales by 1.
+    targets : tuple of {"q", "k", "v"}
+        Projections with LoRA.
+    cbam : bool
+        Whether the attention module is there.
+    decoder : bool
+        Whether the mask decoder is replaced.
+    image_size : int
+        Side of the image in training.
+    window : tuple of float or None
+        Level and width that it was trained with.
+    notes : dict of str to str
+        Scores, training data and the like.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    base_sha256: str
+    family: str
+    rank: int = Field(default=0, ge=0)
+    alpha: float | None = None
+    targets: tuple[Literal["q", "k", "v"], ...] = ("q", "v")
+    cbam: bool = False
+    decoder: bool = False
+    image_size: int = 1024
+    window: tuple[float, float] | None = None
+    notes: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter that was read.
+
+    Parameters
+    ----------
+    name : str
+        Stem of its file.
+    config : AdapterConfig
+        What it changes.
+    tensors : dict of str to Tensor
+        By the names of the network, without peft's adapter name.
+    """
+
+    name: str
+    config: AdapterConfig
+    tensors: dict[str, Tensor]
+
+
+def adapter_state(network: SpinalSam, config: AdapterConfig) -> dict[str, Tensor]:
+    """Return the tensors of a network that an adapter of this kind holds."""
+    starts = ["attention."] * config.cbam + ["mask_decoder."] * config.decoder
+    return {
+        lora.file_name_of(name): tensor
+        for name, tensor in network.state_dict().items()
+        if (config.rank and lora.is_lora(name)) or name.startswith(tuple(starts))
+    }
+
+
+def save_adapter(network: SpinalSam, path: Path, config: AdapterConfig) -> None:
+    """Write what training changed.
+
+    Parameters
+    ----------
+    network : SpinalSam
+        With LoRA layers, CBAM or decoder as the config says.
+    path : Path
+        A .safetensors file; replaced as a whole if it exists.
+    config : AdapterConfig
+        Its base checksum is that of the file the training began with.
+
+    Raises
+    ------
+    ModelError
+        If the network has not what the config says, or the file cannot be written.
+    """
+    if bool(config.rank) != network.has_lora or config.cbam != network.has_attention:
+        raise ModelError(
+            "The network has not the LoRA layers or the attention module that the "
+            "adapter's description tells of: describe what was trained."
+        )
+    tensors = {
+        name: tensor.detach().cpu()
+        for name, tensor in adapter_state(network, config).items()
+    }
+    metadata = {"format": FORMAT, "config": config.model_dump_json()}
+    write_safetensors(tensors, path, metadata)
+
+
+def read_adapter(path: Path) -> Adapter:
+    """Read an adapter of ours, or LoRA weights with the names of SAMed.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, is no adapter or is not complete.
+    """
+    checkpoint = read_checkpoint(path)
+    if checkpoint.metadata.get("format") == FORMAT:
+        config = _read_config(checkpoint.metadata.get("config", ""), path.name)
+        return Adapter(path.stem, config, checkpoint.tensors)
+    if all(SAMED_NAME.fullmatch(name) for name in checkpoint.tensors):
+        return _from_samed(checkpoint.tensors, path)
+    raise ModelError(
+        f"{path.name} is no adapter: choose a file written by napari-spinalsam or "
+        "LoRA weights named w_a_000, w_b_000 and so on."
+    )
+
+
+def apply_adapter(
+    network: SpinalSam, adapter: Adapter, *, family: str, base_sha256: str
+) -> None:
+    """Put an adapter on its base, in place.
+
+    Parameters
+    ----------
+    network : SpinalSam
+        The base with its weights and nothing besides.
+    adapter : Adapter
+        From `read_adapter`.
+    family, base_sha256 : str
+        Of the base.
+
+    Raises
+    ------
+    ModelError
+        If the adapter was made for another base, or its tensors do not fit; the
+        network's answers are then as before.
+    """
+    config = adapter.config
+    _check_base(adapter, family, base_sha256)
+    if network.has_lora or network.has_attention:
+        raise ModelError(
+            f"The model has an adapter already: load its base again before "
+            f"{adapter.name}."
+        )
+    if config.rank:
+        network.add_lora(config.rank, config.alpha, config.targets)
+    if config.cbam:
+        network.add_attention()
+    places = adapter_state(network, config)
+    report = compare(places, adapter.tensors)
+    if not report.complete:
+        raise ModelError(
+            f"The adapter {adapter.name} does not fit its base ({report.summary()}): "
+            "get an intact copy of the file."
+        )
+    with torch.no_grad():
+        for name, place in places.items():
+            place.copy_(adapter.tensors[name])
+    if config.image_size != network.image_size:
+        network.set_image_size(config.image_size)
+
+
+def _check_base(adapter: Adapter, family: str, base_sha256: str) -> None:
+    config = adapter.config
+    if config.family != family:
+        raise ModelError(
+            f"The adapter {adapter.name} is for {config.family} and the loaded base is "
+            f"{family}: load a base of the family {config.family}."
+        )
+    if config.base_sha256 and config.base_sha256 != base_sha256:
+        raise ModelError(
+            f"The adapter {adapter.name} was made for the base "
+            f"{config.base_sha256[:SHOWN_DIGITS]}... and the loaded base is "
+            f"{base_sha256[:SHOWN_DIGITS]}...: load the base that it was made for."
+        )
+
+
+def _read_config(text: str, name: str) -> AdapterConfig:
+    try:
+        version = json.loads(text).get("version")
+        if version != VERSION:
+            raise ModelError(
+                f"The adapter {name} has the version {version} and this program reads "
+                f"version {VERSION}: update napari-spinalsam or the adapter."
+            )
+        return AdapterConfig.model_validate_json(text)
+    except (ValidationError, ValueError, AttributeError):
+        raise ModelError(
+            f"The adapter {name} does not say what it changes: save it again."
+        ) from None
+
+
+def _from_samed(tensors: dict[str, Tensor], path: Path) -> Adapter:
+    """Rename SAMed's LoRA weights: q and v of each block in turn, scaled by 1."""
+    blocks = len(tensors) // 4
+    wanted = {f"w_{side}_{i:03d}" for side in "ab" for i in range(2 * blocks)}
+    missing = sorted(wanted - tensors.keys())
+    if len(tensors) % 4 or missing or not blocks:
+        raise ModelError(
+            f"{path.name} is not complete: it holds {len(tensors)} LoRA tensors, not "
+            "two pairs with running numbers for each block; get the whole file."
+        )
+    rank, width = tensors["w_a_000"].shape
+    family = VIT_SIZES.get((width, blocks), Family.UNKNOWN)
+    renamed = {}
+    for i in range(2 * blocks):
+        start = f"image_encoder.blocks.{i // 2}.attn.qkv.{'qv'[i % 2]}"
+        renamed[f"{start}.lora_A.weight"] = tensors[f"w_a_{i:03d}"]
+        renamed[f"{start}.lora_B.weight"] = tensors[f"w_b_{i:03d}"]
+    config = AdapterConfig(base_sha256="", family=family.value, rank=rank)
+    return Adapter(path.stem, config, renamed)
