@@ -364,7 +364,8 @@ def test_info_names_versions_device_and_models(
     assert {"napari-spinalsam", "torch", "napari", "Python"} <= result[
         "versions"
     ].keys()
-    assert result["device"] in {"cpu", "cuda", "mps"}
+    used = [each["device"] for each in result["devices"] if each["used"]]
+    assert used == [result["device"]]
     assert "spinalsam-tiny" in [each["name"] for each in result["models"]]
     assert main(["info"]) == 0
     assert "spinalsam-tiny" in capsys.readouterr().out
@@ -406,6 +407,54 @@ def test_a_download_says_where_the_weights_are(
         "name": "sam-vit-b",
         "path": str(tmp_path / "sam-vit-b"),
     }
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """The bundled network without training."""
+    from napari_spinalsam.model.checkpoint import save_tiny
+    from napari_spinalsam.model.tiny import SpinalSamTiny
+
+    save_tiny(SpinalSamTiny(), tmp_path / "mine.safetensors")
+    return tmp_path / "mine.safetensors"
+
+
+def test_segment_predicts_with_a_file_of_weights(
+    image: Path, tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.nii.gz"
+    prompts = save_prompts(tmp_path)
+    arguments = ["segment", str(image), "--prompts", prompts, "-o", str(out), "--json"]
+    assert main([*arguments, "--model", str(checkpoint), "--device", "cpu"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["model"], result["device"]) == ("mine", "cpu")
+    labels = read_labels(out)
+    stored = labels.grid.from_canonical(labels.data)
+    assert np.count_nonzero(stored) == result["objects"][0]["voxels"]
+    assert np.count_nonzero(stored) == np.count_nonzero(stored[:, :, 7])
+
+
+def test_verify_counts_the_parameters_of_a_file(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(checkpoint), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["family"] == "spinalsam-tiny"
+    assert result["complete"]
+    assert result["matched"]
+    assert result["missing"] == result["unexpected"] == result["shape_mismatched"] == []
+    assert len(result["sha256"]) == 64
+    assert main(["verify", str(checkpoint)]) == 0
+    assert "matched" in capsys.readouterr().out
+
+
+def test_verify_refuses_a_file_that_is_no_checkpoint(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(image)]) == 2
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert "ct.nii.gz is no file of weights" in errors
 
 
 def test_help_and_evaluate_import_neither_torch_nor_qt(pair: tuple[str, str]) -> None:

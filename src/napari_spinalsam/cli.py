@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_evaluate(commands)
     _add_models(commands)
+    _add_verify(commands)
     info = commands.add_parser("info", help="versions, device and models")
     info.set_defaults(run=_info)
     _add_json(info)
@@ -134,6 +135,18 @@ def _add_models(
     _add_json(download)
 
 
+def _add_verify(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    verify = commands.add_parser("verify", help="parameters of a checkpoint")
+    verify.add_argument("checkpoint", metavar="CHECKPOINT", help="file or model name")
+    verify.add_argument(
+        "--model", metavar="NAME", help="network to compare with; else by the file"
+    )
+    verify.set_defaults(run=_verify)
+    _add_json(verify)
+
+
 # Each command imports what it needs when it runs, so that --help is quick.
 
 
@@ -165,3 +178,9 @@ def _models_download(options: argparse.Namespace) -> None:
     from napari_spinalsam.commands.models import run_download
 
     run_download(options)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.verify import run
+
+    run(options)

@@ -94,7 +94,7 @@ def _show(result: dict[str, Any]) -> None:
         rows.append((each["name"], label, *figures, *volumes))
     means = [_number(result["mean"][key]) for key in COLUMNS]
     rows.append(("mean", "", *means, "", ""))
-    show_table(rows)
+    show_table(rows, figures=True)
     for key, where in (("missing", "reference"), ("extra", "prediction")):
         if result[key]:
             listed = ", ".join(result["labels"][str(n)]["name"] for n in result[key])

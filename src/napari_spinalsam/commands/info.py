@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.commands.models import known_models, show_models
@@ -12,41 +11,30 @@ from napari_spinalsam.commands.terminal import show, show_json, show_table
 if TYPE_CHECKING:
     from argparse import Namespace
 
-PACKAGES = (
-    "napari-spinalsam",
-    "napari",
-    "torch",
-    "numpy",
-    "nibabel",
-    "SimpleITK",
-    "segment-anything",
-    "peft",
-)
-
 
 def run(options: Namespace) -> None:
-    """Print versions, device and models.
+    """Print versions, devices and models; imports torch.
 
     Parameters
     ----------
     options : Namespace
         json.
     """
-    from napari_spinalsam.model.backend import pick_device
+    from napari_spinalsam.model.info import devices, versions
 
-    versions = {"Python": platform.python_version()}
-    versions |= {name: found for name in PACKAGES if (found := _version(name))}
-    device = pick_device("auto")
+    rows = devices()
     if options.json:
-        show_json({"versions": versions, "device": device, "models": known_models()})
-    else:
-        show_table([*versions.items(), ("device", device)])
-        show("")
-        show_models()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+        show_json(
+            {
+                "versions": versions(),
+                "device": next(row.device for row in rows if row.used),
+                "devices": [asdict(row) for row in rows],
+                "models": known_models(),
+            }
+        )
+        return
+    show_table(list(versions().items()))
+    show("")
+    show_table([row.row() for row in rows])
+    show("")
+    show_models()

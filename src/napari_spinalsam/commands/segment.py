@@ -119,4 +119,4 @@ def _show(found: Segmentation) -> None:
         )
         for each in found.objects
     ]
-    show_table(rows)
+    show_table(rows, figures=True)

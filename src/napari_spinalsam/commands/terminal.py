@@ -23,12 +23,13 @@ def show_json(result: Mapping[str, object]) -> None:
     show(json.dumps(result, indent=2, allow_nan=False))
 
 
-def show_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in aligned columns, the first to the left and others to the right."""
+def show_table(rows: Sequence[Sequence[str]], *, figures: bool = False) -> None:
+    """Print rows in aligned columns; figures stand to the right, but for the first."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    align = str.rjust if figures else str.ljust
     for first, *rest in rows:
         cells = [first.ljust(widths[0])]
-        cells += [c.rjust(w) for c, w in zip(rest, widths[1:], strict=True)]
+        cells += [align(c, w) for c, w in zip(rest, widths[1:], strict=True)]
         show("  ".join(cells).rstrip())
 
 
