@@ -24,11 +24,12 @@ from napari_spinalsam.model.sam import build_sam
 from napari_spinalsam.model.tiny import SpinalSamTiny
 
 if TYPE_CHECKING:
-    from napari_spinalsam.model.backend import ModelRecord
     from napari_spinalsam.model.loading import ModelFile
+    from napari_spinalsam.model.session import SegmentationSession
+
+Rows = tuple[tuple[str, str], ...]
 
 GIB = 1024**3
-SHOWN_DIGITS = 12
 DRIVER_SECONDS = 5
 PACKAGES = (
     "napari-spinalsam",
@@ -70,11 +71,11 @@ class DeviceRow:
     used: bool
     reason: str
 
-    def sentence(self) -> str:
-        """Return the row in one line."""
+    def row(self) -> tuple[str, str]:
+        """Return the device and what is known of it."""
         memory = "" if self.memory_gib is None else f", {self.memory_gib:.1f} GiB"
         driver = f", driver {self.driver}" if self.driver else ""
-        return f"{self.device}: {self.name}{memory}{driver}; {self.reason}"
+        return self.device, f"{self.name}{memory}{driver}; {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Verification:
     licence: str
     report: ParameterReport
 
-    def rows(self) -> tuple[tuple[str, str], ...]:
+    def rows(self) -> Rows:
         """Return titles and values to be shown."""
         report = self.report
         return (
@@ -107,13 +108,6 @@ class Verification:
             ("missing", str(len(report.missing))),
             ("unexpected", str(len(report.unexpected))),
             ("shape mismatched", str(len(report.shape_mismatched))),
-        )
-
-    def sentence(self) -> str:
-        """Return the outcome in one line."""
-        return (
-            f"{self.name} ({Family(self.family).label}, sha256 "
-            f"{self.sha256[:SHOWN_DIGITS]}...): {self.report.summary()}"
         )
 
 
@@ -128,7 +122,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def device_report(wish: str = "auto") -> tuple[DeviceRow, ...]:
+def devices(wish: str = "auto") -> tuple[DeviceRow, ...]:
     """Return the devices of this computer and which one computes.
 
     Parameters
@@ -142,47 +136,54 @@ def device_report(wish: str = "auto") -> tuple[DeviceRow, ...]:
         If the wished device is not there.
     """
     used = pick_device(wish)
-    rows = [*_cuda_rows(used), *_mps_rows(used)]
-    why = "is used" if used == "cpu" else "is not used, as there is a faster device"
-    if used == "cpu" and wish == "auto":
-        why = f"is used, as {_why_no_cuda()}"
-    rows.append(DeviceRow("cpu", _cpu_name(), _memory_gib(), "", used == "cpu", why))
-    return tuple(rows)
+    faster = [*_cuda_rows(used), *_mps_rows(used)]
+    if used != "cpu":
+        reason = "is not used, as there is a faster device"
+    else:
+        reason = f"is used, as {'it was chosen' if faster else _why_no_gpu()}"
+    cpu = DeviceRow("cpu", _cpu_name(), _memory_gib(), "", used == "cpu", reason)
+    return (*faster, cpu)
 
 
-def parameter_report(
-    source: ModelRecord | str | Path, model: str | None = None
-) -> Verification:
-    """Return how the tensors of a model fit its network.
+def device_report(wish: str = "auto") -> Rows:
+    """Return `devices` as names and values to be shown."""
+    return tuple(device.row() for device in devices(wish))
+
+
+def parameter_report(session: SegmentationSession) -> Rows:
+    """Return how the tensors of a loaded model fitted, as names and values.
+
+    Raises
+    ------
+    InputError
+        If it was not noted when the model was loaded.
+    """
+    record = session.record
+    if record.parameters is None:
+        raise InputError(
+            f"It is not noted how {record.name} was loaded: load the model again."
+        )
+    return Verification(
+        record.name, record.family, record.sha256, record.licence, record.parameters
+    ).rows()
+
+
+def verify(source: str | Path, model: str | None = None) -> Verification:
+    """Return how the tensors of a file fit its network; nothing is loaded.
 
     Parameters
     ----------
-    source : ModelRecord or str or Path
-        The record of a loaded session; or a file or a model's name, which is read
-        and compared without being loaded.
+    source : str or Path
+        A file of weights, or a name of the registry.
     model : str, optional
-        Name of the registry whose network a file is compared with, in place of the
-        family that the file seems to be.
+        Name of the registry whose network the file is compared with, in place of
+        the family that the file seems to be.
 
     Raises
     ------
     ModelError
         If the file cannot be read, or is of a family that is not supported.
-    InputError
-        If a session's record knows nothing of its parameters.
     """
-    if isinstance(source, (str, Path)):
-        return _verify_file(source, model)
-    if source.parameters is None:
-        raise InputError(
-            f"It is not noted how {source.name} was loaded: load the model again."
-        )
-    return Verification(
-        source.name, source.family, source.sha256, source.licence, source.parameters
-    )
-
-
-def _verify_file(source: str | Path, model: str | None) -> Verification:
     path = find_weights(source)
     file = read_model(path, registered=str(source) in ENTRIES)
     family = file.family if model is None else Family(model_entry(model).family)
@@ -190,7 +191,9 @@ def _verify_file(source: str | Path, model: str | None) -> Verification:
     with torch.device("meta"):
         network = _network_of(family, file)
     report = compare(network.state_dict(), file.checkpoint.tensors)
-    return Verification(file.name, file.family.value, file.sha256, file.licence, report)
+    return Verification(
+        file.name, file.family.value, file.sha256, file.licence, report
+    )
 
 
 def _network_of(family: Family, file: ModelFile) -> torch.nn.Module:
@@ -227,7 +230,7 @@ def _mps_rows(used: str) -> list[DeviceRow]:
     return [DeviceRow("mps", "Apple GPU", _memory_gib(), "", chosen, reason)]
 
 
-def _why_no_cuda() -> str:
+def _why_no_gpu() -> str:
     if torch.version.cuda is None and torch.backends.mps.is_built():
         return "no Apple GPU is available to torch"
     if torch.version.cuda is None:

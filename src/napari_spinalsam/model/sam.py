@@ -220,7 +220,7 @@ class SpinalSam(nn.Module):
         return tuple(ParameterCount(part, *count) for part, count in counts.items())
 
 
-def build_sam(family: str, image_size: int = 1024, *, cbam: bool = False) -> SpinalSam:
+def build_sam(family: str, image_size: int | None = None, *, cbam: bool = False) -> SpinalSam:
     """Build a network with random weights.
 
     Inside of ``torch.device("meta")`` it takes neither time nor memory.
@@ -228,8 +228,8 @@ def build_sam(family: str, image_size: int = 1024, *, cbam: bool = False) -> Spi
     Parameters
     ----------
     family : {"sam_vit_b", "sam_vit_l", "sam_vit_h"}
-    image_size : int
-        Side in pixels, a multiple of 16; checkpoints are for 1024.
+    image_size : int, optional
+        Side in pixels, a multiple of 16; without it that of the checkpoints, 1024.
     cbam : bool
         Whether the attention module stands between encoder and decoder.
 
@@ -251,5 +251,6 @@ def build_sam(family: str, image_size: int = 1024, *, cbam: bool = False) -> Spi
     network = SpinalSam(
         sam.image_encoder, sam.prompt_encoder, sam.mask_decoder, cbam=cbam
     )
-    network.set_image_size(image_size)
+    if image_size is not None:
+        network.set_image_size(image_size)
     return network.eval()
