@@ -14,4 +14,5 @@ fi
 "$(dirname "$0")/system_libs.sh" gui
 # No GPU serves a virtual display: Mesa renders in software.
 export LIBGL_ALWAYS_SOFTWARE=1
+export NAPARI_SPINALSAM_VIRTUAL_DISPLAY=1
 exec xvfb-run -a -s "-screen 0 1600x1000x24" "$@"

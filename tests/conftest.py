@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from napari_spinalsam.model.native import shield_triton
+
+# Tests of networks and of the window share a process.
+shield_triton()
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -1,0 +1,140 @@
+"""What a notebook or a script imports: volumes, sessions, labels, the docked widget.
+
+Examples
+--------
+>>> from napari_spinalsam import api
+>>> volume = api.load_volume("ct.nii.gz")  # doctest: +SKIP
+>>> session = api.load_session()  # doctest: +SKIP
+>>> session.set_volume(volume)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.annotation.headless import HeadlessView
+from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.core.intensity import PRESETS, Window, default_window
+from napari_spinalsam.core.metrics import evaluate_labels
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    PointPrompt,
+    Polarity,
+    SlicePrompts,
+)
+from napari_spinalsam.io.labels import read_labels as load_labels
+from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.sample import read_sample
+from napari_spinalsam.io.volumes import read_volume as load_volume
+from napari_spinalsam.segmenting import segment_objects
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from napari import Viewer
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.model.session import SegmentationSession
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+__all__ = [
+    "PRESETS",
+    "Annotation",
+    "BoxPrompt",
+    "PointPrompt",
+    "Polarity",
+    "SlicePrompts",
+    "Window",
+    "annotate",
+    "attach",
+    "default_window",
+    "evaluate_labels",
+    "load_labels",
+    "load_session",
+    "load_volume",
+    "read_sample",
+    "save_labels",
+    "segment_objects",
+]
+
+
+def load_session(
+    model: str = "spinalsam-tiny", device: str = "auto"
+) -> SegmentationSession:
+    """Load a model; torch is imported only here.
+
+    Parameters
+    ----------
+    model : str
+        A name of the registry, or the path of a model file.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where it shall compute.
+
+    Raises
+    ------
+    ModelError
+        If the model is not there or its file is damaged.
+    InputError
+        If the device is not available.
+    """
+    from napari_spinalsam.model.loading import load_session as load
+
+    return load(model, device)
+
+
+def annotate(
+    volume: Volume, session: SegmentationSession, window: Window | None = None
+) -> Executor:
+    """Start an annotation without a viewer, driven by actions.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    session : SegmentationSession
+        The model.
+    window : Window or None
+        How intensities are mapped; None takes the default of the modality.
+
+    Returns
+    -------
+    Executor
+        `run` applies actions; `annotation` is the document.
+    """
+    annotation = Annotation(volume, window)
+    annotation.model = session.record.sha256
+    session.set_volume(volume)
+    view = HeadlessView(volume.geometry)
+    return Executor(annotation, view, DirectPrediction(annotation, session))
+
+
+def save_labels(path: Path | str, labels: NDArray[np.uint8], volume: Volume) -> None:
+    """Write labels on exactly the grid of the volume's file.
+
+    Parameters
+    ----------
+    path : Path or str
+        Its suffix names the format: .nii.gz, .nrrd, .mha; .png or .tif for 2-D.
+    labels : ndarray of uint8, shape (z, y, x)
+        Labels on the canonical grid of the volume.
+    volume : Volume
+        The image that the labels belong to.
+    """
+    write_labels(path, labels, volume.grid)
+
+
+def attach(viewer: Viewer) -> SegmentHandle:
+    """Return the handle of a viewer's Segment dock, which is opened if need be.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        A viewer with a window.
+    """
+    from napari_spinalsam.widgets.handle import attach as attach_widget
+
+    return attach_widget(viewer)

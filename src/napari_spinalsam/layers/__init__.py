@@ -1,0 +1,1 @@
+"""The only place that adds or edits napari layers."""

@@ -1,0 +1,280 @@
+"""Keeps the layers of one annotation in step with it, in both directions.
+
+The annotation is the truth. What the user does to a prompt layer is read, offered to
+the annotation, and drawn anew from it, so that a refused edit disappears at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels, Points, Shapes
+
+from napari_spinalsam.contributions import placement
+from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.prompts import Polarity
+from napari_spinalsam.layers import masks
+from napari_spinalsam.layers import prompts as prompt_layers
+from napari_spinalsam.layers.roles import Role, find_layer, role_metadata
+from napari_spinalsam.layers.strokes import stroke_delta
+from napari_spinalsam.layers.view import current_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari import Viewer
+    from napari.layers import Image, Layer
+
+    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.document import Annotation
+
+# Layer data events that tell of a finished edit.
+_FINISHED = ("added", "removed", "changed")
+_NAMES = {
+    Role.LABELS: "labels",
+    Role.PREVIEW: "preview",
+    Role.BOXES: "boxes",
+    Role.POINTS: "points",
+}
+
+
+class AnnotationLayers:
+    """The layers that show an annotation of one image.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the layers live.
+    image : napari.layers.Image
+        The image that is annotated.
+    annotation : Annotation
+        The document.
+    report : callable
+        Told the sentence of every refused edit.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        annotation: Annotation,
+        report: Callable[[str], None],
+    ) -> None:
+        self.viewer, self.image, self.annotation = viewer, image, annotation
+        self._report = report
+        self._blocked = False
+        self._connected: list[Layer] = []
+        self._preview: masks.PreviewView | None = None
+        self._next_point = (Polarity.POSITIVE, 0)
+        for role in _NAMES:
+            self.layer(role)
+        annotation.changed.connect(self._on_changed)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.refresh()
+
+    @property
+    def points(self) -> Points:
+        """The layer of point prompts."""
+        layer = self.layer(Role.POINTS)
+        if not isinstance(layer, Points):
+            raise TypeError(f"{layer.name} is no Points layer")
+        return layer
+
+    @property
+    def boxes(self) -> Shapes:
+        """The layer of box prompts."""
+        layer = self.layer(Role.BOXES)
+        if not isinstance(layer, Shapes):
+            raise TypeError(f"{layer.name} is no Shapes layer")
+        return layer
+
+    @property
+    def labels(self) -> Labels:
+        """The layer of accepted structures."""
+        layer = self.layer(Role.LABELS)
+        if not isinstance(layer, Labels):
+            raise TypeError(f"{layer.name} is no Labels layer")
+        return layer
+
+    def layer(self, role: Role) -> Layer:
+        """Return the layer that plays a part; one that was removed is made anew."""
+        layer = find_layer(self.viewer.layers, role, self.annotation)
+        if layer is None:
+            layer = self._new_layer(role)
+            self.viewer.add_layer(layer)
+        if layer not in self._connected:
+            self._connect(layer, role)
+        return layer
+
+    def refresh(self) -> None:
+        """Draw everything from the annotation."""
+        state, annotation = self.annotation.state, self.annotation
+        with self._quiet():
+            everything = tuple(slice(0, n) for n in annotation.geometry.shape)
+            masks.update_labels(self.labels, annotation.labels, everything)  # type: ignore[arg-type]
+            self.image.contrast_limits = state.window.limits
+        self._show_prompts()
+        self._show_preview()
+
+    def arm(self, polarity: Polarity | None) -> None:
+        """Make the mouse place points of a polarity, or boxes with None."""
+        axis, _ = current_slice(self.viewer, self.image)
+        self.disarm()
+        if polarity is None:
+            self.viewer.layers.selection.active = self.boxes
+            self.boxes.mode = "add_rectangle"
+            return
+        self._set_next_point(polarity, axis)
+        self.viewer.layers.selection.active = self.points
+        self.points.mode = "add"
+
+    def disarm(self) -> None:
+        """Let the mouse pan and zoom again."""
+        for layer in (self.points, self.boxes):
+            layer.mode = "pan_zoom"
+
+    def set_axis(self, axis: int) -> None:
+        """Let points added from now on belong to slices of another axis."""
+        self._set_next_point(self._next_point[0], axis)
+
+    def close(self) -> None:
+        """Stop following layers and annotation; the layers stay."""
+        self.annotation.changed.disconnect(self._on_changed)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        for layer in list(self._connected):
+            self._disconnect(layer)
+
+    def _set_next_point(self, polarity: Polarity, axis: int) -> None:
+        self._next_point = (polarity, axis)
+        prompt_layers.arm_polarity(self.points, polarity, axis)
+
+    def _new_layer(self, role: Role) -> Layer:
+        geometry = self.annotation.geometry
+        attributes: dict[str, Any] = {
+            **placement(geometry),
+            "scale": self.image.scale,
+            "translate": self.image.translate,
+            "name": f"{self.image.name} {_NAMES[role]}",
+            "metadata": role_metadata(role, self.annotation),
+        }
+        if role is Role.POINTS:
+            return prompt_layers.new_points_layer(self.image.ndim, **attributes)
+        if role is Role.BOXES:
+            return prompt_layers.new_boxes_layer(self.image.ndim, **attributes)
+        shape = tuple(self.image.data.shape)
+        if role is Role.PREVIEW:
+            return masks.new_preview_layer(shape, **attributes)
+        attributes["metadata"]["napari_spinalsam"]["grid"] = self.annotation.volume.grid
+        return masks.new_labels_layer(
+            self.annotation.labels.reshape(shape), **attributes
+        )
+
+    def _connect(self, layer: Layer, role: Role) -> None:
+        self._connected.append(layer)
+        if role in (Role.POINTS, Role.BOXES):
+            layer.events.data.connect(self._on_prompts_edited)
+        elif role is Role.LABELS:
+            layer.events.paint.connect(self._on_paint)
+        else:
+            self._preview = masks.PreviewView(layer, self.annotation.geometry)
+
+    def _disconnect(self, layer: Layer) -> None:
+        self._connected.remove(layer)
+        layer.events.data.disconnect(self._on_prompts_edited)
+        if isinstance(layer, Labels):
+            layer.events.paint.disconnect(self._on_paint)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if event.value in self._connected:
+            self._disconnect(event.value)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Ignore layer events that come from drawing."""
+        before, self._blocked = self._blocked, True
+        try:
+            yield
+        finally:
+            self._blocked = before
+
+    def _on_changed(self, change: Change) -> None:
+        if change.prompts or change.selection:
+            self._show_prompts()
+        if change.preview:
+            self._show_preview()
+        if change.labels is not None:
+            with self._quiet():
+                masks.update_labels(
+                    self.labels, self.annotation.labels, change.labels
+                )
+        if change.window:
+            self.image.contrast_limits = self.annotation.state.window.limits
+
+    def _show_prompts(self) -> None:
+        state = self.annotation.state
+        shown = None if state.selected is None else state.find(state.selected)
+        with self._quiet():
+            prompt_layers.show_prompts(
+                self.points, self.boxes, shown, self.annotation.geometry
+            )
+            # New data made napari forget what the next point shall be.
+            self._set_next_point(*self._next_point)
+
+    def _show_preview(self) -> None:
+        self.layer(Role.PREVIEW)
+        if self._preview is not None:
+            self._preview.show(self.annotation.state.preview)
+
+    def _on_prompts_edited(self, event: Any) -> None:
+        if self._blocked or str(event.action) not in _FINISHED:
+            return
+        try:
+            current_slice(self.viewer, self.image)  # refuses a 3-D view
+            self._take_prompts()
+        except SpinalSamError as error:
+            self._report(str(error))
+        self._show_prompts()
+
+    def _take_prompts(self) -> None:
+        """Offer what the prompt layers hold to the annotation."""
+        annotation = self.annotation
+        found = prompt_layers.read_prompts(
+            self.points, self.boxes, annotation.geometry
+        )
+        name = annotation.state.selected
+        known = None if name is None else annotation.state.find(name)
+        keys = set(found)
+        if known is not None:
+            keys |= {prompts.key for prompts in known.prompts}
+            keys |= {entry.prompts.key for entry in known.accepted}
+        for key in sorted(keys):
+            before = annotation.prompts_at(*key)
+            after = found.get(key) or type(before)(*key)
+            if after != before:
+                annotation.set_prompts(after, _step_name(before, after))
+
+    def _on_paint(self, event: Any) -> None:
+        if self._blocked:
+            return
+        try:
+            delta = stroke_delta(event.value, self.annotation.labels)
+            spared = self.annotation.paint(delta)
+            if spared:
+                self._report(
+                    f"{spared} voxels of locked structures were left as they were: "
+                    "unlock them to paint over them."
+                )
+        except SpinalSamError as error:
+            self._report(str(error))
+        everything = tuple(slice(0, n) for n in self.annotation.geometry.shape)
+        with self._quiet():
+            masks.update_labels(self.labels, self.annotation.labels, everything)  # type: ignore[arg-type]
+
+
+def _step_name(before: Any, after: Any) -> str:
+    if len(after.points) > len(before.points):
+        return f"Add {after.points[-1].polarity} point"
+    if after.box is not None and after.box != before.box:
+        return "Set box"
+    return "Edit prompts"

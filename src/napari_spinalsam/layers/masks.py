@@ -1,0 +1,91 @@
+"""Labels layers that show the preview and the accepted structures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from scipy import ndimage as ndi
+
+from napari_spinalsam.core.anatomy import label_colormap, structure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.change import Box
+    from napari_spinalsam.annotation.state import Preview
+    from napari_spinalsam.core.geometry import Geometry
+
+FILL, OUTLINE = 1, 2
+FILL_ALPHA = 0.3
+
+
+def new_preview_layer(shape: tuple[int, ...], **attributes: Any) -> Labels:
+    """Return an empty layer for the mask that waits for accept or reject."""
+    return Labels(np.zeros(shape, np.uint8), opacity=1.0, **attributes)
+
+
+def new_labels_layer(labels: NDArray[np.uint8], **attributes: Any) -> Labels:
+    """Return a layer with a copy of the labels, in the colours of anatomy."""
+    return Labels(
+        labels.copy(),
+        colormap=DirectLabelColormap(color_dict=label_colormap()),
+        opacity=0.5,
+        **attributes,
+    )
+
+
+class PreviewView:
+    """Draws the preview as an outline with a light fill.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        From `new_preview_layer`.
+    geometry : Geometry
+        The grid of the image.
+    """
+
+    def __init__(self, layer: Labels, geometry: Geometry) -> None:
+        self.layer = layer
+        self._geometry = geometry
+        self._drawn: tuple[int, int] | None = None
+        self._structure: str | None = None
+
+    def show(self, preview: Preview | None) -> None:
+        """Draw a preview, or none, in place of the one before."""
+        volume = np.asarray(self.layer.data).reshape(self._geometry.shape)
+        if self._drawn is not None:
+            self._geometry.plane(*self._drawn).take(volume)[...] = 0
+        self._drawn = None
+        if preview is not None:
+            self._colour(preview.structure)
+            plane = self._geometry.plane(*preview.key)
+            mask = preview.mask
+            inner = ndi.binary_erosion(mask, border_value=1)
+            plane.take(volume)[...] = np.where(mask & ~inner, OUTLINE, mask * FILL)
+            self._drawn = preview.key
+        self.layer.refresh(extent=False, thumbnail=False)
+
+    def _colour(self, name: str) -> None:
+        if name == self._structure:
+            return
+        red, green, blue, _ = structure(name).color
+        clear = (0.0, 0.0, 0.0, 0.0)
+        self.layer.colormap = DirectLabelColormap(
+            color_dict={
+                None: clear,
+                FILL: (red, green, blue, FILL_ALPHA),
+                OUTLINE: (red, green, blue, 1.0),
+            }
+        )
+        self._structure = name
+
+
+def update_labels(layer: Labels, labels: NDArray[np.uint8], box: Box) -> None:
+    """Copy the changed box of the labels, (z, y, x), into their layer."""
+    data = np.asarray(layer.data)
+    data.reshape(labels.shape)[box] = labels[box]
+    layer.refresh(extent=False, thumbnail=False)

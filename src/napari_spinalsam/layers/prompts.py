@@ -1,0 +1,227 @@
+"""Points and Shapes layers as views of prompts, both ways.
+
+A point's polarity and the axis of its slice are in the layer's features. Colour and
+symbol only show them: positive is a green disc, negative a red cross, and what has
+been accepted is dim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from napari.layers import Points, Shapes
+
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    PointPrompt,
+    Polarity,
+    SlicePrompts,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.state import StructureObject
+    from napari_spinalsam.core.geometry import Geometry
+
+COLORS = {Polarity.POSITIVE: "#2ecc40", Polarity.NEGATIVE: "#ff4136"}
+SYMBOLS = {Polarity.POSITIVE: "disc", Polarity.NEGATIVE: "cross"}
+BOX_COLOR = "#ffdc00"
+POINT_SIZE_MM = 4.0
+DIM, BRIGHT = 0.35, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One prompt of a slice, and whether its mask was accepted already."""
+
+    prompts: SlicePrompts
+    accepted: bool
+
+
+def new_points_layer(ndim: int, **attributes: Any) -> Points:
+    """Return an empty layer for point prompts."""
+    layer = Points(
+        np.empty((0, ndim)),
+        features=_features([], []),
+        face_color=COLORS[Polarity.POSITIVE],
+        border_color="white",
+        border_width=0.15,
+        **attributes,
+    )
+    layer.current_size = max(1, round(POINT_SIZE_MM / float(np.mean(layer.scale[-2:]))))
+    arm_polarity(layer, Polarity.POSITIVE, 0)
+    return layer
+
+
+def new_boxes_layer(ndim: int, **attributes: Any) -> Shapes:
+    """Return an empty layer for box prompts."""
+    layer = Shapes(
+        ndim=ndim,
+        face_color="transparent",
+        edge_color=BOX_COLOR,
+        edge_width=1,
+        **attributes,
+    )
+    layer.current_edge_color = BOX_COLOR
+    layer.current_face_color = "transparent"
+    return layer
+
+
+def _features(polarities: list[Polarity], axes: list[int]) -> pd.DataFrame:
+    """Return a features table whose columns keep their types also when empty."""
+    return pd.DataFrame(
+        {
+            "polarity": pd.Series([str(p.value) for p in polarities], dtype=str),
+            "axis": pd.Series(axes, dtype=int),
+        }
+    )
+
+
+def arm_polarity(layer: Points, polarity: Polarity, axis: int) -> None:
+    """Let the next points that the user adds have this polarity and slice axis."""
+    layer.feature_defaults = _features([polarity], [axis])
+    layer.current_face_color = COLORS[polarity]
+    layer.current_symbol = SYMBOLS[polarity]
+
+
+def read_prompts(
+    points: Points, boxes: Shapes, geometry: Geometry
+) -> dict[tuple[int, int], SlicePrompts]:
+    """Return what both layers hold, by slice.
+
+    Parameters
+    ----------
+    points : napari.layers.Points
+        Voxel coordinates in (z, y, x), or (row, col) for a flat image.
+    boxes : napari.layers.Shapes
+        Rectangles; of several in one slice the last drawn counts.
+    geometry : Geometry
+        The grid of the image.
+    """
+    found: dict[tuple[int, int], SlicePrompts] = {}
+
+    def entry(axis: int, where: NDArray[np.float64]) -> SlicePrompts:
+        last = geometry.shape[axis] - 1
+        index = int(np.clip(np.rint(where[axis]), 0, last))
+        return found.get((axis, index), SlicePrompts(axis, index))
+
+    features = points.features
+    for place, polarity, axis in zip(
+        np.asarray(points.data), features["polarity"], features["axis"], strict=True
+    ):
+        voxel = _as_voxels(place, geometry)
+        prompts = entry(int(axis), voxel[0])
+        row, col = np.delete(voxel[0], int(axis))
+        point = PointPrompt(float(row), float(col), Polarity(polarity))
+        found[prompts.key] = prompts.with_point(point)
+    for vertices in boxes.data:
+        voxels = _as_voxels(vertices, geometry)
+        axis = int(np.ptp(voxels, axis=0).argmin())
+        prompts = entry(axis, voxels[0])
+        corners = np.delete(voxels, axis, axis=1)
+        (row_min, col_min), (row_max, col_max) = corners.min(0), corners.max(0)
+        found[prompts.key] = prompts.with_box(
+            BoxPrompt(row_min, col_min, row_max, col_max)
+        )
+    return found
+
+
+def show_prompts(
+    points: Points, boxes: Shapes, shown: StructureObject | None, geometry: Geometry
+) -> None:
+    """Let both layers show a structure's prompts, pending bright, accepted dim."""
+    items = _items(shown)
+    _show_points(points, items, geometry)
+    _show_boxes(boxes, items, geometry)
+
+
+def _items(shown: StructureObject | None) -> list[_Item]:
+    if shown is None:
+        return []
+    pending = [_Item(prompts, accepted=False) for prompts in shown.prompts]
+    keys = {item.prompts.key for item in pending}
+    done = [
+        _Item(entry.prompts, accepted=True)
+        for entry in shown.accepted
+        if entry.prompts.key not in keys
+    ]
+    return pending + done
+
+
+def _show_points(layer: Points, items: list[_Item], geometry: Geometry) -> None:
+    flat = [
+        (item, point) for item in items for point in item.prompts.points
+    ]
+    at = [_to_voxel(item.prompts, point.row, point.col) for item, point in flat]
+    ndim = 2 if geometry.is_2d else 3
+    data = np.asarray(at, dtype=float).reshape(-1, 3)[:, 3 - ndim :]
+    size = layer.current_size
+    if not np.array_equal(data, layer.data):
+        layer.data = data
+    layer.features = _features(
+        [point.polarity for _, point in flat], [item.prompts.axis for item, _ in flat]
+    )
+    if flat:
+        layer.symbol = [SYMBOLS[point.polarity] for _, point in flat]
+        layer.face_color = [COLORS[point.polarity] for _, point in flat]
+        faces = np.array(layer.face_color)
+        faces[:, 3] = [DIM if item.accepted else BRIGHT for item, _ in flat]
+        layer.face_color = faces
+        layer.size = size
+    layer.selected_data = set()
+
+
+def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
+    boxed = [item for item in items if item.prompts.box is not None]
+    ndim = 2 if geometry.is_2d else 3
+    rectangles = [
+        np.array([_to_voxel(item.prompts, *corner) for corner in _corners(item)])[
+            :, 3 - ndim :
+        ]
+        for item in boxed
+    ]
+    same = len(rectangles) == len(layer.data) and all(
+        np.allclose(mine, theirs)
+        for mine, theirs in zip(rectangles, layer.data, strict=True)
+    )
+    if not same:
+        layer.selected_data = set()
+        layer.data = []
+        if rectangles:
+            layer.add(
+                rectangles, shape_type="rectangle", edge_width=1, edge_color=BOX_COLOR,
+                face_color="transparent",
+            )
+    if boxed:
+        edges = np.array(layer.edge_color)
+        edges[:, 3] = [DIM if item.accepted else BRIGHT for item in boxed]
+        layer.edge_color = edges
+    layer.selected_data = set()
+
+
+def _corners(item: _Item) -> list[tuple[float, float]]:
+    box = item.prompts.box
+    if box is None:
+        return []
+    return [
+        (box.row_min, box.col_min),
+        (box.row_min, box.col_max),
+        (box.row_max, box.col_max),
+        (box.row_max, box.col_min),
+    ]
+
+
+def _to_voxel(prompts: SlicePrompts, row: float, col: float) -> list[float]:
+    at = [row, col]
+    at.insert(prompts.axis, float(prompts.index))
+    return at
+
+
+def _as_voxels(data: NDArray[Any], geometry: Geometry) -> NDArray[np.float64]:
+    """Return layer coordinates as (z, y, x), shape (N, 3)."""
+    at = np.atleast_2d(np.asarray(data, dtype=float))
+    return np.insert(at, 0, 0.0, axis=1) if geometry.is_2d else at

@@ -1,0 +1,1 @@
+"""Qt and magicgui: thin widgets, the controller and the inference thread."""

@@ -1,0 +1,139 @@
+"""Boxes to choose a layer or a structure from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from superqt import QSearchableComboBox
+
+from napari_spinalsam.core.anatomy import STRUCTURES, structure
+from napari_spinalsam.layers.roles import role_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+SWATCH_PX = 14
+# As narrow as a dock may become; longer names are elided.
+LEAST_CHARACTERS = 8
+
+
+def make_narrow(box: QComboBox) -> None:
+    """Let a box shrink with the dock instead of holding it open."""
+    policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    box.setSizeAdjustPolicy(policy)
+    box.setMinimumContentsLength(LEAST_CHARACTERS)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+
+class LayerChooser(QComboBox):
+    """Offers the viewer's layers of one kind, by identity and not by name.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose layers.
+    kind : type
+        Class of the layers; layers that play a part for an annotation are left out.
+    nothing : str
+        What stands for no layer.
+    """
+
+    layer_chosen = Signal(object)
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        kind: type[Layer],
+        nothing: str,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._kind, self._nothing = viewer, kind, nothing
+        make_narrow(self)
+        for event in ("inserted", "removed", "reordered"):
+            getattr(viewer.layers.events, event).connect(self._on_layers)
+        viewer.layers.events.renamed.connect(self._on_layers)
+        self._on_layers()
+        self.activated.connect(lambda _: self.layer_chosen.emit(self.layer()))
+
+    def layer(self) -> Layer | None:
+        """Return the chosen layer."""
+        return self.currentData()  # type: ignore[no-any-return]
+
+    def show_layer(self, layer: Layer | None) -> None:
+        """Show a layer as chosen, without telling of it."""
+        with QSignalBlocker(self):
+            self.setCurrentIndex(max(self._place(layer), 0))
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer's layers."""
+        for event in ("inserted", "removed", "reordered", "renamed"):
+            getattr(self._viewer.layers.events, event).disconnect(self._on_layers)
+
+    def _on_layers(self, event: Any = None) -> None:
+        chosen = self.layer()
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItem(self._nothing, None)
+            for layer in self._viewer.layers:
+                if isinstance(layer, self._kind) and role_of(layer) is None:
+                    self.addItem(layer.name, layer)
+            self.setCurrentIndex(max(self._place(chosen), 0))
+
+    def _place(self, layer: Layer | None) -> int:
+        for place in range(self.count()):
+            # Equal, not identical: napari hands plugins a proxy of the same layer.
+            if self.itemData(place) == layer:
+                return place
+        return -1
+
+
+class StructureChooser(QSearchableComboBox):
+    """Offers every structure with its colour; typing searches names and aliases."""
+
+    structure_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        make_narrow(self)
+        self.setToolTip("The structure that the next mask is written to; type to search")
+        self.addItem("choose a structure", None)
+        for entry in STRUCTURES:
+            self.addItem(_swatch(entry.color), entry.display_name, entry.name)
+            self.setItemData(
+                self.count() - 1,
+                f"{entry.display_name}, label {entry.label}",
+                Qt.ItemDataRole.ToolTipRole,
+            )
+        self.activated.connect(self._on_activated)
+
+    def show_structure(self, name: str | None) -> None:
+        """Show a structure as chosen, without telling of it."""
+        wanted = None if name is None else structure(name).name
+        with QSignalBlocker(self):
+            self.setCurrentIndex(max(self.findData(wanted), 0))
+
+    def neighbour(self, offset: int) -> str:
+        """Return the structure so many places on, of the same kind."""
+        current = self.currentData()
+        if current is None:
+            return "L1" if offset > 0 else "L5"
+        kind = structure(current).kind
+        same = [entry.name for entry in STRUCTURES if entry.kind is kind]
+        place = min(max(same.index(current) + offset, 0), len(same) - 1)
+        return same[place]
+
+    def _on_activated(self) -> None:
+        name = self.currentData()
+        if name is not None:
+            self.structure_chosen.emit(name)
+
+
+def _swatch(color: tuple[float, float, float, float]) -> QIcon:
+    pixels = QPixmap(SWATCH_PX, SWATCH_PX)
+    pixels.fill(QColor.fromRgbF(*color))
+    return QIcon(pixels)

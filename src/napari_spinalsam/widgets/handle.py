@@ -1,0 +1,122 @@
+"""The docked Segment widget in the hands of a notebook or a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.replies import parse_action
+from napari_spinalsam.widgets.segment import SegmentWidget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari import Viewer
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.ports import Outcome
+    from napari_spinalsam.core.actions import Action
+
+PLUGIN, WIDGET = "napari-spinalsam", "Segment"
+MODEL_TIMEOUT_S = 120.0
+MASK_TIMEOUT_S = 60.0
+
+
+class SegmentHandle:
+    """Drives the Segment dock of a viewer by actions.
+
+    Parameters
+    ----------
+    widget : SegmentWidget
+        The docked widget.
+    """
+
+    def __init__(self, widget: SegmentWidget) -> None:
+        self.widget = widget
+
+    @property
+    def annotation(self) -> Annotation:
+        """The document of the chosen image.
+
+        Raises
+        ------
+        InputError
+            If no image is chosen.
+        """
+        annotation = self.widget.controller.annotation
+        if annotation is None:
+            raise InputError("There is no image: open one, or the sample CT, first.")
+        return annotation
+
+    def run(self, *actions: Action | dict[str, Any] | str) -> tuple[Outcome, ...]:
+        """Apply a plan of actions, all or none, as one undo step.
+
+        Parameters
+        ----------
+        *actions : Action, dict or str
+            Actions, or their JSON, such as ``{"action": "accept_mask"}``.
+
+        Raises
+        ------
+        SpinalSamError
+            If it cannot be done; nothing has changed then.
+        """
+        parsed = [
+            parse_action(action) if isinstance(action, dict | str) else action
+            for action in actions
+        ]
+        return self.widget.controller.run(*parsed)
+
+    def wait_for_model(self, timeout: float = MODEL_TIMEOUT_S) -> None:
+        """Let the window go on until a model is loaded.
+
+        Raises
+        ------
+        ModelError
+            If none is loaded after `timeout` seconds.
+        """
+        controller = self.widget.controller
+        if controller.session is None:
+            self._wait(controller.model_changed, timeout)
+        if controller.session is None:
+            raise ModelError(
+                f"No model was loaded within {timeout:g} s: {self.widget.status.text()}"
+            )
+
+    def wait_for_mask(self, timeout: float = MASK_TIMEOUT_S) -> None:
+        """Let the window go on until the prompts placed last have their mask.
+
+        Raises
+        ------
+        ModelError
+            If no mask is shown after `timeout` seconds.
+        """
+        controller = self.widget.controller
+        if controller.annotation is not None and controller.is_asked():
+            self._wait(controller.answered, timeout)
+        if self.annotation.state.preview is None:
+            raise ModelError(
+                f"No mask was shown within {timeout:g} s: {self.widget.status.text()}"
+            )
+
+    def save(self, path: Path) -> str:
+        """Write the labels on the grid of the image; return the file's name."""
+        return self.widget.controller.view.write_labels(path)
+
+    def _wait(self, signal: Any, timeout: float) -> None:
+        loop = QEventLoop()
+        signal.connect(loop.quit)
+        QTimer.singleShot(int(1000 * timeout), loop.quit)
+        loop.exec()
+        signal.disconnect(loop.quit)
+
+
+def attach(viewer: Viewer) -> SegmentHandle:
+    """Return the handle of a viewer's Segment dock, which is opened if need be."""
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, SegmentWidget):
+            return SegmentHandle(widget)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    return SegmentHandle(widget)

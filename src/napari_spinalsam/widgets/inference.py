@@ -1,0 +1,181 @@
+"""The one thread that owns the network: newest request waits, stale ones are dropped.
+
+A thread a click would lose the caches that libraries keep by thread and cost several
+times the latency. Loading a model or an image is queued and never dropped; of the
+predictions only the newest waits, and of the slices to encode ahead likewise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from threading import Condition
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QThread, Signal
+
+from napari_spinalsam.core.errors import SpinalSamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.model.session import SegmentationSession
+
+logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prediction:
+    annotation: Annotation
+    request: PredictionRequest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Encoding:
+    volume: Volume
+    axis: int
+    index: int
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loading:
+    build: Callable[[], SegmentationSession]
+
+
+_Job = _Prediction | _Encoding | _Loading
+
+
+class InferenceThread(QThread):
+    """Runs the session; results come by signal to the thread that listens.
+
+    Signals
+    -------
+    loaded(session)
+        A model is ready.
+    predicted(annotation, request, prediction)
+        An answer; the annotation decides whether it is still wanted.
+    encoded(axis, index, milliseconds)
+        A slice was encoded ahead.
+    failed(request or None, sentence)
+        A job ended in an error.
+    working(sentence)
+        A job began; the empty string when there is nothing left to do.
+    """
+
+    loaded = Signal(object)
+    predicted = Signal(object, object, object)
+    encoded = Signal(int, int, float)
+    failed = Signal(object, str)
+    working = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition = Condition()
+        self._loadings: deque[_Loading] = deque()
+        self._prediction: _Prediction | None = None
+        self._encoding: _Encoding | None = None
+        self._stopping = False
+        self._session: SegmentationSession | None = None
+
+    def load(self, build: Callable[[], SegmentationSession]) -> None:
+        """Build a session in the thread and use it from then on."""
+        with self._condition:
+            self._loadings.append(_Loading(build))
+            self._condition.notify()
+
+    def predict(self, annotation: Annotation, request: PredictionRequest) -> None:
+        """Ask for a prediction, in place of one that still waits."""
+        with self._condition:
+            self._prediction = _Prediction(annotation, request)
+            self._condition.notify()
+
+    def encode(self, volume: Volume, axis: int, index: int, window: Window) -> None:
+        """Encode a slice when there is nothing better to do."""
+        with self._condition:
+            self._encoding = _Encoding(volume, axis, index, window)
+            self._condition.notify()
+
+    def cancel(self) -> None:
+        """Forget all that waits; a running job ends, and its result is not waited for."""
+        with self._condition:
+            self._prediction = self._encoding = None
+
+    def stop(self) -> bool:
+        """End the thread; return whether it ended in time."""
+        with self._condition:
+            self._stopping = True
+            self._loadings.clear()
+            self._prediction = self._encoding = None
+            self._condition.notify()
+        return bool(self.wait(STOP_TIMEOUT_MS))
+
+    def run(self) -> None:
+        """Work until stopped; called by Qt in the new thread."""
+        while (job := self._next()) is not None:
+            self.working.emit(_describe(job))
+            request = job.request if isinstance(job, _Prediction) else None
+            try:
+                self._do(job)
+            except SpinalSamError as error:
+                self.failed.emit(request, str(error))
+            except Exception as error:  # noqa: BLE001 (the worker's edge: shown)
+                logger.exception("The inference thread met an unexpected error")
+                self.failed.emit(request, f"Unexpected error, please report: {error!r}")
+            if not self._waiting():
+                self.working.emit("")
+
+    def _next(self) -> _Job | None:
+        """Wait for a job: models first, then predictions, then encoding ahead."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping or self._waiting())
+            if self._stopping:
+                return None
+            job: _Job | None
+            if self._loadings:
+                return self._loadings.popleft()
+            if self._prediction is not None:
+                job, self._prediction = self._prediction, None
+            else:
+                job, self._encoding = self._encoding, None
+            return job
+
+    def _waiting(self) -> bool:
+        return bool(self._loadings or self._prediction or self._encoding)
+
+    def _do(self, job: _Job) -> None:
+        if isinstance(job, _Loading):
+            self._session = job.build()
+            self.loaded.emit(self._session)
+        elif self._session is None:
+            raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
+        elif isinstance(job, _Prediction):
+            request = job.request
+            self._session.set_volume(job.annotation.volume)
+            prediction = self._session.predict(
+                request.plane,
+                request.prompts,
+                window=request.window,
+                mask_input=request.mask_input,
+            )
+            self.predicted.emit(job.annotation, request, prediction)
+        else:
+            self._session.set_volume(job.volume)
+            milliseconds = self._session.encode(job.axis, job.index, job.window)
+            if milliseconds is not None:
+                self.encoded.emit(job.axis, job.index, milliseconds)
+
+
+def _describe(job: _Job) -> str:
+    if isinstance(job, _Loading):
+        return "Loading the model"
+    if isinstance(job, _Encoding):
+        return f"Encoding slice {job.index}"
+    return f"Predicting {job.request.structure}"

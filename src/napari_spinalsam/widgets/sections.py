@@ -1,0 +1,226 @@
+"""The rows of the Segment dock: image, structure, prompt tools, preview."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.intensity import PRESETS, Window
+from napari_spinalsam.widgets.choosers import StructureChooser, make_narrow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_spinalsam.annotation.state import Preview
+
+# Tool, text, key and explanation of each prompt tool.
+TOOLS = (
+    ("positive", "+ Point", "P", "Click inside the structure"),
+    ("negative", "− Point", "N", "Click where the mask must not be"),
+    ("box", "Box", "B", "Drag a box around the structure"),
+)
+CUSTOM_WINDOW = "custom"
+# Three buttons side by side still fit a dock of 290 pixels.
+LEAST_BUTTON_PX = 60
+
+
+def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
+    """Return a button that shows its key."""
+    made = QPushButton(f"{text}  {key}" if key else text)
+    made.setMinimumWidth(LEAST_BUTTON_PX)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.setToolTip(f"{tip} ({key})" if key else tip)
+    made.clicked.connect(lambda: clicked())
+    return made
+
+
+class WindowChooser(QComboBox):
+    """Window presets, and the window in use where it is none of them."""
+
+    preset_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        make_narrow(self)
+        self.setToolTip(
+            "How Hounsfield units become grey, for the display and for the model"
+        )
+        for name, window in PRESETS.items():
+            text = f"{name.replace('_', ' ')} {window.level:g}/{window.width:g}"
+            self.addItem(text, name)
+        self.activated.connect(self._on_activated)
+
+    def show_window(self, window: Window) -> None:
+        """Show the preset that a window is, or its level and width."""
+        custom = self.findData(CUSTOM_WINDOW)
+        if custom >= 0:
+            self.removeItem(custom)
+        for place in range(self.count()):
+            if PRESETS[self.itemData(place)] == window:
+                self.setCurrentIndex(place)
+                return
+        self.addItem(f"{window.level:g}/{window.width:g}", CUSTOM_WINDOW)
+        self.setCurrentIndex(self.count() - 1)
+
+    def _on_activated(self) -> None:
+        if self.currentData() != CUSTOM_WINDOW:
+            self.preset_chosen.emit(self.currentData())
+
+
+class PlaneRow(QWidget):
+    """The plane that the viewer shows."""
+
+    plane_chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.planes = QButtonGroup(self)
+        for plane in (Plane.AXIAL, Plane.SAGITTAL, Plane.CORONAL):
+            chosen = QPushButton(plane.capitalize())
+            chosen.setCheckable(True)
+            chosen.setToolTip(f"Show {plane} slices")
+            chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            self.planes.addButton(chosen, plane.axis)
+            row.addWidget(chosen)
+        self.planes.idClicked.connect(self._on_clicked)
+
+    def show_plane(self, plane: Plane | None) -> None:
+        """Press the button of the plane that the viewer shows."""
+        self.planes.setExclusive(plane is not None)
+        for each in self.planes.buttons():
+            each.setChecked(plane is not None and self.planes.id(each) == plane.axis)
+
+    def _on_clicked(self, axis: int) -> None:
+        self.plane_chosen.emit(Plane.of_axis(axis))
+
+
+class StructureRow(QWidget):
+    """The structure to write to, and its neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.chooser = StructureChooser()
+        row.addWidget(self.chooser, 1)
+        for text, offset, tip in (
+            ("<", -1, "Previous structure (,)"),
+            (">", 1, "Next structure (.)"),
+        ):
+            step = QToolButton()
+            step.setText(text)
+            step.setToolTip(tip)
+            step.clicked.connect(lambda _, offset=offset: self.step(offset))
+            row.addWidget(step)
+
+    def step(self, offset: int) -> None:
+        """Choose a neighbour of the same kind."""
+        self.chooser.structure_chosen.emit(self.chooser.neighbour(offset))
+
+
+class PromptRow(QWidget):
+    """The prompt tools and the live switch."""
+
+    tool_pressed = Signal(str)
+    live_changed = Signal(bool)
+    predict_pressed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.tools: dict[str, QPushButton] = {}
+        for column, (tool, text, key, tip) in enumerate(TOOLS):
+            made = button(text, tip, key, lambda tool=tool: self.tool_pressed.emit(tool))
+            made.setCheckable(True)
+            self.tools[tool] = made
+            grid.addWidget(made, 0, column)
+        self.live = QCheckBox("Live")
+        self.live.setChecked(True)
+        self.live.setToolTip("Predict after every prompt")
+        self.live.toggled.connect(self.live_changed)
+        grid.addWidget(self.live, 1, 0)
+        self.predict = button(
+            "Predict", "Predict from the prompts of this slice", "G",
+            self.predict_pressed.emit,
+        )
+        grid.addWidget(self.predict, 1, 1)
+        self.clear = QToolButton()
+        self.clear.setText("Clear")
+        self.clear.setToolTip("Remove prompts that are not accepted; labels stay")
+        self.clear.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.clear.setSizePolicy(self.predict.sizePolicy())
+        grid.addWidget(self.clear, 1, 2)
+
+    def show_tool(self, tool: str) -> None:
+        """Press the button of the tool in hand."""
+        for name, made in self.tools.items():
+            made.setChecked(name == tool)
+
+
+class PreviewRow(QWidget):
+    """Candidates, accept, reject, undo and redo."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.text = QLabel("no mask yet")
+        self.text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.previous = QToolButton()
+        self.previous.setText("<")
+        self.previous.setToolTip("Previous candidate mask (Shift+C)")
+        self.next = QToolButton()
+        self.next.setText(">")
+        self.next.setToolTip("Next candidate mask (C)")
+        top = QHBoxLayout()
+        top.addWidget(self.previous)
+        top.addWidget(self.text, 1)
+        top.addWidget(self.next)
+        grid.addLayout(top, 0, 0, 1, 2)
+        self.accept = QPushButton("Accept  Enter")
+        self.accept.setToolTip("Write the mask into the labels (Enter)")
+        self.reject = QPushButton("Reject  Esc")
+        self.reject.setToolTip("Drop the mask; prompts stay (Esc)")
+        self.undo = QPushButton("Undo  Ctrl+Z")
+        self.redo = QPushButton("Redo")
+        for place, made in enumerate((self.accept, self.reject, self.undo, self.redo)):
+            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            grid.addWidget(made, 1 + place // 2, place % 2)
+
+    def show_preview(self, preview: Preview | None) -> None:
+        """Show candidate and predicted IoU, or that there is no mask."""
+        for made in (self.accept, self.reject, self.previous, self.next):
+            made.setEnabled(preview is not None)
+        if preview is None:
+            self.text.setText("no mask yet")
+            return
+        self.text.setText(
+            f"{preview.structure}: {preview.chosen + 1}/{preview.count}"
+            f" · predicted IoU {preview.predicted_iou:.2f}"
+        )
+
+    def show_history(self, undo: tuple[str, ...], redo: tuple[str, ...]) -> None:
+        """Enable undo and redo, naming what they would do."""
+        self.undo.setEnabled(bool(undo))
+        self.redo.setEnabled(bool(redo))
+        self.undo.setToolTip(f"Undo: {undo[0]} (Ctrl+Z)" if undo else "Nothing to undo")
+        self.redo.setToolTip(
+            f"Redo: {redo[0]} (Ctrl+Shift+Z)" if redo else "Nothing to redo"
+        )

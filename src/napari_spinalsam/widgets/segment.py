@@ -1,0 +1,247 @@
+"""The Segment dock: choose an image and a structure, prompt, look, accept."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import napari
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.layers.roles import Role
+from napari_spinalsam.widgets import sections, status
+from napari_spinalsam.widgets.choosers import LayerChooser
+from napari_spinalsam.widgets.controller import SegmentController
+from napari_spinalsam.widgets.models import ModelChooser
+from napari_spinalsam.widgets.shortcuts import Shortcuts
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.change import Change
+
+LEAST_WIDTH_PX = 290
+HINT = (
+    "Choose an image and a structure, press a tool and click or drag in the slice. "
+    "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
+)
+
+
+class SegmentWidget(QWidget):
+    """The dock for daily work.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer that it is docked in.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.controller = SegmentController(napari_viewer, self)
+        self.images = LayerChooser(napari_viewer, Image, "choose an image")
+        self.reference = LayerChooser(napari_viewer, Labels, "no reference")
+        self.models = ModelChooser(self.controller)
+        self.window_ = sections.WindowChooser()
+        self.planes = sections.PlaneRow()
+        self.structures = sections.StructureRow()
+        self.prompts = sections.PromptRow()
+        self.preview = sections.PreviewRow()
+        self.save = QPushButton("Save labels…")
+        self.status = QLabel(HINT)
+        self.busy = QProgressBar()
+        self.cancel = QPushButton("Cancel")
+        self.shortcuts = Shortcuts(napari_viewer, self._keys())
+        self._parts_of_an_image = (
+            self.window_,
+            self.planes,
+            self.structures,
+            self.prompts,
+            self.preview,
+            self.save,
+        )
+        self._lay_out()
+        self._connect()
+        self._choose_first_image()
+        self._on_changed(None)
+
+    def closeEvent(self, event: object) -> None:  # noqa: N802 (Qt's name)
+        """End the inference thread with the dock; layers and annotation stay."""
+        self.shortcuts.release()
+        self.images.disconnect_viewer()
+        self.reference.disconnect_viewer()
+        self.controller.close()
+        super().closeEvent(event)
+
+    def _lay_out(self) -> None:
+        inner = QWidget()
+        form = QFormLayout(inner)
+        form.setContentsMargins(6, 6, 6, 6)
+        form.setVerticalSpacing(5)
+        form.setHorizontalSpacing(6)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.addRow("Image", self.images)
+        form.addRow("Model", self.models)
+        form.addRow("Window", self.window_)
+        form.addRow("Plane", self.planes)
+        form.addRow("Structure", self.structures)
+        form.addRow(self.prompts)
+        form.addRow(self.preview)
+        form.addRow("Reference", self.reference)
+        form.addRow("", self.save)
+        self.status.setWordWrap(True)
+        self.status.setTextFormat(Qt.TextFormat.PlainText)
+        self.status.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+        )
+        self.status.setMinimumHeight(4 * self.fontMetrics().height())
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        form.addRow(self.status)
+        progress = QHBoxLayout()
+        self.busy.setRange(0, 0)
+        progress.addWidget(self.busy, 1)
+        progress.addWidget(self.cancel)
+        form.addRow(progress)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(LEAST_WIDTH_PX)
+        self._show_working("")
+
+    def _connect(self) -> None:
+        controller, perform = self.controller, self.controller.perform
+        controller.annotation_changed.connect(self._on_changed)
+        controller.message.connect(self._show_message)
+        controller.working.connect(self._show_working)
+        controller.tool_changed.connect(self.prompts.show_tool)
+        self.images.layer_chosen.connect(self.choose_image)
+        self.reference.layer_chosen.connect(self._choose_reference)
+        self.window_.preset_chosen.connect(
+            lambda preset: perform(a.SetWindow(preset=preset))
+        )
+        self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
+        self.structures.chooser.structure_chosen.connect(self._select)
+        self.prompts.tool_pressed.connect(self._toggle)
+        self.prompts.live_changed.connect(partial(setattr, controller, "live"))
+        self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
+        self.preview.accept.clicked.connect(lambda: perform(a.AcceptMask()))
+        self.preview.reject.clicked.connect(lambda: perform(a.RejectMask()))
+        self.preview.undo.clicked.connect(lambda: perform(a.Undo()))
+        self.preview.redo.clicked.connect(lambda: perform(a.Redo()))
+        self.preview.next.clicked.connect(lambda: self._cycle(1))
+        self.preview.previous.clicked.connect(lambda: self._cycle(-1))
+        self.save.clicked.connect(lambda: perform(a.SaveLabels()))
+        self.cancel.clicked.connect(controller.cancel)
+        menu = QMenu(self)
+        for text, action in (
+            ("Points", a.ClearPoints()),
+            ("Boxes", a.ClearBoxes()),
+            ("All prompts and the mask", a.ClearAll()),
+        ):
+            menu.addAction(text, lambda action=action: perform(action))
+        self.prompts.clear.setMenu(menu)
+        self.viewer.dims.events.order.connect(self._show_plane)
+        self.viewer.dims.events.ndisplay.connect(self._show_plane)
+        self.viewer.layers.events.inserted.connect(self._choose_first_image)
+
+    def _keys(self) -> dict[str, object]:
+        perform = self.controller.perform
+        return {
+            "P": lambda: self._toggle("positive"),
+            "N": lambda: self._toggle("negative"),
+            "B": lambda: self._toggle("box"),
+            "G": lambda: perform(a.GenerateMask()),
+            "C": lambda: self._cycle(1),
+            "Shift-C": lambda: self._cycle(-1),
+            "Enter": lambda: perform(a.AcceptMask()),
+            "Escape": lambda: perform(a.RejectMask()),
+            "Control-Z": lambda: perform(a.Undo()),
+            "Control-Shift-Z": lambda: perform(a.Redo()),
+            ",": lambda: self.structures.step(-1),
+            ".": lambda: self.structures.step(1),
+        }
+
+    def choose_image(self, layer: Image | None) -> None:
+        """Annotate an image layer; a layer that cannot serve is told and not taken."""
+        controller = self.controller
+        controller.attempt(lambda: controller.choose_image(layer))
+
+    def _choose_first_image(self, event: object = None) -> None:
+        """Take the first grey image by itself as long as none is chosen."""
+        if self.controller.layers is not None:
+            return
+        for layer in self.viewer.layers:
+            if isinstance(layer, Image) and not layer.rgb:
+                self.choose_image(layer)
+                return
+
+    def _choose_reference(self, layer: Labels | None) -> None:
+        controller = self.controller
+        if not controller.attempt(lambda: controller.choose_reference(layer)):
+            self.reference.show_layer(controller.reference)
+
+    def _select(self, name: str) -> None:
+        self.controller.perform(a.SelectStructure(structure=name))
+
+    def _toggle(self, tool: str) -> None:
+        self.controller.attempt(lambda: self.controller.view.toggle(tool))
+        self.prompts.show_tool(self.controller.view.tool)
+
+    def _cycle(self, offset: int) -> None:
+        annotation = self.controller.annotation
+        if annotation is not None:
+            self.controller.attempt(lambda: annotation.next_candidate(offset))
+
+    def _on_changed(self, change: Change | None) -> None:
+        controller = self.controller
+        annotation, layers = controller.annotation, controller.layers
+        self.images.show_layer(None if layers is None else layers.image)
+        self.reference.show_layer(controller.reference)
+        for part in self._parts_of_an_image:
+            part.setEnabled(annotation is not None)
+        if annotation is None or layers is None:
+            self.preview.show_preview(None)
+            return
+        for role in Role:
+            self.shortcuts.bind_layer(layers.layer(role))
+        state, history = annotation.state, annotation.history
+        self.structures.chooser.show_structure(state.selected)
+        self.window_.show_window(state.window)
+        self.preview.show_preview(state.preview)
+        self.preview.show_history(history.undo_names, history.redo_names)
+        self._show_plane()
+        if change is not None and change.preview and state.preview is not None:
+            self._show_message(status.prediction_text(annotation, state.preview), False)
+
+    def _show_plane(self) -> None:
+        flat = self.viewer.dims.ndisplay == 2 and self.viewer.dims.ndim >= 3
+        axis = self.viewer.dims.order[-3] - (self.viewer.dims.ndim - 3) if flat else 0
+        self.planes.show_plane(Plane.of_axis(axis) if flat else None)
+
+    def _show_message(self, sentence: str, is_error: bool) -> None:
+        session = self.controller.session
+        told = status.model_text(session) if session is not None else ""
+        self.status.setText(sentence if is_error or not told else f"{told} · {sentence}")
+        self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
+
+    def _show_working(self, sentence: str) -> None:
+        self.busy.setVisible(bool(sentence))
+        self.cancel.setVisible(bool(sentence))
+        self.busy.setFormat(sentence)

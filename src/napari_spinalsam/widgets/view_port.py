@@ -1,0 +1,209 @@
+"""What the executor needs from the viewer: slices, planes, tools and dialogs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from napari.layers import Image
+from qtpy.QtWidgets import QFileDialog
+
+from napari_spinalsam.contributions import image_layer, open_sample
+from napari_spinalsam.core.errors import CancelledError, InputError
+from napari_spinalsam.core.prompts import Polarity
+from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
+from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.volumes import read_volume
+from napari_spinalsam.layers import view
+from napari_spinalsam.layers.roles import Role
+from napari_spinalsam.widgets.tables import show_table
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.ports import Report, ToolKind
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.layers.bridge import AnnotationLayers
+    from napari_spinalsam.widgets.controller import SegmentController
+
+# What the save dialog offers for each format of the action.
+SUFFIX_OF_FORMAT = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
+
+
+class NapariView:
+    """The ViewPort of a viewer; see annotation.ports.
+
+    Parameters
+    ----------
+    controller : SegmentController
+        Knows viewer, layers and annotation.
+    """
+
+    def __init__(self, controller: SegmentController) -> None:
+        self._controller = controller
+        self._tool = ""
+        # Tools and counts still to come; none while a tool is in hand for good.
+        self._armed: list[tuple[str, int]] = []
+        self._then_predict = False
+
+    @property
+    def tool(self) -> str:
+        """``"positive"``, ``"negative"``, ``"box"``, or empty."""
+        return self._tool
+
+    def current_slice(self) -> tuple[int, int]:
+        """Return axis and index of the slice that is shown."""
+        return view.current_slice(self._controller.viewer, self._image())
+
+    def go_to_slice(self, index: int) -> None:
+        """Show a slice of the current plane."""
+        view.go_to_slice(self._controller.viewer, self._image(), index)
+
+    def set_plane(self, plane: Plane) -> None:
+        """Turn the view to a plane."""
+        view.set_plane(self._controller.viewer, self._image(), plane)
+
+    def set_visibility(self, layer: LayerRole, visible: bool) -> None:
+        """Show or hide what has this role."""
+        layers = self._layers()
+        if layer == "image":
+            layers.image.visible = visible
+        elif layer == "reference":
+            reference = self._controller.reference
+            if reference is None:
+                raise InputError(
+                    "There is no reference to show or hide: choose one in the dock."
+                )
+            reference.visible = visible
+        else:
+            layers.layer(Role(layer)).visible = visible
+
+    def arm_tool(
+        self, kind: ToolKind, polarity: Polarity, count: int, *, then_predict: bool
+    ) -> None:
+        """Let the user place so many prompts by mouse."""
+        tool = polarity.value if kind == "point" else "box"
+        if not self._armed:
+            self._take(tool)
+        self._armed.append((tool, count))
+        self._then_predict = then_predict
+
+    def toggle(self, tool: str) -> None:
+        """Take a tool in hand, or put it away when it is pressed again."""
+        if tool == self._tool:
+            self.disarm()
+            return
+        self._armed = []
+        self._take(tool)
+
+    def disarm(self) -> None:
+        """Put the tool away."""
+        if self._tool and self._controller.layers is not None:
+            self._controller.layers.disarm()
+        self._tool, self._armed = "", []
+        self._controller.tool_changed.emit("")
+
+    def count_down(self) -> None:
+        """Note that a prompt was placed; the next tool comes, or all are put away."""
+        if not self._armed:
+            return
+        tool, count = self._armed.pop(0)
+        if count > 1:
+            self._armed.insert(0, (tool, count - 1))
+            return
+        if self._armed:
+            self._take(self._armed[0][0])
+            return
+        self.disarm()
+        annotation = self._controller.annotation
+        if self._then_predict and not self._controller.live and annotation is not None:
+            request = annotation.prediction_request(*self.current_slice())
+            self._controller.request(request)
+
+    def follow_plane(self) -> None:
+        """Let points placed from now on belong to slices of the plane shown."""
+        layers = self._controller.layers
+        if layers is not None and self._controller.viewer.dims.ndisplay == 2:
+            layers.set_axis(self.current_slice()[0])
+
+    def open_image(self) -> str:
+        """Let the user choose an image file and annotate it."""
+        patterns = " ".join(
+            f"*{suffix}"
+            for suffix, kind in FORMAT_OF_SUFFIX.items()
+            if kind is not FileFormat.DICOM
+        )
+        chosen, _ = QFileDialog.getOpenFileName(
+            None, "Open an image", "", f"Images ({patterns})"
+        )
+        if not chosen:
+            raise CancelledError("No file was chosen.")
+        volume = read_volume(chosen)
+        data, attributes, _ = image_layer(volume)
+        self._annotate(self._controller.viewer.add_image(data, **attributes))
+        return volume.name
+
+    def open_sample(self) -> str:
+        """Open the shipped sample CT with its reference labels and annotate it."""
+        image, reference = open_sample()
+        viewer = self._controller.viewer
+        layer = viewer.add_image(image[0], **image[1])
+        labels = viewer.add_labels(reference[0], **reference[1])
+        labels.visible = False
+        self._annotate(layer)
+        self._controller.choose_reference(labels)
+        return str(layer.name)
+
+    def step_image(self, offset: Literal[-1, 1]) -> str:
+        """Annotate the image layer before or after in the list of layers."""
+        layers = self._controller.viewer.layers
+        images = [layer for layer in layers if isinstance(layer, Image)]
+        place = images.index(self._image()) + offset
+        if not 0 <= place < len(images):
+            which = "after" if offset > 0 else "before"
+            raise InputError(
+                f"There is no image {which} {self._image().name!r}: open more images."
+            )
+        self._annotate(images[place])
+        return str(images[place].name)
+
+    def save_labels(self, file_format: LabelFormat) -> str:
+        """Let the user choose a file and write the labels to it."""
+        suffix = SUFFIX_OF_FORMAT[file_format]
+        chosen, _ = QFileDialog.getSaveFileName(
+            None, "Save labels", f"labels{suffix}", f"Labels (*{suffix})"
+        )
+        if not chosen:
+            raise CancelledError("No file was chosen.")
+        path = Path(chosen if chosen.endswith(suffix) else chosen + suffix)
+        return self.write_labels(path)
+
+    def write_labels(self, path: Path) -> str:
+        """Write the labels on the grid of the image's file; return the file's name."""
+        annotation = self._layers().annotation
+        write_labels(path, annotation.labels, annotation.volume.grid)
+        return path.name
+
+    def show_report(self, report: Report) -> None:
+        """Show a table in a window of its own."""
+        show_table(report)
+
+    def show_help(self, report: Report) -> None:
+        """Show what can be said."""
+        show_table(report)
+
+    def _take(self, tool: str) -> None:
+        layers = self._layers()
+        layers.arm(None if tool == "box" else Polarity(tool))
+        self._tool = tool
+        self._controller.tool_changed.emit(tool)
+
+    def _annotate(self, layer: Image) -> None:
+        self._controller.choose_image(layer)
+
+    def _layers(self) -> AnnotationLayers:
+        if self._controller.layers is None:
+            raise InputError("There is no image: open one, or the sample CT, first.")
+        return self._controller.layers
+
+    def _image(self) -> Image:
+        return self._layers().image

@@ -1,0 +1,68 @@
+"""A viewer with the Segment dock and a small real CT, and waiting without sleeping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from napari_spinalsam.contributions import image_layer
+from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.model.session import SegmentationSession
+from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model.tiny_backend import TinyBackend
+from napari_spinalsam.model.tiny_encoder import TinyConfig
+from napari_spinalsam.widgets import models
+from napari_spinalsam.widgets.handle import attach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari import Viewer
+
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+SPACING = (3.0, 1.0, 0.7)
+
+
+def small_session() -> SegmentationSession:
+    """Return a session with a small untrained network."""
+    torch.manual_seed(0)
+    config = TinyConfig((8, 8, 8, 8), (1, 1, 1, 1), (8, 8, 8))
+    record = ModelRecord("test-net", "spinalsam-tiny", "0" * 64, "none", 1)
+    return SegmentationSession(TinyBackend(SpinalSamTiny(config), record, "cpu"))
+
+
+def make_volume(shape: tuple[int, int, int] = (12, 40, 48)) -> Volume:
+    """Return a bright block in soft tissue on an anisotropic grid."""
+    rng = np.random.default_rng(0)
+    data = rng.normal(40, 10, shape).astype(np.float32)
+    data[:, :2] = -1000
+    data[3:9, 12:28, 14:34] = 600
+    geometry = Geometry.from_spacing(shape, SPACING, (5.0, -20.0, 7.0))
+    return Volume.from_geometry(data, geometry, "CT", "block")
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "build_session", lambda *_: small_session())
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
+    """Return an empty viewer."""
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def handle(viewer: Viewer) -> SegmentHandle:
+    """Return the Segment dock of a viewer that shows the block, model loaded."""
+    data, attributes, _ = image_layer(make_volume())
+    viewer.add_image(data, **attributes)
+    docked = attach(viewer)
+    docked.wait_for_model()
+    return docked

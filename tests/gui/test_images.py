@@ -1,0 +1,136 @@
+"""Images that come, go, or cannot be annotated at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.contributions import image_layer
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.layers.images import volume_of
+from napari_spinalsam.widgets.handle import attach
+from tests.gui.conftest import make_volume
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+
+def nan_image() -> np.ndarray:
+    """Return an image with one voxel that is no number."""
+    image = np.ones((4, 16, 16), np.float32)
+    image[1, 2, 3] = np.nan
+    return image
+
+
+BAD_IMAGES = {
+    "colour": (np.zeros((16, 16, 3), np.uint8), {"rgb": True}, "colour"),
+    "four axes": (np.zeros((2, 4, 16, 16), np.float32), {}, "4"),
+    "one row": (np.zeros((1, 64), np.float32), {}, "64"),
+    "not a number": (nan_image(), {}, "1 of 1024"),
+    "infinite": (np.full((4, 16, 16), np.inf, np.float32), {}, "infinite"),
+    "turned": (np.zeros((4, 16, 16), np.float32), {"rotate": (10, 0, 0)}, "turned"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_an_image_that_cannot_serve_is_told_in_one_sentence(
+    viewer: Viewer, handle: SegmentHandle, name: str
+) -> None:
+    data, attributes, word = BAD_IMAGES[name]
+    layer = viewer.add_image(data, **attributes)
+    with pytest.raises(InputError, match=word):
+        volume_of(layer)
+    before = handle.annotation
+    handle.widget.choose_image(layer)
+    assert handle.annotation is before
+    assert handle.widget.images.currentText() == "block"
+
+
+def test_without_an_image_actions_say_what_to_do(viewer: Viewer) -> None:
+    docked = attach(viewer)
+    with pytest.raises(InputError, match="open one"):
+        docked.run(a.AddBox())
+    docked.widget.prompts.tool_pressed.emit("box")
+    assert "open one" in docked.widget.status.text()
+
+
+def test_a_flat_image_is_annotated_in_its_one_slice(viewer: Viewer) -> None:
+    image = make_volume().data[6]
+    viewer.add_image(image, name="flat", scale=(1.0, 0.7))
+    docked = attach(viewer)
+    docked.wait_for_model()
+    docked.run(a.SelectStructure(structure="L3"))
+    docked.widget.controller.layers.points.add(np.array([[20.0, 24.0]]))
+    docked.wait_for_mask()
+    docked.run(a.AcceptMask())
+    assert docked.annotation.labels.shape == (1, *image.shape)
+    assert docked.widget.controller.layers.labels.data.shape == image.shape
+
+
+def test_closing_the_image_keeps_the_labels_and_stays_usable(
+    viewer: Viewer, handle: SegmentHandle
+) -> None:
+    handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    handle.annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
+    labels = handle.widget.controller.layers.labels
+    viewer.layers.remove(handle.widget.controller.layers.image)
+    assert labels in viewer.layers
+    assert "closed" in handle.widget.status.text()
+    data, attributes, _ = image_layer(make_volume((8, 32, 32)))
+    viewer.add_image(data, **attributes)
+    assert handle.annotation.geometry.shape == (8, 32, 32)
+
+
+def test_a_reopened_dock_takes_the_annotation_up_again(
+    viewer: Viewer, handle: SegmentHandle
+) -> None:
+    handle.run(a.SelectStructure(structure="L3"))
+    before = handle.annotation
+    viewer.window.remove_dock_widget(handle.widget)
+    handle.widget.close()
+    again = attach(viewer)
+    assert again.widget is not handle.widget
+    assert again.annotation is before
+
+
+def test_two_viewers_keep_apart(make_napari_viewer: object) -> None:
+    docks = []
+    for _ in range(2):
+        one = make_napari_viewer()
+        data, attributes, _ = image_layer(make_volume())
+        one.add_image(data, **attributes)
+        docks.append(attach(one))
+    docks[0].run(a.SelectStructure(structure="L3"))
+    assert docks[1].annotation.state.selected is None
+
+
+def test_a_reference_on_another_grid_is_refused(
+    viewer: Viewer, handle: SegmentHandle
+) -> None:
+    layer = viewer.add_labels(np.zeros((3, 9, 9), np.uint8))
+    with pytest.raises(InputError):
+        handle.widget.controller.choose_reference(layer)
+    assert handle.widget.controller.reference is None
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_old_one(
+    handle: SegmentHandle,
+) -> None:
+    from functools import partial
+
+    from napari_spinalsam.model.loading import load_session
+
+    controller = handle.widget.controller
+    before = controller.session
+    told = []
+    controller.message.connect(lambda sentence, _: told.append(sentence))
+    controller.load_model(partial(load_session, "/nowhere/model.pth"))
+    handle._wait(controller.message, 30)
+    assert controller.session is before
+    assert any("model.pth" in sentence for sentence in told)
