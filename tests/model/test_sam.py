@@ -201,5 +201,5 @@ def test_families_have_the_published_sizes(
 
 
 def test_unknown_family_is_refused() -> None:
-    with pytest.raises(ModelError, match="'vit_x'.*sam_vit_b"):
+    with pytest.raises(ModelError, match=r"'vit_x'.*sam_vit_b"):
         build_sam("vit_x")

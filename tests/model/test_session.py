@@ -129,7 +129,13 @@ def test_stack_is_windowed_and_has_the_spacing_of_its_plane(
 
 @pytest.mark.parametrize(
     ("axis", "index", "neighbours"),
-    [(0, 2, (1, 3)), (1, 10, (8, 12)), (2, 10, (6, 14)), (0, 0, (0, 1)), (0, 5, (4, 5))],
+    [
+        (0, 2, (1, 3)),
+        (1, 10, (8, 12)),
+        (2, 10, (6, 14)),
+        (0, 0, (0, 1)),
+        (0, 5, (4, 5)),
+    ],
 )
 def test_neighbours_are_taken_at_a_distance_in_millimetres(
     session: SegmentationSession,
@@ -175,7 +181,7 @@ def test_session_without_a_volume_says_so(
 
 
 def test_unknown_device_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="'tpu'.*auto, cpu, cuda, mps"):
+    with pytest.raises(InputError, match=r"'tpu'.*auto, cpu, cuda, mps"):
         pick_device("tpu")
 
 

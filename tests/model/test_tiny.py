@@ -49,7 +49,9 @@ def test_padding_points_change_nothing(tiny: SpinalSamTiny) -> None:
     padded = PromptBatch(
         torch.tensor([[[9.0, 9.0], [20.0, 3.0]]]), torch.tensor([[1, -1]]), no_box(1)
     )
-    torch.testing.assert_close(tiny.decode(embedding, one), tiny.decode(embedding, padded))
+    torch.testing.assert_close(
+        tiny.decode(embedding, one), tiny.decode(embedding, padded)
+    )
 
 
 def test_cell_centres_lie_between_their_pixels() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import struct
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,18 @@ VERSION = "1"
 LARGEST_HALF = float(torch.finfo(torch.float16).max)
 ZIP_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"
+# What a cut or changed pickle raises, depending on where it was cut.
+UNREADABLE = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    TypeError,
+    ValueError,
+)
 # Where training programs put the weights, with the prefix that their names have there.
 WRAPPERS = (("model_state", "sam."), ("model", ""), ("state_dict", ""))
 
@@ -249,13 +262,13 @@ def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error):
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
             raise ModelError(
                 f"{path.name} holds Python objects besides tensors, which are not "
                 "loaded for safety: save its state_dict() as .safetensors."
             ) from error
         raise _damaged(path) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except UNREADABLE as error:
         raise _damaged(path) from error
 
 

@@ -191,9 +191,7 @@ def verify(source: str | Path, model: str | None = None) -> Verification:
     with torch.device("meta"):
         network = _network_of(family, file)
     report = compare(network.state_dict(), file.checkpoint.tensors)
-    return Verification(
-        file.name, file.family.value, file.sha256, file.licence, report
-    )
+    return Verification(file.name, file.family.value, file.sha256, file.licence, report)
 
 
 def _network_of(family: Family, file: ModelFile) -> torch.nn.Module:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.model import lora
 from napari_spinalsam.model.cbam import CBAM
+from napari_spinalsam.model.native import shield_triton
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,7 +221,9 @@ class SpinalSam(nn.Module):
         return tuple(ParameterCount(part, *count) for part, count in counts.items())
 
 
-def build_sam(family: str, image_size: int | None = None, *, cbam: bool = False) -> SpinalSam:
+def build_sam(
+    family: str, image_size: int | None = None, *, cbam: bool = False
+) -> SpinalSam:
     """Build a network with random weights.
 
     Inside of ``torch.device("meta")`` it takes neither time nor memory.
@@ -245,6 +248,7 @@ def build_sam(family: str, image_size: int | None = None, *, cbam: bool = False)
             f"There is no SAM of the family {family!r}: use one of "
             f"{', '.join(BUILDERS)}."
         )
+    shield_triton()
     from segment_anything import sam_model_registry
 
     sam = sam_model_registry[BUILDERS[family]]()
