@@ -88,6 +88,22 @@ def test_tiny_file_predicts(
     assert answer.masks.shape == (3, *plane.shape)
 
 
+@pytest.mark.skipif(
+    not registry.is_downloaded("spinalsam-tiny"),
+    reason="the bundled weights are not in this checkout",
+)
+def test_bundled_weights_predict_without_any_name(
+    volume: Volume, window: Window
+) -> None:
+    session = load_session(device="cpu")
+    assert session.record.name == "spinalsam-tiny"
+    assert session.record.licence == "CC-BY-SA-4.0"
+    session.set_volume(volume)
+    plane = volume.geometry.plane(2, 9)
+    given = SlicePrompts(2, 9, prompts((3, 20)).points)
+    assert session.predict(plane, given, window=window).masks.shape[1:] == plane.shape
+
+
 def test_own_sam_file_predicts_and_says_that_it_may_be_medsam(
     sam_file: Path,
     volume: Volume,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.model.native import shield_triton
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ def add_lora(
         If the rank or a target is unusable, or the encoder has LoRA already.
     """
     _check(encoder, rank, targets)
+    shield_triton()
     from peft import LoraConfig, inject_adapter_in_model
 
     for block in _blocks(encoder):
