@@ -1,38 +1,77 @@
-"""Command line of the training: prepare, fit, evaluate."""
+"""Command line of the training: prepare, fit, plot, export, evaluate."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.errors import InputError, SpinalSamError
+
+if TYPE_CHECKING:
+    from training.config import RunConfig
 
 HERE = Path(__file__).resolve().parent
 DATA_VARIABLE = "NAPARI_SPINALSAM_DATA"
 
 
 def default_data() -> Path:
-    """Return the data folder: the environment's, else `shared/data` beside the project."""
+    """Return the data folder: the environment's, else one beside the project."""
     return Path(os.environ.get(DATA_VARIABLE, HERE.parent.parent / "shared" / "data"))
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1 up."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not from 1 up")
+    return number
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m training`."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, default=HERE / "configs" / "tiny.yaml")
-    shared.add_argument("--data", type=Path, default=default_data())
-    shared.add_argument("--store", type=Path, default=Path("runs/store"))
-    commands.add_parser("prepare", parents=[shared], help="bring scans to the store")
-    fit = commands.add_parser("fit", parents=[shared], help="train, or go on training")
-    fit.add_argument("--run", type=Path, required=True, help="folder of this run")
+    scans = argparse.ArgumentParser(add_help=False)
+    scans.add_argument("--config", type=Path, default=HERE / "configs" / "tiny.yaml")
+    scans.add_argument("--data", type=Path, default=default_data())
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument("--store", type=Path, default=Path("runs/store"))
+    run = argparse.ArgumentParser(add_help=False)
+    run.add_argument("--run", type=Path, required=True, help="folder of the run")
+
+    commands.add_parser(
+        "prepare", parents=[scans, store], help="bring scans to the store"
+    ).set_defaults(do=_prepare)
+
+    fit = commands.add_parser(
+        "fit", parents=[scans, store, run], help="train, or go on training"
+    )
     fit.add_argument("--leave-out", nargs="*", default=[], metavar="SCAN")
-    fit.add_argument("--steps", type=int, help="instead of the configured number")
+    fit.add_argument("--steps", type=positive, help="instead of the configured number")
     fit.add_argument("--export", type=Path, help="write the weights here at the end")
+    fit.set_defaults(do=_fit)
+
+    plot = commands.add_parser("plot", parents=[run], help="draw the loss of a run")
+    plot.set_defaults(do=_plot)
+
+    export = commands.add_parser("export", parents=[run], help="write the weights")
+    export.add_argument("--output", type=Path, required=True, help=".safetensors file")
+    export.add_argument("--card", type=Path, help="JSON to keep in the file")
+    export.set_defaults(do=_export)
+
+    evaluate = commands.add_parser(
+        "evaluate", parents=[scans], help="measure a model on a scan"
+    )
+    evaluate.add_argument("--model", default="spinalsam-tiny", metavar="FILE|NAME")
+    evaluate.add_argument("--scan", required=True, metavar="NAME", help="of the config")
+    evaluate.add_argument("--every", type=positive, default=1, help="n-th slices alone")
+    evaluate.add_argument("--rows", type=Path, metavar="CSV", help="one line a prompt")
+    evaluate.set_defaults(do=_evaluate)
     return parser
 
 
@@ -41,29 +80,83 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     options = build_parser().parse_args(arguments)
     try:
-        _run(options)
+        options.do(options)
     except SpinalSamError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _run(options: argparse.Namespace) -> None:
+# Each command imports what it needs when it runs, so that --help is quick.
+
+
+def _config(options: argparse.Namespace) -> RunConfig:
     from training.config import load_config
-    from training.fit import Trainer
+
+    return load_config(options.config)
+
+
+def _prepare(options: argparse.Namespace) -> None:
     from training.store import prepare
 
-    config = load_config(options.config)
-    if options.command == "prepare":
-        prepare(config.scans, options.data, options.store)
-        return
-    config = config.without(tuple(options.leave_out))
-    if options.steps:
+    prepare(_config(options).scans, options.data, options.store)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from napari_spinalsam.model.checkpoint import save_tiny
+    from training.fit import Trainer
+
+    config = _config(options).without(tuple(options.leave_out))
+    if options.steps is not None:
         fit = config.fit.model_copy(update={"steps": options.steps})
         config = config.model_copy(update={"fit": fit})
     trainer = Trainer(config, options.store, options.run)
     trainer.resume()
     trainer.fit()
+    if options.export is not None:
+        save_tiny(trainer.model, options.export)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from training.journal import plot
+
+    print(plot(options.run))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from napari_spinalsam.model.checkpoint import save_tiny
+    from training.checkpoints import load_network
+
+    notes = {} if options.card is None else {"card": json.dumps(_card(options.card))}
+    save_tiny(load_network(options.run), options.output, notes)
+    print(options.output)
+
+
+def _card(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"There is no card {path}: check its path.") from None
+    except ValueError as error:
+        raise InputError(f"{path.name} is not valid JSON ({error}): mend it.") from None
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from napari_spinalsam.model.loading import load_session
+    from training.evaluate import evaluate, summarise, write_rows
+    from training.store import read_labelled
+
+    scan = _config(options).scan(options.scan)
+    image, labels = read_labelled(scan, options.data)
+    if image is None:
+        raise InputError(
+            f"The scan {scan.name} has no image to predict on: choose one."
+        )
+    session = load_session(options.model)
+    rows = evaluate(session, image, labels.data, every=options.every)
+    if options.rows is not None:
+        write_rows(rows, options.rows)
+    print(summarise(rows))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class _Frozen(BaseModel):
@@ -48,6 +50,12 @@ class ScanConfig(_Frozen):
     also_values: dict[int, int] = Field(default_factory=dict)
     open_ends: tuple[Literal["superior", "inferior"], ...] = ()
     weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _bone_is_seen(self) -> Self:
+        if self.open_ends and self.image is None:
+            raise ValueError("open_ends needs an image, to see the bone in")
+        return self
 
 
 class ModelConfig(_Frozen):
@@ -100,6 +108,20 @@ class RunConfig(_Frozen):
     model: ModelConfig = ModelConfig()
     fit: FitConfig = FitConfig()
 
+    def scan(self, name: str) -> ScanConfig:
+        """Return a scan by its name.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name.
+        """
+        for each in self.scans:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.scans)
+        raise InputError(f"There is no scan {name!r}: choose from {known}.")
+
     def without(self, names: tuple[str, ...]) -> RunConfig:
         """Return the run with some scans left out.
 
@@ -108,13 +130,8 @@ class RunConfig(_Frozen):
         InputError
             If a name is unknown or nothing would be left.
         """
-        known = [scan.name for scan in self.scans]
         for name in names:
-            if name not in known:
-                raise InputError(
-                    f"There is no scan {name!r} to leave out: choose from "
-                    f"{', '.join(known)}."
-                )
+            self.scan(name)
         kept = tuple(scan for scan in self.scans if scan.name not in names)
         if not kept:
             raise InputError("No scan is left to train on: leave fewer out.")
@@ -135,7 +152,9 @@ def load_config(path: Path) -> RunConfig:
         raise InputError(f"There is no configuration {path}: check its path.") from None
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
-        raise InputError(f"{path.name} is not valid YAML ({problem}): mend it.") from None
+        raise InputError(
+            f"{path.name} is not valid YAML ({problem}): mend it."
+        ) from None
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:

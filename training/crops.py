@@ -85,7 +85,9 @@ class CropSampler:
                 scan.image, corner, row_axis, col_axis, normal, rng
             )
         image = _degrade(hounsfield, normal_axis, rng)
-        basis = np.stack([col_axis / (col_axis @ col_axis), row_axis / (row_axis @ row_axis)])
+        basis = np.stack(
+            [col_axis / (col_axis @ col_axis), row_axis / (row_axis @ row_axis)]
+        )
         centres = ((scan.centres - corner) @ basis.T).astype(np.float32)
         return Crop(image, labels, centres)
 

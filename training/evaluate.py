@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
+from tqdm import tqdm
 
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import (
@@ -20,6 +23,7 @@ from napari_spinalsam.core.prompts import (
 from training.prompts import EIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from typing import Any
 
@@ -63,25 +67,31 @@ def evaluate(
     """
     session.set_volume(volume)
     rows = []
-    for axis, plane_name in enumerate(PLANES):
-        for index in range(0, volume.geometry.shape[axis], every):
-            plane = volume.geometry.plane(axis, index)
-            here = plane.take(labels)
-            for label in np.unique(here[here > 0]):
-                mask = here == label
-                if mask.sum() * np.prod(plane.spacing) < SMALLEST_MM2:
-                    continue
-                for kind, score, part in _scores(session, plane, mask):
-                    rows.append(
-                        {
-                            "plane": plane_name,
-                            "slice": index,
-                            "label": int(label),
-                            "kind": kind,
-                            "dice": round(score, 4),
-                            "part_dice": round(part, 4),
-                        }
-                    )
+    slices = [
+        (axis, name, index)
+        for axis, name in enumerate(PLANES)
+        for index in range(0, volume.geometry.shape[axis], every)
+    ]
+    for axis, plane_name, index in tqdm(
+        slices, "evaluate", unit="slice", leave=False, disable=not sys.stderr.isatty()
+    ):
+        plane = volume.geometry.plane(axis, index)
+        here = plane.take(labels)
+        for label in np.unique(here[here > 0]):
+            mask = here == label
+            if mask.sum() * np.prod(plane.spacing) < SMALLEST_MM2:
+                continue
+            for kind, score, part in _scores(session, plane, mask):
+                rows.append(
+                    {
+                        "plane": plane_name,
+                        "slice": index,
+                        "label": int(label),
+                        "kind": kind,
+                        "dice": round(score, 4),
+                        "part_dice": round(part, 4),
+                    }
+                )
     return rows
 
 
@@ -93,16 +103,16 @@ def _scores(
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = BoxPrompt(rows[0], cols[0], rows[-1], cols[-1])
     empty = SlicePrompts(plane.axis, plane.index)
-    scores = []
+    scores: list[tuple[str, float, float]] = []
     found = _predict(session, plane, empty.with_box(box))[0]
-    scores.append(("box", dice(found, mask), dice(found, mask)))
+    scores.append(("box", _overlap(found, mask), _overlap(found, mask)))
     for kind, count in (("click", 1), ("three clicks", 3)):
         prompts = empty
         for row, col in clicks[:count]:
             prompts = prompts.with_point(PointPrompt(float(row), float(col)))
         found, logits = _predict(session, plane, prompts)
         meant = np.isin(parts, [parts[tuple(at)] for at in clicks[:count]])
-        scores.append((kind, dice(found, mask), dice(found, meant)))
+        scores.append((kind, _overlap(found, mask), _overlap(found, meant)))
         if kind == "click":
             corrected = _corrections(session, plane, mask, (prompts, found, logits))
     return scores + corrected
@@ -116,7 +126,7 @@ def _corrections(
 ) -> list[tuple[str, float, float]]:
     """Add two points, each in the middle of the largest error."""
     prompts, found, logits = first
-    scores = []
+    scores: list[tuple[str, float, float]] = []
     for turn in (1, 2):
         wrong, count = ndi.label(found != mask)
         if count:
@@ -125,9 +135,14 @@ def _corrections(
             polarity = Polarity.POSITIVE if mask[row, col] else Polarity.NEGATIVE
             prompts = prompts.with_point(PointPrompt(float(row), float(col), polarity))
             found, logits = _predict(session, plane, prompts, logits)
-        score = dice(found, mask)
+        score = _overlap(found, mask)
         scores.append((f"click + {turn}", score, score))
     return scores
+
+
+def _overlap(found: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
+    """Return the Dice; the mask is never empty, so there is one."""
+    return dice(found, mask) or 0.0
 
 
 def _predict(
@@ -151,7 +166,8 @@ def spread_points(
     candidates = np.argwhere(depth >= 0.4 * depth.max())
     while len(chosen) < count:
         away = np.min(
-            [np.linalg.norm((candidates - at) * spacing, axis=1) for at in chosen], axis=0
+            [np.linalg.norm((candidates - at) * spacing, axis=1) for at in chosen],
+            axis=0,
         )
         chosen.append(candidates[away.argmax()])
     return chosen
@@ -169,18 +185,32 @@ def summarise(rows: list[dict[str, Any]]) -> str:
     ]
     for kind in KINDS:
         means = [
-            f"{np.mean([d for d, _ in cells[kind, plane]]):.3f}" if cells[kind, plane] else "-"
+            _mean(score for score, _ in cells[kind, plane])
             for plane in ("sagittal", "coronal", "axial", "all")
         ]
-        part = np.mean([p for _, p in cells[kind, "all"]]) if cells[kind, "all"] else 0.0
-        lines.append(
-            f"| {kind} | {' | '.join(means)} | {len(cells[kind, 'all'])} | {part:.3f} |"
-        )
+        every = cells[kind, "all"]
+        part = _mean(score for _, score in every)
+        lines.append(f"| {kind} | {' | '.join(means)} | {len(every)} | {part} |")
     return "\n".join(lines)
 
 
+def _mean(values: Iterable[float]) -> str:
+    listed = list(values)
+    return f"{np.mean(listed):.3f}" if listed else "-"
+
+
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write one line a prompt as CSV."""
+    """Write one line a prompt as CSV.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    if not rows:
+        raise InputError(
+            "There is nothing to write: no slice shows enough of anything."
+        )
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

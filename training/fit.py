@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import csv
-import logging
 import math
-import os
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
-from napari_spinalsam.model.tiny_encoder import TinyConfig
+from napari_spinalsam.core.errors import ModelError
+from training.checkpoints import (
+    CHECKPOINT,
+    build_network,
+    read_state,
+    with_long_ints,
+    without_long_ints,
+    write_state,
+)
 from training.config import RunConfig, save_config
-from training.crops import Crop, CropSampler
+from training.crops import CropSampler
+from training.journal import Journal, plot
 from training.losses import dense_loss, mask_loss
-from training.prompts import SampledPrompt, correct, sample_prompt, to_batch
-from training.store import IGNORED, load_store
+from training.prompts import to_batch
+from training.store import load_store
+from training.targets import Prompted, dense_targets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-logger = logging.getLogger(__name__)
+    from napari_spinalsam.model.tiny import TinyEmbedding
 
-SMALLEST_TARGET = 60
 WARM_UP_STEPS = 100
 
 
@@ -56,7 +59,7 @@ class Trainer:
         scans = load_store(store, [scan.name for scan in config.scans])
         weights = [scan.weight for scan in config.scans]
         self.sampler = CropSampler(scans, weights, config.fit.crop)
-        self.model = SpinalSamTiny(TinyConfig(**config.model.model_dump()))
+        self.model = build_network(config)
         self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -69,7 +72,7 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         """The file that a killed run goes on from."""
-        return self.run / "checkpoint.pt"
+        return self.run / CHECKPOINT
 
     def resume(self) -> bool:
         """Take up the last checkpoint, if there is one; the run then goes on exactly.
@@ -77,11 +80,11 @@ class Trainer:
         Raises
         ------
         ModelError
-            If the checkpoint belongs to another configuration.
+            If the checkpoint belongs to another configuration, or is damaged.
         """
         if not self.checkpoint.exists():
             return False
-        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        state = read_state(self.checkpoint)
         if state["config"] != self.config.model_dump_json():
             raise ModelError(
                 f"{self.checkpoint} was made with another configuration: give the run "
@@ -90,60 +93,50 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["torch_rng"])
-        self.rng.bit_generator.state = _as_ints(state["numpy_rng"])
+        self.rng.bit_generator.state = with_long_ints(state["numpy_rng"])
         self.step = state["step"]
         return True
 
     def save(self) -> None:
-        """Write the checkpoint in one move, so that a kill leaves the old or the new."""
+        """Write the checkpoint; a kill meanwhile leaves the old one."""
         state = {
             "config": self.config.model_dump_json(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "torch_rng": torch.get_rng_state(),
-            "numpy_rng": _as_strings(self.rng.bit_generator.state),
+            "numpy_rng": without_long_ints(self.rng.bit_generator.state),
             "step": self.step,
         }
-        unfinished = self.checkpoint.with_suffix(".part")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.checkpoint)
+        write_state(state, self.checkpoint)
 
     def fit(self) -> None:
-        """Run all steps that are left, with log lines and checkpoints.
+        """Run all steps that are left, with a log, checkpoints and a picture.
 
         Raises
         ------
         ModelError
             If the loss stops being a number; the last checkpoint stays.
         """
+        fit = self.config.fit
         save_config(self.config, self.run / "config.yaml")
-        log = self.run / "log.csv"
-        began = time.perf_counter()
-        sums: dict[str, float] = {}
-        while self.step < self.config.fit.steps:
-            for name, value in self.train_step().items():
-                sums[name] = sums.get(name, 0.0) + value / self.config.fit.log_every
-            if not math.isfinite(sums["loss"]):
-                raise ModelError(
-                    f"The loss is not a number at step {self.step}: lower the learning "
-                    f"rate and go on from {self.checkpoint}."
-                )
-            if self.step % self.config.fit.log_every == 0:
-                sums["seconds"] = (time.perf_counter() - began) / self.config.fit.log_every
-                _append(log, {"step": self.step, **sums})
-                logger.info(
-                    "step %d/%d %s",
-                    self.step,
-                    self.config.fit.steps,
-                    " ".join(f"{name} {value:.3f}" for name, value in sums.items()),
-                )
-                sums, began = {}, time.perf_counter()
-            if self.step % self.config.fit.checkpoint_every == 0:
-                self.save()
+        with Journal(self.run, self.step, fit.steps, fit.log_every) as journal:
+            while self.step < fit.steps:
+                figures = self.train_step()
+                journal.note(self.step, figures)
+                if self.step % fit.checkpoint_every == 0:
+                    self.save()
         self.save()
+        if journal.has_rows:
+            plot(self.run)
 
     def train_step(self) -> dict[str, float]:
-        """Make one optimisation step and return its figures."""
+        """Make one optimisation step and return its figures.
+
+        Raises
+        ------
+        ModelError
+            If the loss or its gradient is not a number; the weights stay.
+        """
         fit = self.config.fit
         for group in self.optimizer.param_groups:
             group["lr"] = fit.learning_rate * _schedule(self.step, fit.steps)
@@ -151,22 +144,28 @@ class Trainer:
         crops = [self.sampler.draw(self.rng) for _ in range(fit.batch)]
         images = torch.stack([crop.image for crop in crops])
         embedding = self.model.encode(images.to(memory_format=torch.channels_last))
-        dense = dense_loss(embedding, *_dense_targets(crops))
+        dense = dense_loss(embedding, *dense_targets(crops))
         figures = {"dense": dense.item()}
         loss = dense
         if self.step >= fit.dense_steps:
-            prompted = _Prompted.sample(crops, fit.prompts_per_crop, self.rng)
-            masks, more = self._prompt_rounds(embedding, prompted)
-            loss, figures = dense + masks, figures | more
+            prompted = Prompted.sample(crops, fit.prompts_per_crop, self.rng)
+            if prompted is not None:
+                masks, more = self._prompt_rounds(embedding, prompted)
+                loss, figures = dense + masks, figures | more
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), fit.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), fit.clip_norm)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise ModelError(
+                f"The loss is not a number at step {self.step + 1}: train in another "
+                f"folder with a lower learning rate; {self.checkpoint} stays as it was."
+            )
         self.optimizer.step()
         self.step += 1
         return {"loss": loss.item(), **figures}
 
     def _prompt_rounds(
-        self, embedding: TinyEmbedding, prompted: _Prompted
+        self, embedding: TinyEmbedding, prompted: Prompted
     ) -> tuple[Tensor, dict[str, float]]:
         """Answer prompts, then correct; later rounds teach the decoder alone."""
         chosen = embedding.repeat(prompted.image_index)
@@ -194,101 +193,7 @@ class Trainer:
         return total, figures
 
 
-class _Prompted:
-    """Sampled prompts with the image each belongs to and what it should give."""
-
-    def __init__(
-        self,
-        image_index: Tensor,
-        prompts: list[SampledPrompt],
-        targets: Tensor,
-        known: Tensor,
-    ) -> None:
-        self.image_index, self.prompts = image_index, prompts
-        self.targets, self.known = targets, known
-
-    @classmethod
-    def sample(
-        cls, crops: list[Crop], count: int, rng: np.random.Generator
-    ) -> _Prompted:
-        index, prompts, targets, known = [], [], [], []
-        for number, crop in enumerate(crops):
-            areas = np.bincount(crop.labels.ravel(), minlength=256)
-            areas[[0, IGNORED]] = 0
-            names = np.flatnonzero(areas >= SMALLEST_TARGET)
-            if not len(names):
-                continue
-            spine = (crop.labels > 0) & (crop.labels != IGNORED)
-            for _ in range(count):
-                whole = crop.labels == rng.choice(names)
-                prompt = sample_prompt(whole, rng)
-                index.append(number)
-                prompts.append(prompt)
-                targets.append(np.stack([prompt.meant, whole, spine]))
-                known.append(np.ones((1, *whole.shape), bool))
-        return cls(
-            torch.tensor(index, dtype=torch.long),
-            prompts,
-            torch.from_numpy(np.stack(targets)).float(),
-            torch.from_numpy(np.stack(known)).float(),
-        )
-
-    def corrected(
-        self, keep: slice, shown: np.ndarray[Any, Any], rng: np.random.Generator
-    ) -> _Prompted:
-        known = self.known[keep]
-        prompts = [
-            correct(prompt, mask, here.numpy()[0] > 0, rng)
-            for prompt, mask, here in zip(self.prompts[keep], shown, known, strict=True)
-        ]
-        return _Prompted(self.image_index[keep], prompts, self.targets[keep], known)
-
-
-def _dense_targets(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
-    labels = np.stack([crop.labels for crop in crops])
-    foreground = (labels > 0) & (labels != IGNORED)
-    centres = np.stack([crop.centres[crop.labels] for crop in crops])
-    return (
-        torch.from_numpy(foreground[:, None]).float(),
-        torch.from_numpy(centres).permute(0, 3, 1, 2),
-        torch.from_numpy((labels != IGNORED)[:, None]).float(),
-    )
-
-
 def _schedule(step: int, steps: int) -> float:
     """Return the share of the learning rate: warm-up, then cosine to zero."""
     warm = min(1.0, (step + 1) / min(WARM_UP_STEPS, max(steps // 10, 1)))
     return warm * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    names = ["step", "loss", "dense", "iou0", "iou1", "seconds"]
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _as_strings(state: Any) -> Any:
-    """Turn a generator's state into what a safe load accepts (its ints are 128 bit)."""
-    if isinstance(state, dict):
-        return {name: _as_strings(value) for name, value in state.items()}
-    return f"int:{state}" if isinstance(state, int) else state
-
-
-def _as_ints(state: Any) -> Any:
-    if isinstance(state, dict):
-        return {name: _as_ints(value) for name, value in state.items()}
-    if isinstance(state, str) and state.startswith("int:"):
-        return int(state[4:])
-    return state
-
-
-def require_store(store: Path) -> None:
-    """Refuse a folder that `prepare` has not written."""
-    if not (store / "store.json").exists():
-        raise InputError(
-            f"{store} holds no prepared scans: run `python -m training prepare` first."
-        )

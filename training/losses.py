@@ -84,7 +84,10 @@ def dense_loss(
         Pixels that count for the foreground.
     """
     logits = F.interpolate(
-        embedding.foreground, foreground.shape[-2:], mode="bilinear", align_corners=False
+        embedding.foreground,
+        foreground.shape[-2:],
+        mode="bilinear",
+        align_corners=False,
     )
     entropy = F.binary_cross_entropy_with_logits(logits, foreground, reduction="none")
     loss = (entropy * known).sum() / known.sum().clamp(min=1)
@@ -96,4 +99,3 @@ def dense_loss(
     ).sum(1, keepdim=True)
     votes = (distance * here).sum() / here.sum().clamp(min=1)
     return loss + OFFSET_WEIGHT * votes
-

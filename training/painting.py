@@ -79,7 +79,9 @@ def _draw_bone(image: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
     solid = mask.float()[None, None]
     width = 3 if rng.random() < 0.6 else 5
     inner = -F.max_pool2d(-solid, width, stride=1, padding=width // 2)
-    marrow = rng.uniform(60, 320) + 50 * _field((image.shape[0], image.shape[1]), 24, rng)
+    marrow = rng.uniform(60, 320) + 50 * _field(
+        (image.shape[0], image.shape[1]), 24, rng
+    )
     cortex = marrow + rng.uniform(80, 600)
     bone = torch.where(inner[0, 0] > 0, marrow, cortex)
     return torch.where(mask, bone, image)

@@ -69,7 +69,9 @@ def sample_prompt(mask: NDArray[np.bool_], rng: np.random.Generator) -> SampledP
     return SampledPrompt(points, labels, box, meant)
 
 
-def _loose_box(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+def _loose_box(
+    mask: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.array([cols[0], rows[0], cols[-1], rows[-1]], np.float32)
     if rng.random() < 0.6:
@@ -77,7 +79,12 @@ def _loose_box(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.
         slack = min(3.0, 0.06 * short + 1)
         box = box + rng.uniform(-slack, slack, 4).round().astype(np.float32)
     return np.array(
-        [min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])],
+        [
+            min(box[0], box[2]),
+            min(box[1], box[3]),
+            max(box[0], box[2]),
+            max(box[1], box[3]),
+        ],
         np.float32,
     )
 
@@ -85,7 +92,7 @@ def _loose_box(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.
 def _click(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
     """Return (row, col): half of the time any pixel, else deep inside a part."""
     inside = np.argwhere(mask)
-    anywhere = inside[int(rng.integers(len(inside)))]
+    anywhere: NDArray[np.intp] = inside[int(rng.integers(len(inside)))]
     if rng.random() < 0.5:
         return anywhere
     parts, _ = ndi.label(mask, EIGHT)
@@ -96,7 +103,8 @@ def _click(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp
 def _deep_pixel(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
     depth = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     deep = np.argwhere(depth >= rng.uniform(0.5, 1.0) * depth.max())
-    return deep[int(rng.integers(len(deep)))]
+    chosen: NDArray[np.intp] = deep[int(rng.integers(len(deep)))]
+    return chosen
 
 
 def correct(

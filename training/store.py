@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,9 +97,11 @@ def prepare(scans: tuple[ScanConfig, ...], data: Path, store: Path) -> None:
             logger.info("%s is prepared already", scan.name)
             continue
         image, labels = _prepare_one(scan, data)
-        arrays = {"labels": labels} | ({} if image is None else {"image": image})
         unfinished = store / f"{scan.name}.part.npz"
-        np.savez_compressed(unfinished, **arrays)
+        if image is None:
+            np.savez_compressed(unfinished, labels=labels)
+        else:
+            np.savez_compressed(unfinished, labels=labels, image=image)
         os.replace(unfinished, store / f"{scan.name}.npz")
         counts = np.bincount(labels.ravel(), minlength=256)
         index[scan.name] = {
@@ -108,7 +110,9 @@ def prepare(scans: tuple[ScanConfig, ...], data: Path, store: Path) -> None:
             "voxels": {int(n): int(counts[n]) for n in np.flatnonzero(counts) if n},
         }
         index_file.write_text(json.dumps(index, indent=1))
-        logger.info("%s: %s mm, labels %s", scan.name, labels.shape, index[scan.name]["voxels"])
+        logger.info(
+            "%s: %s mm, labels %s", scan.name, labels.shape, index[scan.name]["voxels"]
+        )
 
 
 def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
@@ -129,7 +133,7 @@ def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
             )
         with np.load(file) as content:
             labels = content["labels"]
-            image = content["image"] if "image" in content else None
+            image = content.get("image")
         structures = [int(n) for n in np.unique(labels) if n not in (0, IGNORED)]
         centres = np.zeros((256, 3))
         found = ndi.center_of_mass(labels > 0, labels, structures)
@@ -151,8 +155,39 @@ def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
 def _prepare_one(
     scan: ScanConfig, data: Path
 ) -> tuple[NDArray[np.int16] | None, NDArray[np.uint8]]:
+    volume, labels = read_labelled(scan, data)
+    spacing = labels.geometry.spacing
+    fine = _resample_labels(labels.data, spacing)
+    if volume is None:
+        return None, fine
+    image = _resample_image(volume.data, spacing, fine.shape)
+    return image, _mark_unknown(fine, image, scan.open_ends)
+
+
+def read_labelled(scan: ScanConfig, data: Path) -> tuple[Volume | None, Volume]:
+    """Read a scan on its own grid.
+
+    Parameters
+    ----------
+    scan : ScanConfig
+        What to read.
+    data : Path
+        Folder that the files are relative to.
+
+    Returns
+    -------
+    image : Volume or None
+        None for a label map without an image.
+    labels : Volume
+        Of uint8, in the project's convention.
+
+    Raises
+    ------
+    InputError
+        If the files lie on different grids, or none of the wanted structures is
+        labelled.
+    """
     labelled = read_any(data / scan.labels)
-    spacing = labelled.geometry.spacing
     labels = _renumber(labelled.data, scan.label_values)
     if scan.also is not None:
         more = read_any(data / scan.also)
@@ -161,13 +196,10 @@ def _prepare_one(
         labels = np.where(labels == 0, extra, labels)
     if not labels.any():
         raise InputError(f"The labels of {scan.name} are empty: check label_values.")
-    fine = _resample_labels(labels, spacing)
-    if scan.image is None:
-        return None, fine
-    volume = read_any(data / scan.image)
-    _check_grids(labelled, volume, scan.name)
-    image = _resample_image(volume.data, spacing, fine.shape)
-    return image, _mark_unknown(fine, image, scan.open_ends)
+    volume = None if scan.image is None else read_any(data / scan.image)
+    if volume is not None:
+        _check_grids(labelled, volume, scan.name)
+    return volume, replace(labelled, data=labels, name=scan.name)
 
 
 def read_any(path: Path) -> Volume:
@@ -189,7 +221,8 @@ def _check_grids(labels: Volume, image: Volume, name: str) -> None:
     if not labels.geometry.same_grid(image.geometry):
         raise InputError(
             f"The files of {name} lie on different grids "
-            f"({labels.geometry.shape} and {image.geometry.shape}): bring them onto one."
+            f"({labels.geometry.shape} and {image.geometry.shape}): bring them "
+            "onto one."
         )
 
 
@@ -200,7 +233,8 @@ def _renumber(values: NDArray[Any], mapping: dict[int, int]) -> NDArray[np.uint8
     table = np.zeros(max(int(whole.max()), *mapping) + 1, np.uint8)
     for source, target in mapping.items():
         table[source] = target
-    return table[np.clip(whole, 0, None)]
+    renumbered: NDArray[np.uint8] = table[np.clip(whole, 0, None)]
+    return renumbered
 
 
 def _resample_image(
@@ -226,7 +260,8 @@ def _resample_labels(
 ) -> NDArray[np.uint8]:
     """Resample each structure's indicator linearly and keep the strongest."""
     shape = tuple(
-        max(1, round(n * s / GRID_MM)) for n, s in zip(labels.shape, spacing, strict=True)
+        max(1, round(n * s / GRID_MM))
+        for n, s in zip(labels.shape, spacing, strict=True)
     )
     fine = np.zeros(shape, np.uint8)
     strength = np.full(shape, 0.5, np.float32)

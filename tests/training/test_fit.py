@@ -1,0 +1,303 @@
+"""A run resumes exactly, stops at nonsense, and its log tells each step once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.model.checkpoint import load_tiny
+from training.__main__ import main
+from training.checkpoints import load_network, read_state
+from training.config import save_config
+from training.fit import Trainer
+from training.journal import Journal, plot
+from training.targets import Prompted, dense_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_spinalsam.model.tiny import TinyEmbedding
+    from training.config import RunConfig
+    from training.crops import Crop
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_before() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
+class Killed(BaseException):
+    """What ends a run in its middle."""
+
+
+def steps_of(run: Path) -> list[int]:
+    with (run / "log.csv").open(newline="") as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
+def fit_killed_after(trainer: Trainer, steps: int) -> None:
+    """Train until after so many more steps the process would have died."""
+    whole = trainer.train_step
+
+    def step() -> dict[str, float]:
+        if trainer.step == steps:
+            raise Killed
+        return whole()
+
+    trainer.train_step = step  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        trainer.fit()
+
+
+def test_a_killed_run_goes_on_exactly(
+    config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    whole = Trainer(config, store, tmp_path / "whole")
+    whole.fit()
+    fit_killed_after(Trainer(config, store, tmp_path / "killed"), 3)
+    torch.rand(3)
+    resumed = Trainer(config, store, tmp_path / "killed")
+
+    assert resumed.resume()
+    assert resumed.step == 2
+    resumed.fit()
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    assert steps_of(tmp_path / "killed") == steps_of(tmp_path / "whole") == [2, 4]
+
+
+def test_weights_move_and_all_figures_are_logged(
+    config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(config, store, tmp_path / "run")
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    trainer.fit()
+    moved = [
+        n for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])
+    ]
+
+    assert any(name.startswith("encoder") for name in moved)
+    assert any(name.startswith("decoder") for name in moved)
+    with (tmp_path / "run" / "log.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert all(float(last[name]) >= 0 for name in ("loss", "dense", "iou0", "iou1"))
+    assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
+
+
+def test_a_finished_run_is_left_alone(
+    config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    Trainer(config, store, tmp_path / "run").fit()
+    again = Trainer(config, store, tmp_path / "run")
+    again.resume()
+    again.fit()
+
+    assert again.step == 4
+    assert steps_of(tmp_path / "run") == [2, 4]
+
+
+@pytest.mark.parametrize("bad", ["loss", "gradient"])
+def test_a_loss_that_is_no_number_ends_the_run_and_spares_the_checkpoint(
+    bad: str,
+    config: RunConfig,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer = Trainer(config, store, tmp_path / "run")
+    fit_killed_after(trainer, 2)
+    kept = trainer.checkpoint.read_bytes()
+
+    def broken(embedding: TinyEmbedding, *_: object) -> torch.Tensor:
+        value = embedding.foreground.sum()
+        return value * torch.nan if bad == "loss" else (value - value.detach()).sqrt()
+
+    monkeypatch.setattr("training.fit.dense_loss", broken)
+    resumed = Trainer(config, store, tmp_path / "run")
+    resumed.resume()
+    with pytest.raises(ModelError, match="not a number at step 3") as caught:
+        resumed.fit()
+
+    assert "\n" not in str(caught.value)
+    assert resumed.checkpoint.read_bytes() == kept
+    assert all(torch.isfinite(p).all() for p in resumed.model.parameters())
+
+
+def test_another_configuration_is_not_taken_up(
+    config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    Trainer(config, store, tmp_path / "run").save()
+    other = config.model_copy(
+        update={"fit": config.fit.model_copy(update={"learning_rate": 1e-4})}
+    )
+
+    with pytest.raises(ModelError, match="another configuration"):
+        Trainer(other, store, tmp_path / "run").resume()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_damaged_checkpoint_is_told(
+    content: bytes | None, config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(config, store, tmp_path / "run")
+    trainer.save()
+    whole = trainer.checkpoint.read_bytes()
+    trainer.checkpoint.write_bytes(whole[:1000] if content is None else content)
+
+    with pytest.raises(ModelError, match="damaged"):
+        trainer.resume()
+
+
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="no checkpoint of a run"):
+        read_state(tmp_path / "checkpoint.pt")
+
+
+def crop_of(labels: np.ndarray) -> Crop:
+    from training.crops import Crop
+
+    centres = np.full((256, 2), 7.0, np.float32)
+    return Crop(torch.zeros(3, *labels.shape), labels, centres)
+
+
+def test_crops_without_anything_to_prompt_give_no_prompts() -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    labels[:2, :2] = 22
+    labels[16:] = 255
+    rng = np.random.default_rng(0)
+
+    assert Prompted.sample([crop_of(labels)] * 2, 2, rng) is None
+
+
+def test_targets_are_the_part_the_whole_and_the_spine() -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    labels[4:16, 4:16] = 22
+    labels[18:30, 4:16] = 23
+    labels[4:30, 20:] = 255
+    rng = np.random.default_rng(0)
+    prompted = Prompted.sample([crop_of(labels)], 4, rng)
+    assert prompted is not None
+    part, whole, spine = prompted.targets.unbind(1)
+
+    assert prompted.targets.shape == (4, 3, 32, 32)
+    assert (part <= whole).all()
+    assert (whole <= spine).all()
+    assert (spine == torch.from_numpy((labels == 22) | (labels == 23))).all()
+
+
+def test_dense_targets_spare_the_unknown() -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    labels[4:16, 4:16] = 22
+    labels[20:] = 255
+    foreground, centres, known = dense_targets([crop_of(labels)])
+
+    assert foreground.sum() == 144
+    assert known.sum() == 20 * 32
+    assert (centres[:, :, 4:16, 4:16] == 7).all()
+
+
+def test_export_writes_what_the_checkpoint_holds(
+    config: RunConfig, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, output = tmp_path / "run", tmp_path / "weights.safetensors"
+    Trainer(config, store, run).fit()
+    (tmp_path / "card.json").write_text('{"name": "test"}')
+    card = ["--card", str(tmp_path / "card.json")]
+
+    assert main(["export", "--run", str(run), "--output", str(output), *card]) == 0
+    assert capsys.readouterr().out.strip() == str(output)
+    exported, trained = load_tiny(output).state_dict(), load_network(run).state_dict()
+    for name, value in trained.items():
+        torch.testing.assert_close(exported[name], value, atol=1e-3, rtol=2e-3)
+
+
+def test_fit_on_the_command_line_trains_and_exports(
+    config: RunConfig, store: Path, tmp_path: Path
+) -> None:
+    save_config(config, tmp_path / "run.yaml")
+    output = tmp_path / "weights.safetensors"
+    options = ["--config", str(tmp_path / "run.yaml"), "--store", str(store)]
+    options += [
+        "--run",
+        str(tmp_path / "run"),
+        "--steps",
+        "2",
+        "--leave-out",
+        "painted",
+    ]
+
+    assert main(["fit", *options, "--export", str(output)]) == 0
+    assert load_tiny(output).config.widths == (4, 4, 4, 4)
+    assert steps_of(tmp_path / "run") == [2]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["fit", "--run", "run", "--leave-out", "nobody"], "no scan 'nobody'"),
+        (["fit", "--run", "run", "--config", "none.yaml"], "no configuration"),
+        (["fit", "--run", "run", "--store", "nowhere"], "training prepare"),
+        (["export", "--run", "run", "--output", "x.safetensors"], "no checkpoint"),
+        (["plot", "--run", "run"], "no log"),
+        (["evaluate", "--scan", "nobody"], "no scan 'nobody'"),
+        (["evaluate", "--scan", "verse010"], "no image"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    options: list[str],
+    told: str,
+    tmp_path: Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if told == "no image":
+        (tmp_path / "run.yaml").write_text(
+            "scans: [{name: verse010, image: null, labels: labels.nii.gz}]"
+        )
+        options += ["--config", "run.yaml", "--data", str(data)]
+
+    assert main(options) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert told in line
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_a_bar_and_a_log_gets_lines(
+    terminal: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shown = Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    caplog.set_level("INFO")
+    with Journal(tmp_path, 2, 4, 1) as journal:
+        journal.note(3, {"loss": 1.25})
+        journal.note(4, {"loss": 1.0})
+
+    assert ("4/4" in shown.getvalue()) is terminal
+    assert ("step 3/4 loss 1.250" in caplog.text) is not terminal
+    assert steps_of(tmp_path) == [3, 4]
+
+
+def test_plot_needs_a_log(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train first"):
+        plot(tmp_path)

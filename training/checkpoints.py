@@ -1,0 +1,87 @@
+"""The file that a killed run goes on from."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.model.checkpoint import UNREADABLE
+from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model.tiny_encoder import TinyConfig
+from training.config import RunConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHECKPOINT = "checkpoint.pt"
+PARTS = frozenset({"config", "model", "optimizer", "torch_rng", "numpy_rng", "step"})
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a run's state in one move, so that a kill leaves the old or the new."""
+    unfinished = path.with_suffix(".part")
+    torch.save(state, unfinished)
+    os.replace(unfinished, path)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(
+            f"There is no checkpoint {path}: check the folder of the run, or train "
+            "until the first one is written."
+        ) from None
+    except (pickle.UnpicklingError, *UNREADABLE) as error:
+        raise ModelError(
+            f"{path} is damaged: remove it to train the run from the start."
+        ) from error
+    if not isinstance(state, dict) or not set(state) >= PARTS:
+        raise ModelError(f"{path} is no checkpoint of a run: check the folder.")
+    return state
+
+
+def build_network(config: RunConfig) -> SpinalSamTiny:
+    """Return the network that a run trains, with random weights."""
+    return SpinalSamTiny(TinyConfig(**config.model.model_dump()))
+
+
+def load_network(run: Path) -> SpinalSamTiny:
+    """Return the network of a run as its last checkpoint has it.
+
+    Raises
+    ------
+    ModelError
+        If there is no checkpoint, or it is damaged.
+    """
+    state = read_state(run / CHECKPOINT)
+    network = build_network(RunConfig.model_validate_json(state["config"]))
+    network.load_state_dict(state["model"])
+    return network.eval()
+
+
+def without_long_ints(state: Any) -> Any:
+    """Turn a generator's state into what a safe load accepts (its ints are 128 bit)."""
+    if isinstance(state, dict):
+        return {name: without_long_ints(value) for name, value in state.items()}
+    return f"int:{state}" if isinstance(state, int) else state
+
+
+def with_long_ints(state: Any) -> Any:
+    """Turn what `without_long_ints` gave back into a generator's state."""
+    if isinstance(state, dict):
+        return {name: with_long_ints(value) for name, value in state.items()}
+    if isinstance(state, str) and state.startswith("int:"):
+        return int(state[4:])
+    return state

@@ -1,0 +1,144 @@
+"""The course of a run: figures in log.csv, a bar or lines, and a picture at the end."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from tqdm import tqdm
+
+from napari_spinalsam.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+LOG = "log.csv"
+PICTURE = "loss.png"
+
+
+class Journal:
+    """Average the figures of steps, write them down and show them.
+
+    On a terminal a bar shows them, elsewhere a line of the log each.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+    step, steps : int
+        Steps done, and all steps; what the log tells of later ones is forgotten,
+        for a run that goes on makes them again.
+    every : int
+        Steps a row.
+    """
+
+    def __init__(self, run: Path, step: int, steps: int, every: int) -> None:
+        self._log, self._steps, self._every = run / LOG, steps, every
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self._began = time.perf_counter()
+        _forget_after(self._log, step)
+        self._bar = tqdm(
+            total=steps,
+            initial=step,
+            unit="step",
+            file=sys.stderr,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether anything was written, now or earlier."""
+        return self._log.exists()
+
+    def note(self, step: int, figures: Mapping[str, float]) -> None:
+        """Take the figures of one step; a row follows at each n-th and at the last."""
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        self._bar.update(1)
+        if step % self._every == 0 or step == self._steps:
+            self._write(step)
+
+    def _write(self, step: int) -> None:
+        means = {name: value / self._count for name, value in self._sums.items()}
+        means["seconds"] = (time.perf_counter() - self._began) / self._count
+        _append(self._log, {"step": step, **means})
+        shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+        self._bar.set_postfix_str(shown)
+        if self._bar.disable:
+            logger.info("step %d/%d %s", step, self._steps, shown)
+        self._sums, self._count, self._began = {}, 0, time.perf_counter()
+
+
+def plot(run: Path) -> Path:
+    """Draw the loss and the IoU of a run over its steps into its folder.
+
+    Returns
+    -------
+    Path
+        The picture.
+
+    Raises
+    ------
+    InputError
+        If the run has no log yet.
+    """
+    from matplotlib.figure import Figure
+
+    rows = _rows(run / LOG)
+    if not rows:
+        raise InputError(f"{run} has no log of a run yet: train first.")
+    figure = Figure(figsize=(8, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, names in ((left, ("loss", "dense")), (right, ("iou0", "iou1"))):
+        for name in names:
+            told = [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
+            if told:
+                axes.plot(*zip(*told, strict=True), label=name)
+        axes.set_xlabel("step")
+        if axes.lines:
+            axes.legend()
+    left.set_title("Loss")
+    right.set_title("IoU of the first mask, by round")
+    right.set_ylim(0, 1)
+    figure.savefig(run / PICTURE, dpi=100)
+    return run / PICTURE
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    names = ["step", "loss", "dense", "iou0", "iou1", "seconds"]
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _forget_after(path: Path, step: int) -> None:
+    rows = _rows(path)
+    if any(int(row["step"]) > step for row in rows):
+        path.unlink()
+        for row in rows:
+            if int(row["step"]) <= step:
+                _append(path, row)  # type: ignore[arg-type]
