@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -36,6 +37,9 @@ TOOLS = (
 CUSTOM_WINDOW = "custom"
 # Three buttons side by side still fit a dock of 290 pixels.
 LEAST_BUTTON_PX = 60
+# The structure and its two steps fit there too, beside a scroll bar.
+STEP_GAP_PX = 2
+LONGEST_NAME = 6
 
 
 def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
@@ -117,7 +121,9 @@ class StructureRow(QWidget):
         super().__init__()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(STEP_GAP_PX)
         self.chooser = StructureChooser()
+        self.chooser.setMinimumContentsLength(LONGEST_NAME)
         row.addWidget(self.chooser, 1)
         for text, offset, tip in (
             ("<", -1, "Previous structure (,)"),
@@ -147,7 +153,7 @@ class PromptRow(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         self.tools: dict[str, QPushButton] = {}
         for column, (tool, text, key, tip) in enumerate(TOOLS):
-            made = button(text, tip, key, lambda tool=tool: self.tool_pressed.emit(tool))
+            made = button(text, tip, key, partial(self.tool_pressed.emit, tool))
             made.setCheckable(True)
             self.tools[tool] = made
             grid.addWidget(made, 0, column)
@@ -157,14 +163,14 @@ class PromptRow(QWidget):
         self.live.toggled.connect(self.live_changed)
         grid.addWidget(self.live, 1, 0)
         self.predict = button(
-            "Predict", "Predict from the prompts of this slice", "G",
+            "Predict",
+            "Predict from the prompts of this slice",
+            "G",
             self.predict_pressed.emit,
         )
         grid.addWidget(self.predict, 1, 1)
-        self.clear = QToolButton()
-        self.clear.setText("Clear")
+        self.clear = QPushButton("Clear")
         self.clear.setToolTip("Remove prompts that are not accepted; labels stay")
-        self.clear.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.clear.setSizePolicy(self.predict.sizePolicy())
         grid.addWidget(self.clear, 1, 2)
 

@@ -28,9 +28,9 @@ def prediction_text(annotation: Annotation, preview: Preview) -> str:
         if prediction.encode_ms is None
         else f"slice encoded in {prediction.encode_ms:.0f} ms"
     )
-    parts = [encoded, f"mask in {prediction.decode_ms:.0f} ms"]
+    times = f"{encoded} · mask in {prediction.decode_ms:.0f} ms"
     measured = reference_text(annotation, preview)
-    return " · ".join([*parts, *([measured] if measured else [])])
+    return f"{times}\n{measured}" if measured else times
 
 
 def reference_text(annotation: Annotation, preview: Preview) -> str:
@@ -43,5 +43,7 @@ def reference_text(annotation: Annotation, preview: Preview) -> str:
     distances = (("MSD", metrics.msd_mm), ("HD95", metrics.hd95_mm))
     overlap = (("Dice", metrics.dice), ("IoU", metrics.iou))
     texts = [f"{name} {value:.3f}" for name, value in overlap if value is not None]
-    texts += [f"{name} {value:.2f} mm" for name, value in distances if value is not None]
+    texts += [
+        f"{name} {value:.2f} mm" for name, value in distances if value is not None
+    ]
     return "slice against reference: " + " ".join(texts) if texts else ""
