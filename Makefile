@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed
 DISPLAYED := scripts/with_display.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test lint format docs screenshots benchmark train clean
+.PHONY: help venv demo test lint format docs screenshots notebook benchmark train clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ docs: $(STAMP) ## build the documentation into site/
 
 screenshots: $(STAMP) ## take the pictures of the documentation
 	$(DISPLAYED) $(BIN)/python scripts/screenshots.py $(ARGS)
+
+notebook: $(STAMP) ## run the notebook of the documentation and store its output
+	$(BIN)/python scripts/run_notebook.py $(ARGS)
 
 benchmark: $(STAMP) ## measure the latencies of the bundled model
 	$(BIN)/napari-spinalsam benchmark $(ARGS)
