@@ -80,10 +80,10 @@ def show(handle: SegmentHandle, plane: Plane, name: str) -> None:
 
 
 def prompt_with_box(handle: SegmentHandle, name: str) -> None:
-    """Draw the box of a structure's largest part in the slice, and await its mask."""
+    """Draw the box around a structure in the slice, and await its mask."""
     axis, index = current_slice(handle)
-    part = largest_part(true_mask(handle, name))
-    rows, cols = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+    truth = true_mask(handle, name)
+    rows, cols = np.flatnonzero(truth.any(1)), np.flatnonzero(truth.any(0))
     handle.annotation.set_box(
         axis, index, BoxPrompt(rows[0], cols[0], rows[-1], cols[-1])
     )
@@ -110,13 +110,6 @@ def true_mask(handle: SegmentHandle, name: str) -> NDArray[np.bool_]:
     here = annotation.geometry.plane(*current_slice(handle)).take(annotation.reference)
     mask: NDArray[np.bool_] = here == structure(name).label
     return mask
-
-
-def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the largest connected part of a mask: the body, not its processes."""
-    parts, _ = ndi.label(mask)
-    biggest = 1 + int(np.bincount(parts.ravel())[1:].argmax())
-    return np.asarray(parts == biggest)
 
 
 def take(viewer: napari.Viewer, path: Path) -> None:
