@@ -65,8 +65,9 @@ notebook: $(STAMP) ## run the notebook of the documentation and store its output
 benchmark: $(STAMP) ## measure the latencies of the bundled model
 	$(BIN)/napari-spinalsam benchmark $(ARGS)
 
-train: $(STAMP) ## train the bundled model again (ARGS=...)
-	$(BIN)/python -m training $(ARGS)
+train: $(STAMP) ## train the bundled model again into runs/tiny (ARGS=another command)
+	$(BIN)/python -m training $(or $(ARGS),prepare)
+	$(if $(ARGS),,$(BIN)/python -m training fit --run runs/tiny)
 
 clean: ## remove the virtual environment and what the tools left
 	rm -rf $(VENV) site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
