@@ -238,7 +238,7 @@ class SegmentWidget(QWidget):
     def _show_message(self, sentence: str, is_error: bool) -> None:
         session = self.controller.session
         told = status.model_text(session) if session is not None else ""
-        self.status.setText(sentence if is_error or not told else f"{told} · {sentence}")
+        self.status.setText(sentence if is_error or not told else f"{told}\n{sentence}")
         self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
 
     def _show_working(self, sentence: str) -> None:

@@ -151,6 +151,8 @@ class NapariView:
         labels.visible = False
         self._annotate(layer)
         self._controller.choose_reference(labels)
+        # Not the hidden reference, which napari has selected as the latest.
+        viewer.layers.selection.active = layer
         return str(layer.name)
 
     def step_image(self, offset: Literal[-1, 1]) -> str:
