@@ -33,7 +33,9 @@ def main() -> int:
     """Run the demo and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
-    parser.add_argument("--close", action="store_true", help="close the window at the end")
+    parser.add_argument(
+        "--close", action="store_true", help="close the window at the end"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 

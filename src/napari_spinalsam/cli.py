@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_models(commands)
     _add_verify(commands)
+    _add_benchmark(commands)
     info = commands.add_parser("info", help="versions, device and models")
     info.set_defaults(run=_info)
     _add_json(info)
@@ -147,6 +148,20 @@ def _add_verify(
     _add_json(verify)
 
 
+def _add_benchmark(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    benchmark = commands.add_parser("benchmark", help="latencies on this machine")
+    benchmark.add_argument(
+        "--model", metavar="NAME|FILE", default=DEFAULT_MODEL, help="%(default)s"
+    )
+    benchmark.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"
+    )
+    benchmark.set_defaults(run=_benchmark)
+    _add_json(benchmark)
+
+
 # Each command imports what it needs when it runs, so that --help is quick.
 
 
@@ -182,5 +197,11 @@ def _models_download(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     from napari_spinalsam.commands.verify import run
+
+    run(options)
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.benchmark import run
 
     run(options)

@@ -33,8 +33,10 @@ def small_session() -> SegmentationSession:
     """Return a session with a small untrained network."""
     torch.manual_seed(0)
     config = TinyConfig((8, 8, 8, 8), (1, 1, 1, 1), (8, 8, 8))
+    network = SpinalSamTiny(config)
+    torch.nn.init.constant_(network.votes.bias, 3.0)  # all is foreground: no empty mask
     record = ModelRecord("test-net", "spinalsam-tiny", "0" * 64, "none", 1)
-    return SegmentationSession(TinyBackend(SpinalSamTiny(config), record, "cpu"))
+    return SegmentationSession(TinyBackend(network, record, "cpu"))
 
 
 def make_volume(shape: tuple[int, int, int] = (12, 40, 48)) -> Volume:

@@ -28,13 +28,15 @@ def nan_image() -> np.ndarray:
     return image
 
 
+# A turn by 30 degrees within axial slices.
+IN_PLANE = np.array([[1, 0, 0], [0, 0.866, -0.5], [0, 0.5, 0.866]])
 BAD_IMAGES = {
     "colour": (np.zeros((16, 16, 3), np.uint8), {"rgb": True}, "colour"),
     "four axes": (np.zeros((2, 4, 16, 16), np.float32), {}, "4"),
     "one row": (np.zeros((1, 64), np.float32), {}, "64"),
     "not a number": (nan_image(), {}, "1 of 1024"),
     "infinite": (np.full((4, 16, 16), np.inf, np.float32), {}, "infinite"),
-    "turned": (np.zeros((4, 16, 16), np.float32), {"rotate": (10, 0, 0)}, "turned"),
+    "turned": (np.zeros((4, 16, 16), np.float32), {"rotate": IN_PLANE}, "turned"),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,8 @@ from napari_spinalsam.io.labels import read_labels
 from napari_spinalsam.layers.roles import Role
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari import Viewer
     from pytestqt.qtbot import QtBot
 
@@ -118,7 +119,7 @@ def test_without_live_nothing_is_predicted_until_asked(
     handle.widget.prompts.live.setChecked(False)
     handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
     handle.annotation.set_box(0, 6, BOX)
-    assert not handle.widget.controller.is_asked()
+    assert not handle.widget.controller.predictions.is_asked()
     handle.run(a.GenerateMask())
     handle.wait_for_mask()
     assert handle.annotation.state.preview is not None
@@ -168,15 +169,24 @@ def test_the_status_tells_times_model_and_measures(handle: SegmentHandle) -> Non
         assert part in told
 
 
-def test_a_brush_stroke_is_a_step_of_the_annotation(handle: SegmentHandle) -> None:
+def test_a_brush_stroke_is_one_step_of_the_annotation(handle: SegmentHandle) -> None:
     handle.run(a.SelectStructure(structure="L3"))
     labels = handle.widget.controller.layers.labels
     labels.brush_size = 3
-    labels.paint((6, 20, 20), L3)
+    with labels.block_history():  # as napari does from press to release
+        labels.paint((6, 20, 20), L3)
+        labels.paint((6, 20, 22), L3)
     assert handle.annotation.labels[6, 20, 20] == L3
+    assert handle.annotation.labels[6, 20, 22] == L3
     handle.run(a.Undo())
     assert not handle.annotation.labels.any()
     assert not np.asarray(labels.data).any()
+
+
+def test_a_fill_from_elsewhere_is_a_step_too(handle: SegmentHandle) -> None:
+    labels = handle.widget.controller.layers.labels
+    labels.data_setitem((np.array([6]), np.array([4]), np.array([5])), L3)
+    assert handle.annotation.labels[6, 4, 5] == L3
 
 
 def test_deleting_a_prompt_layer_loses_nothing(

@@ -7,17 +7,19 @@ the annotation, and drawn anew from it, so that a refused edit disappears at onc
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_spinalsam.contributions import placement
+from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.layers import masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.roles import Role, find_layer, role_metadata
-from napari_spinalsam.layers.strokes import stroke_delta
 from napari_spinalsam.layers.view import current_slice
 
 if TYPE_CHECKING:
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
 
+_Kind = TypeVar("_Kind", bound="Layer")
 # Layer data events that tell of a finished edit.
 _FINISHED = ("added", "removed", "changed")
 _NAMES = {
@@ -67,6 +70,7 @@ class AnnotationLayers:
         self._connected: list[Layer] = []
         self._preview: masks.PreviewView | None = None
         self._next_point = (Polarity.POSITIVE, 0)
+        self._stroke_expected = False
         for role in _NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
@@ -76,26 +80,17 @@ class AnnotationLayers:
     @property
     def points(self) -> Points:
         """The layer of point prompts."""
-        layer = self.layer(Role.POINTS)
-        if not isinstance(layer, Points):
-            raise TypeError(f"{layer.name} is no Points layer")
-        return layer
+        return self._typed(Role.POINTS, Points)
 
     @property
     def boxes(self) -> Shapes:
         """The layer of box prompts."""
-        layer = self.layer(Role.BOXES)
-        if not isinstance(layer, Shapes):
-            raise TypeError(f"{layer.name} is no Shapes layer")
-        return layer
+        return self._typed(Role.BOXES, Shapes)
 
     @property
     def labels(self) -> Labels:
         """The layer of accepted structures."""
-        layer = self.layer(Role.LABELS)
-        if not isinstance(layer, Labels):
-            raise TypeError(f"{layer.name} is no Labels layer")
-        return layer
+        return self._typed(Role.LABELS, Labels)
 
     def layer(self, role: Role) -> Layer:
         """Return the layer that plays a part; one that was removed is made anew."""
@@ -107,13 +102,16 @@ class AnnotationLayers:
             self._connect(layer, role)
         return layer
 
+    def _typed(self, role: Role, kind: type[_Kind]) -> _Kind:
+        layer = self.layer(role)
+        if not isinstance(layer, kind):
+            raise TypeError(f"{layer.name} is no {kind.__name__} layer")
+        return layer
+
     def refresh(self) -> None:
         """Draw everything from the annotation."""
-        state, annotation = self.annotation.state, self.annotation
-        with self._quiet():
-            everything = tuple(slice(0, n) for n in annotation.geometry.shape)
-            masks.update_labels(self.labels, annotation.labels, everything)  # type: ignore[arg-type]
-            self.image.contrast_limits = state.window.limits
+        self.image.contrast_limits = self.annotation.state.window.limits
+        self._show_labels()
         self._show_prompts()
         self._show_preview()
 
@@ -139,7 +137,7 @@ class AnnotationLayers:
         self._set_next_point(self._next_point[0], axis)
 
     def close(self) -> None:
-        """Stop following layers and annotation; the layers stay."""
+        """Stop following; the layers stay."""
         self.annotation.changed.disconnect(self._on_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for layer in list(self._connected):
@@ -156,7 +154,7 @@ class AnnotationLayers:
             "scale": self.image.scale,
             "translate": self.image.translate,
             "name": f"{self.image.name} {_NAMES[role]}",
-            "metadata": role_metadata(role, self.annotation),
+            "metadata": role_metadata(role, self.annotation, self.image),
         }
         if role is Role.POINTS:
             return prompt_layers.new_points_layer(self.image.ndim, **attributes)
@@ -176,6 +174,7 @@ class AnnotationLayers:
             layer.events.data.connect(self._on_prompts_edited)
         elif role is Role.LABELS:
             layer.events.paint.connect(self._on_paint)
+            layer.events.labels_update.connect(self._take_stroke)
         else:
             self._preview = masks.PreviewView(layer, self.annotation.geometry)
 
@@ -184,6 +183,7 @@ class AnnotationLayers:
         layer.events.data.disconnect(self._on_prompts_edited)
         if isinstance(layer, Labels):
             layer.events.paint.disconnect(self._on_paint)
+            layer.events.labels_update.disconnect(self._take_stroke)
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value in self._connected:
@@ -201,15 +201,21 @@ class AnnotationLayers:
     def _on_changed(self, change: Change) -> None:
         if change.prompts or change.selection:
             self._show_prompts()
+            self._set_brush()
         if change.preview:
             self._show_preview()
         if change.labels is not None:
-            with self._quiet():
-                masks.update_labels(
-                    self.labels, self.annotation.labels, change.labels
-                )
+            self._show_labels(change.labels)
         if change.window:
             self.image.contrast_limits = self.annotation.state.window.limits
+
+    def _show_labels(self, box: Box | None = None) -> None:
+        """Draw the labels inside of a box, or all of them."""
+        if box is None:
+            z, y, x = (slice(0, n) for n in self.annotation.geometry.shape)
+            box = (z, y, x)
+        with self._quiet():
+            masks.update_labels(self.labels, self.annotation.labels, box)
 
     def _show_prompts(self) -> None:
         state = self.annotation.state
@@ -220,6 +226,12 @@ class AnnotationLayers:
             )
             # New data made napari forget what the next point shall be.
             self._set_next_point(*self._next_point)
+
+    def _set_brush(self) -> None:
+        """Let the brush of the labels layer paint the selected structure."""
+        name = self.annotation.state.selected
+        if name is not None:
+            self.labels.selected_label = structure(name).label
 
     def _show_preview(self) -> None:
         self.layer(Role.PREVIEW)
@@ -239,9 +251,7 @@ class AnnotationLayers:
     def _take_prompts(self) -> None:
         """Offer what the prompt layers hold to the annotation."""
         annotation = self.annotation
-        found = prompt_layers.read_prompts(
-            self.points, self.boxes, annotation.geometry
-        )
+        found = prompt_layers.read_prompts(self.points, self.boxes, annotation.geometry)
         name = annotation.state.selected
         known = None if name is None else annotation.state.find(name)
         keys = set(found)
@@ -255,11 +265,26 @@ class AnnotationLayers:
                 annotation.set_prompts(after, _step_name(before, after))
 
     def _on_paint(self, event: Any) -> None:
-        if self._blocked:
+        """Take a stroke; one that is only written after this event comes then."""
+        if not self._blocked:
+            self._stroke_expected = True
+            self._take_stroke()
+
+    def _take_stroke(self, event: Any = None) -> None:
+        """Offer what the labels layer holds to the annotation.
+
+        What napari's event carries is its own business; the voxels tell.
+        """
+        if self._blocked or not self._stroke_expected:
             return
+        before = self.annotation.labels
+        painted = np.asarray(self.labels.data, np.uint8).reshape(before.shape)
+        stroke = LabelDelta.between(before, painted)
+        if stroke.is_empty:
+            return
+        self._stroke_expected = False
         try:
-            delta = stroke_delta(event.value, self.annotation.labels)
-            spared = self.annotation.paint(delta)
+            spared = self.annotation.paint(stroke)
             if spared:
                 self._report(
                     f"{spared} voxels of locked structures were left as they were: "
@@ -267,9 +292,7 @@ class AnnotationLayers:
                 )
         except SpinalSamError as error:
             self._report(str(error))
-        everything = tuple(slice(0, n) for n in self.annotation.geometry.shape)
-        with self._quiet():
-            masks.update_labels(self.labels, self.annotation.labels, everything)  # type: ignore[arg-type]
+        self._show_labels()
 
 
 def _step_name(before: Any, after: Any) -> str:

@@ -153,9 +153,7 @@ def _items(shown: StructureObject | None) -> list[_Item]:
 
 
 def _show_points(layer: Points, items: list[_Item], geometry: Geometry) -> None:
-    flat = [
-        (item, point) for item in items for point in item.prompts.points
-    ]
+    flat = [(item, point) for item in items for point in item.prompts.points]
     at = [_to_voxel(item.prompts, point.row, point.col) for item, point in flat]
     ndim = 2 if geometry.is_2d else 3
     data = np.asarray(at, dtype=float).reshape(-1, 3)[:, 3 - ndim :]
@@ -193,7 +191,10 @@ def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
         layer.data = []
         if rectangles:
             layer.add(
-                rectangles, shape_type="rectangle", edge_width=1, edge_color=BOX_COLOR,
+                rectangles,
+                shape_type="rectangle",
+                edge_width=1,
+                edge_color=BOX_COLOR,
                 face_color="transparent",
             )
     if boxed:

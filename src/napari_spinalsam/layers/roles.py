@@ -43,9 +43,11 @@ def find_layer(layers: Iterable[Layer], role: Role, owner: object) -> Layer | No
     return None
 
 
-def role_metadata(role: Role, owner: object) -> dict[str, Any]:
+def role_metadata(role: Role, owner: object, image: Layer) -> dict[str, Any]:
     """Return the metadata of a layer that plays a part for an annotation.
 
-    The annotation itself is in it: with the layers it outlives a closed dock.
+    The annotation itself is in it, and the image that it annotates: with the layers
+    they outlive a closed dock.
     """
-    return {METADATA_KEY: {"role": role.value, "annotation": owner}}
+    entry = {"role": role.value, "annotation": owner, "image": image}
+    return {METADATA_KEY: entry}

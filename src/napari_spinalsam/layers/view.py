@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
+
+    from napari_spinalsam.core.geometry import Plane
 
 
 def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:
@@ -59,9 +60,7 @@ def set_plane(viewer: Viewer, image: Image, plane: Plane) -> None:
         If the image is flat and has no other plane.
     """
     if image.ndim == 2:
-        raise InputError(
-            "The image is a single slice: only a volume has three planes."
-        )
+        raise InputError("The image is a single slice: only a volume has three planes.")
     extra = viewer.dims.ndim - image.ndim
     others = [axis for axis in range(3) if axis != plane.axis]
     order = [plane.axis, *others]

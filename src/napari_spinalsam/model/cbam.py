@@ -71,6 +71,6 @@ class CBAM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the attended features, same shape (B, C, H, W)."""
-        weighted = self.channel(features) * features
-        attended = self.spatial(weighted) * weighted
+        weighted: Tensor = self.channel(features) * features
+        attended: Tensor = self.spatial(weighted) * weighted
         return features + torch.tanh(self.gate) * (attended - features)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
-from napari_spinalsam.model.tiny import TinyEmbedding
 from napari_spinalsam.model.tiny_decoder import PromptBatch
 from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE, SIZE_MULTIPLE
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.model.backend import ModelRecord
-    from napari_spinalsam.model.tiny import SpinalSamTiny
+    from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
 
 # Longest side of the network's image; larger slices are seen at coarser pixels.
 MAX_PIXELS = 768
@@ -58,7 +57,8 @@ class TinySliceEmbedding:
     def to_model(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
         """Turn (row, col) pixels of the slice into (x, y) pixels of the image."""
         scale = np.array(self.size) / np.array(self.shape)
-        return ((points + 0.5) * scale - 0.5)[:, ::-1].astype(np.float32)
+        swapped: NDArray[np.float64] = ((points + 0.5) * scale - 0.5)[:, ::-1]
+        return swapped.astype(np.float32)
 
 
 class TinyBackend:
@@ -105,7 +105,10 @@ class TinyBackend:
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts; see Backend. Low-res logits cover the slice at 2 mm."""
         points, labels, box = _coordinates(embedding, prompts)
-        cells = (embedding.tensors.foreground.shape[2], embedding.tensors.foreground.shape[3])
+        cells = (
+            embedding.tensors.foreground.shape[2],
+            embedding.tensors.foreground.shape[3],
+        )
         rows, cols = _window(np.concatenate([points, box.reshape(-1, 2)]), cells)
         corner = np.array([cols.start, rows.start], np.float32) * EMBEDDING_STRIDE
         mask = None
@@ -128,7 +131,9 @@ class TinyBackend:
         )
 
 
-def _image_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+def _image_size(
+    shape: tuple[int, int], spacing: tuple[float, float]
+) -> tuple[int, int]:
     """Return rows and columns at 1 mm, or coarser for a very large slice."""
     extent = np.array(shape) * np.array(spacing)
     extent = extent * min(1.0, MAX_PIXELS / extent.max())
@@ -172,7 +177,10 @@ def _window(
 def _to_slice(logits: torch.Tensor, embedding: TinySliceEmbedding) -> torch.Tensor:
     """Resample logits of the cells to the pixels of the slice."""
     image = F.interpolate(
-        logits, scale_factor=float(EMBEDDING_STRIDE), mode="bilinear", align_corners=False
+        logits,
+        scale_factor=float(EMBEDDING_STRIDE),
+        mode="bilinear",
+        align_corners=False,
     )
     rows, cols = embedding.size
     return F.interpolate(

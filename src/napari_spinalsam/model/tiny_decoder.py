@@ -58,9 +58,13 @@ class TinyDecoder(nn.Module):
         first, second, third = widths
         self.enter = nn.Sequential(conv_norm(channels + PROMPT_CHANNELS, first, 1))
         self.at2 = conv_norm(first, first)
-        self.at4 = nn.Sequential(conv_norm(first, second, stride=2), conv_norm(second, second))
+        self.at4 = nn.Sequential(
+            conv_norm(first, second, stride=2), conv_norm(second, second)
+        )
         self.at8 = nn.Sequential(
-            conv_norm(second, third, stride=2), conv_norm(third, third), conv_norm(third, third)
+            conv_norm(second, third, stride=2),
+            conv_norm(third, third),
+            conv_norm(third, third),
         )
         self.join4 = nn.Sequential(
             nn.Conv2d(second + third, second, 1), conv_norm(second, second)
@@ -70,7 +74,7 @@ class TinyDecoder(nn.Module):
         )
         self.masks = nn.Conv2d(first, CANDIDATES, 1)
         nn.init.zeros_(self.masks.weight)
-        nn.init.zeros_(self.masks.bias)
+        self.masks.bias = nn.Parameter(torch.zeros(CANDIDATES))
         self.iou = nn.Sequential(
             nn.Linear(CANDIDATES * (first + 1) + third, 64),
             nn.ReLU(),
@@ -100,9 +104,7 @@ class TinyDecoder(nn.Module):
         area = probability.flatten(2).sum(-1).clamp(min=1.0)
         under = torch.einsum("bchw,bkhw->bkc", features, probability) / area[..., None]
         certainty = (probability * probability).flatten(2).sum(-1) / area
-        pooled = torch.cat(
-            [under.flatten(1), certainty, deep.mean(dim=(2, 3))], dim=1
-        )
+        pooled = torch.cat([under.flatten(1), certainty, deep.mean(dim=(2, 3))], dim=1)
         return torch.sigmoid(self.iou(pooled))
 
 
@@ -179,7 +181,10 @@ def _sample_votes(centres: Tensor, points: Tensor) -> Tensor:
     size = points.new_tensor([width, height])
     grid = ((points + 0.5) / size) - 1.0
     votes = F.grid_sample(
-        centres, grid[:, None], mode="bilinear", padding_mode="border",
+        centres,
+        grid[:, None],
+        mode="bilinear",
+        padding_mode="border",
         align_corners=False,
     )
     return votes[:, :, 0].transpose(1, 2)
@@ -236,7 +241,9 @@ def _anchor(
     nearness = (centres - middle).square().sum(1, keepdim=True)
     in_box = inside * probability * torch.exp(-nearness / (2 * (0.3 * reach) ** 2))
     in_mask = mask.clamp(min=0) * probability + 1e-6
-    weight = torch.where(_flag(torch.isfinite(boxes).all(1), in_box) > 0, in_box, in_mask)
+    weight = torch.where(
+        _flag(torch.isfinite(boxes).all(1), in_box) > 0, in_box, in_mask
+    )
     weight = weight + 1e-9
     anchor = (centres * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     if points.shape[1]:

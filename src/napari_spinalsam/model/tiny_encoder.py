@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -75,14 +76,14 @@ class TinyEncoder(nn.Module):
             nn.Sequential(*[ResidualBlock(width) for _ in range(count)])
             for width, count in zip(widths, blocks, strict=True)
         )
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(conv_norm(a, b, stride=2) for a, b in pairs)
         self.lateral = nn.ModuleList(nn.Conv2d(a + b, a, 1) for a, b in pairs)
         self.fuse = nn.ModuleList(conv_norm(a, a) for a, _ in pairs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Embed images (B, 3, H, W), H and W multiples of 16, as (B, C, H/2, W/2)."""
-        features = self.stem(F.pixel_unshuffle(image, EMBEDDING_STRIDE))
+        features: Tensor = self.stem(F.pixel_unshuffle(image, EMBEDDING_STRIDE))
         levels = [self.stages[0](features)]
         for down, stage in zip(self.down, self.stages[1:], strict=True):
             levels.append(stage(down(levels[-1])))

@@ -62,7 +62,7 @@ class LayerChooser(QComboBox):
 
     def layer(self) -> Layer | None:
         """Return the chosen layer."""
-        return self.currentData()  # type: ignore[no-any-return]
+        return self.currentData()
 
     def show_layer(self, layer: Layer | None) -> None:
         """Show a layer as chosen, without telling of it."""
@@ -100,10 +100,14 @@ class StructureChooser(QSearchableComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         make_narrow(self)
-        self.setToolTip("The structure that the next mask is written to; type to search")
-        self.addItem("choose a structure", None)
+        self.setToolTip(
+            "The structure that the next mask is written to; type to search"
+        )
+        self.addItem("choose a structure", None)  # type: ignore[no-untyped-call]
         for entry in STRUCTURES:
-            self.addItem(_swatch(entry.color), entry.display_name, entry.name)
+            self.addItem(  # type: ignore[no-untyped-call]
+                _swatch(entry.color), entry.display_name, entry.name
+            )
             self.setItemData(
                 self.count() - 1,
                 f"{entry.display_name}, label {entry.label}",

@@ -93,9 +93,9 @@ class SegmentHandle:
         ModelError
             If no mask is shown after `timeout` seconds.
         """
-        controller = self.widget.controller
-        if controller.annotation is not None and controller.is_asked():
-            self._wait(controller.answered, timeout)
+        predictions = self.widget.controller.predictions
+        if predictions.is_asked():
+            self._wait(predictions.answered, timeout)
         if self.annotation.state.preview is None:
             raise ModelError(
                 f"No mask was shown within {timeout:g} s: {self.widget.status.text()}"

@@ -104,7 +104,7 @@ class InferenceThread(QThread):
             self._condition.notify()
 
     def cancel(self) -> None:
-        """Forget all that waits; a running job ends, and its result is not waited for."""
+        """Forget all that waits; a running job ends by itself."""
         with self._condition:
             self._prediction = self._encoding = None
 
@@ -126,7 +126,7 @@ class InferenceThread(QThread):
                 self._do(job)
             except SpinalSamError as error:
                 self.failed.emit(request, str(error))
-            except Exception as error:  # noqa: BLE001 (the worker's edge: shown)
+            except Exception as error:
                 logger.exception("The inference thread met an unexpected error")
                 self.failed.emit(request, f"Unexpected error, please report: {error!r}")
             if not self._waiting():

@@ -1,13 +1,17 @@
-"""Choose, load and, when asked, download a model."""
+"""Choose, load and, only when the user asks, download a model."""
 
 from __future__ import annotations
 
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
+from qtpy.QtCore import QSignalBlocker, QThread, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.model.download import download
+from napari_spinalsam.model.registry import ENTRIES, is_downloaded, model_entry
 from napari_spinalsam.widgets.choosers import make_narrow
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "spinalsam-tiny"
 FROM_FILE = "file"
+MEGABYTE = 1e6
+STOP_TIMEOUT_MS = 10_000
 
 
 def build_session(model: str, device: str = "auto") -> SegmentationSession:
@@ -25,8 +31,51 @@ def build_session(model: str, device: str = "auto") -> SegmentationSession:
     return load_session(model, device)
 
 
-class ModelChooser(QComboBox):
-    """Offers the models of the registry and the user's own file.
+class DownloadThread(QThread):
+    """Fetches one model; what was received stays for the next try.
+
+    Parameters
+    ----------
+    name : str
+        As in the registry.
+    """
+
+    progressed = Signal(str)
+    fetched = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._cancelled = Event()
+
+    def cancel(self) -> None:
+        """Stop at the next piece."""
+        self._cancelled.set()
+
+    def run(self) -> None:
+        """Download; called by Qt in the new thread."""
+        try:
+            download(self.name, self._tell, self._cancelled.is_set)
+        except CancelledError:
+            self.failed.emit(
+                f"The download of {self.name} was cancelled; it goes on from there "
+                "next time."
+            )
+        except SpinalSamError as error:
+            self.failed.emit(str(error))
+        else:
+            self.fetched.emit(self.name)
+
+    def _tell(self, done: int, total: int | None) -> None:
+        whole = f" of {total / MEGABYTE:.0f}" if total else ""
+        self.progressed.emit(
+            f"Downloading {self.name}: {done / MEGABYTE:.0f}{whole} MB"
+        )
+
+
+class ModelRow(QWidget):
+    """The models of the registry and the user's own file.
 
     Parameters
     ----------
@@ -34,21 +83,46 @@ class ModelChooser(QComboBox):
         Loads what is chosen.
     """
 
-    def __init__(
-        self, controller: SegmentController, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, controller: SegmentController) -> None:
+        super().__init__()
         self._controller = controller
-        make_narrow(self)
-        self.setToolTip("The network that predicts masks")
-        self.addItem(DEFAULT_MODEL, DEFAULT_MODEL)
-        self.addItem("open a model file…", FROM_FILE)
-        self.activated.connect(lambda _: self._on_activated())
+        self._thread: DownloadThread | None = None
+        self.box = QComboBox()
+        make_narrow(self.box)
+        self.box.setToolTip("The network that predicts masks")
+        for entry in ENTRIES.values():
+            self.box.addItem(entry.name, entry.name)
+        self.box.addItem("open a model file…", FROM_FILE)
+        self.download = QPushButton()
+        self.download.hide()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.box, 1)
+        row.addWidget(self.download)
+        self.box.activated.connect(self._on_activated)
+        self.download.clicked.connect(self._on_download)
         controller.model_changed.connect(self._show_loaded)
-        controller.load_model(partial(build_session, DEFAULT_MODEL))
+        controller.annotation_changed.connect(self._load_first)
+
+    def close_threads(self) -> None:
+        """Stop a running download."""
+        if self._thread is not None:
+            self._thread.cancel()
+            self._thread.wait(STOP_TIMEOUT_MS)
+
+    def _load_first(self) -> None:
+        """Load the default model with the first image: torch is not needed before."""
+        if self._controller.annotation is not None:
+            self._controller.annotation_changed.disconnect(self._load_first)
+            if self._controller.session is None:
+                self._load(DEFAULT_MODEL)
+
+    def _load(self, model: str) -> None:
+        self._controller.load_model(partial(build_session, model))
 
     def _on_activated(self) -> None:
-        chosen = self.currentData()
+        self.download.hide()
+        chosen = self.box.currentData()
         if chosen == FROM_FILE:
             chosen, _ = QFileDialog.getOpenFileName(
                 self, "Open a model file", "", "Models (*.safetensors *.pth *.pt)"
@@ -56,14 +130,49 @@ class ModelChooser(QComboBox):
             if not chosen:
                 self._show_loaded()
                 return
-        self._controller.load_model(partial(build_session, chosen))
+        elif chosen in ENTRIES and not (
+            ENTRIES[chosen].is_bundled or is_downloaded(chosen)
+        ):
+            self._offer(chosen)
+            return
+        self._load(chosen)
+
+    def _offer(self, name: str) -> None:
+        """Offer the download of a model, with its size and licence."""
+        entry = model_entry(name)
+        size = f"{entry.size_bytes / MEGABYTE:.0f} MB"
+        self.download.setText(f"Download {size}")
+        self.download.setToolTip(f"{entry.description}; licence {entry.licence}")
+        self.download.show()
+        self._controller.message.emit(
+            f"{name} is not here yet: press Download to fetch {size} from "
+            f"{entry.url.split('/')[2]} (licence {entry.licence}).",
+            False,
+        )
+
+    def _on_download(self) -> None:
+        self.download.setEnabled(False)
+        thread = DownloadThread(self.box.currentData())
+        thread.progressed.connect(self._controller.working)
+        thread.fetched.connect(self._load)
+        thread.failed.connect(self._controller.report_error)
+        thread.finished.connect(self._on_finished)
+        self._controller.cancelled.connect(thread.cancel)
+        self._thread = thread
+        thread.start()
+
+    def _on_finished(self) -> None:
+        self._controller.working.emit("")
+        self._thread = None
+        self.download.setEnabled(True)
+        self.download.hide()
 
     def _show_loaded(self) -> None:
         session = self._controller.session
         if session is None:
             return
         name = session.record.name
-        with QSignalBlocker(self):
-            if self.findText(name) < 0:
-                self.insertItem(self.count() - 1, name, name)
-            self.setCurrentIndex(self.findText(name))
+        with QSignalBlocker(self.box):
+            if self.box.findText(name) < 0:
+                self.box.insertItem(self.box.count() - 1, name, name)
+            self.box.setCurrentIndex(self.box.findText(name))

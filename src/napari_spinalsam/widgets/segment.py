@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import napari
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -26,10 +25,15 @@ from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
-from napari_spinalsam.widgets.models import ModelChooser
+from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+    from qtpy.QtGui import QCloseEvent
+
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
@@ -54,7 +58,7 @@ class SegmentWidget(QWidget):
         self.controller = SegmentController(napari_viewer, self)
         self.images = LayerChooser(napari_viewer, Image, "choose an image")
         self.reference = LayerChooser(napari_viewer, Labels, "no reference")
-        self.models = ModelChooser(self.controller)
+        self.models = ModelRow(self.controller)
         self.window_ = sections.WindowChooser()
         self.planes = sections.PlaneRow()
         self.structures = sections.StructureRow()
@@ -78,11 +82,12 @@ class SegmentWidget(QWidget):
         self._choose_first_image()
         self._on_changed(None)
 
-    def closeEvent(self, event: object) -> None:  # noqa: N802 (Qt's name)
+    def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the inference thread with the dock; layers and annotation stay."""
         self.shortcuts.release()
         self.images.disconnect_viewer()
         self.reference.disconnect_viewer()
+        self.models.close_threads()
         self.controller.close()
         super().closeEvent(event)
 
@@ -139,7 +144,9 @@ class SegmentWidget(QWidget):
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
         self.structures.chooser.structure_chosen.connect(self._select)
         self.prompts.tool_pressed.connect(self._toggle)
-        self.prompts.live_changed.connect(partial(setattr, controller, "live"))
+        self.prompts.live_changed.connect(
+            partial(setattr, controller.predictions, "live")
+        )
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
         self.preview.accept.clicked.connect(lambda: perform(a.AcceptMask()))
         self.preview.reject.clicked.connect(lambda: perform(a.RejectMask()))
@@ -161,7 +168,7 @@ class SegmentWidget(QWidget):
         self.viewer.dims.events.ndisplay.connect(self._show_plane)
         self.viewer.layers.events.inserted.connect(self._choose_first_image)
 
-    def _keys(self) -> dict[str, object]:
+    def _keys(self) -> dict[str, Callable[[], object]]:
         perform = self.controller.perform
         return {
             "P": lambda: self._toggle("positive"),
@@ -185,7 +192,7 @@ class SegmentWidget(QWidget):
 
     def _choose_first_image(self, event: object = None) -> None:
         """Take the first grey image by itself as long as none is chosen."""
-        if self.controller.layers is not None:
+        if self.controller.annotation is not None:
             return
         for layer in self.viewer.layers:
             if isinstance(layer, Image) and not layer.rgb:

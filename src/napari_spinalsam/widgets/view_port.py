@@ -114,10 +114,12 @@ class NapariView:
             self._take(self._armed[0][0])
             return
         self.disarm()
-        annotation = self._controller.annotation
-        if self._then_predict and not self._controller.live and annotation is not None:
-            request = annotation.prediction_request(*self.current_slice())
-            self._controller.request(request)
+        annotation, predictions = (
+            self._controller.annotation,
+            self._controller.predictions,
+        )
+        if self._then_predict and not predictions.live and annotation is not None:
+            predictions.request(annotation.prediction_request(*self.current_slice()))
 
     def follow_plane(self) -> None:
         """Let points placed from now on belong to slices of the plane shown."""

@@ -1,0 +1,117 @@
+"""How quick the window is: click to visible mask, and the event loop while encoding.
+
+A 10 ms timer runs in the Qt thread; its longest gap while slices are encoded is the
+longest stall that a user could feel. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from statistics import median
+from time import perf_counter
+
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_spinalsam import api
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
+
+AXIS = 2
+SLICES = range(12, 24)
+BOX = BoxPrompt(60, 20, 90, 90)
+TICK_MS = 10
+
+
+class Ticker:
+    """Notes the gaps between the ticks of a timer in the Qt thread."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+        self._last = perf_counter()
+        self._timer = QTimer()
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin afresh."""
+        self.gaps, self._last = [], perf_counter()
+        self._timer.start()
+
+    def _tick(self) -> None:
+        now = perf_counter()
+        self.gaps.append(1e3 * (now - self._last))
+        self._last = now
+
+
+def main() -> int:
+    """Measure and print."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1400, 900)
+    handle = api.attach(viewer)
+    handle.run(a.OpenSample())
+    handle.run(a.SetPlane(plane="sagittal"), a.SelectStructure(structure="L3"))
+    handle.wait_for_model()
+    thread = handle.widget.controller.predictions.thread_
+    ticker = Ticker()
+
+    # Slices that were never seen: the thread encodes while the window must live.
+    stalls, first_masks = [], []
+    for index in SLICES:
+        handle.run(a.GoToSlice(index=index))
+        pause(50)
+        ticker.start()
+        window = handle.annotation.state.window
+        thread.encode(handle.annotation.volume, AXIS, index, window)
+        wait_for(thread.encoded)
+        stalls.append(max(ticker.gaps, default=0.0))
+
+    # Slices at hand: a click until the preview is drawn.
+    for index in SLICES:
+        handle.run(a.GoToSlice(index=index))
+        pause(50)
+        began = perf_counter()
+        handle.annotation.add_point(AXIS, index, PointPrompt(75.0, 40.0))
+        handle.wait_for_mask()
+        napari.qt.get_qapp().processEvents()
+        first_masks.append(1e3 * (perf_counter() - began))
+        handle.run(a.ClearAll())
+    print(
+        json.dumps(
+            {
+                "slices": len(SLICES),
+                "click_to_visible_mask_ms": {
+                    "median": round(median(first_masks), 1),
+                    "max": round(max(first_masks), 1),
+                },
+                "longest_event_loop_gap_while_encoding_ms": {
+                    "median": round(median(stalls), 1),
+                    "max": round(max(stalls), 1),
+                },
+            },
+            indent=2,
+        )
+    )
+    viewer.close()
+    return 0
+
+
+def wait_for(signal: object) -> None:
+    """Let the window go on until a signal comes, ten seconds at most."""
+    loop = QEventLoop()
+    signal.connect(loop.quit)
+    QTimer.singleShot(10_000, loop.quit)
+    loop.exec()
+    signal.disconnect(loop.quit)
+
+
+def pause(milliseconds: int) -> None:
+    """Let the window draw what it has to."""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""From prompts to previews through the inference thread: one question at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEventLoop, QObject, Signal
+
+from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.widgets.inference import InferenceThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.model.session import SegmentationSession
+
+
+class Predictions(QObject):
+    """The PredictionPort of a window; see annotation.predictor.
+
+    Signals
+    -------
+    loaded(session)
+        A model is ready.
+    answered()
+        The newest request was answered, with a mask or with an error, or cancelled.
+    failed(sentence)
+        A job of the thread ended in an error.
+    working(sentence)
+        What the thread does; empty when idle.
+    """
+
+    loaded = Signal(object)
+    answered = Signal()
+    failed = Signal(str)
+    working = Signal(str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.live = True
+        self.thread_ = InferenceThread()
+        self.thread_.loaded.connect(self.loaded)
+        self.thread_.predicted.connect(self._on_predicted)
+        self.thread_.failed.connect(self._on_failed)
+        self.thread_.working.connect(self.working)
+        self._annotation: Annotation | None = None
+        self._asked: PredictionRequest | None = None
+        self.thread_.start()
+
+    def follow(self, annotation: Annotation | None) -> None:
+        """Hand previews to this annotation from now on, or to none."""
+        self.thread_.cancel()
+        self._finish(self._asked)
+        self._annotation = annotation
+
+    def load(self, build: Callable[[], SegmentationSession]) -> None:
+        """Load a model in the thread; `loaded` tells when."""
+        self.thread_.load(build)
+
+    def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
+        """Predict in the thread; with `wait`, return once the answer is shown."""
+        if self._annotation is None:
+            return False
+        self._asked = request
+        self.thread_.predict(self._annotation, request)
+        if not wait:
+            return False
+        loop = QEventLoop(self)
+        self.answered.connect(loop.quit)
+        loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        return True
+
+    def is_asked(self) -> bool:
+        """Whether the thread still owes an answer to the newest request."""
+        return self._asked is not None
+
+    def answer_prompts(self, key: tuple[int, int]) -> None:
+        """Ask for a mask, if live, for prompts of a slice that no preview answers."""
+        annotation = self._annotation
+        if not self.live or annotation is None or annotation.state.selected is None:
+            return
+        state = annotation.state
+        pending = state.object_of(annotation.state.selected).pending_at(key)
+        if pending is None or not pending.asks_for_something:
+            return
+        preview = state.preview
+        answered = (
+            preview is not None
+            and preview.key == key
+            and preview.all_prompts == pending
+            and preview.window == state.window
+        )
+        if not answered:
+            self.request(annotation.prediction_request(*key))
+
+    def encode_ahead(self, key: tuple[int, int]) -> None:
+        """Encode a slice in the thread when there is nothing better to do."""
+        if self._annotation is not None:
+            window = self._annotation.state.window
+            self.thread_.encode(self._annotation.volume, *key, window)
+
+    def cancel(self) -> None:
+        """Drop what waits for the thread, and the answer to what runs."""
+        self.thread_.cancel()
+        self._finish(self._asked)
+
+    def _on_predicted(
+        self,
+        annotation: Annotation,
+        request: PredictionRequest,
+        prediction: MaskPrediction,
+    ) -> None:
+        if annotation is self._annotation and request is self._asked:
+            try:
+                annotation.show_prediction(prediction, request)
+            except SpinalSamError as error:
+                self.failed.emit(str(error))
+        self._finish(request)
+
+    def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
+        self.failed.emit(sentence)
+        self._finish(request)
+
+    def _finish(self, request: PredictionRequest | None) -> None:
+        """Note the end of a request; only the newest one counts."""
+        if request is not None and request is self._asked:
+            self._asked = None
+            self.answered.emit()
