@@ -108,10 +108,8 @@ def open_sample() -> list[LayerData]:
     from napari_spinalsam.io.sample import read_sample
 
     volume, labels = read_sample()
-    return [
-        image_layer(volume),
-        labels_layer(labels.data, labels.grid, labels.name),
-    ]
+    data, attributes, kind = labels_layer(labels.data, labels.grid, labels.name)
+    return [image_layer(volume), (data, {**attributes, "visible": False}, kind)]
 
 
 def write_labels_layer(

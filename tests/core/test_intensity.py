@@ -156,8 +156,6 @@ def holed(value: float) -> np.ndarray:
         (np.zeros((3, 4), bool), "true and false"),
         (np.full((3, 4), "a"), "convert it"),
         (np.full((3, 4), None), "convert it"),
-        (np.zeros((20, 30, 3), np.uint8), "colour"),
-        (np.zeros((20, 30, 4), np.uint8), "colour"),
         (np.zeros((5, 20, 30, 3), np.uint16), "colour"),
         (np.zeros((5, 6, 7, 8)), "4 axes"),
         (np.zeros((2, 5, 6, 7, 8)), "5 axes"),

@@ -91,7 +91,7 @@ _VARIANT_PAIRS = (
 # Chosen by search for the largest CIEDE2000 difference between vertebrae up to three
 # apart, each disc and its neighbours, canal and cord, also as seen with protanopia and
 # deuteranopia, among colours that stand out from gray.
-_VERTEBRA_COLORS = ("FFCC00", "3399FF", "009966", "99FF99", "00FFFF", "FF3366")
+_VERTEBRA_COLORS = ("FFCC00", "3399FF", "99FF99", "FF3366", "00FFFF", "009966")
 _DISC_COLORS = ("FF9999", "CC3399", "3366FF", "999900", "6666CC", "00CCFF")
 _CANAL_COLOR = "996600"
 _CORD_COLOR = "FF9966"

@@ -226,8 +226,8 @@ def check_image(data: NDArray[Any]) -> None:
 
 def _check_axes(data: NDArray[Any], shape: str) -> None:
     """Refuse colours, more than three axes, and a single line of voxels."""
-    colour_axis = data.ndim > 2 and data.shape[-1] in (3, 4)
-    if colour_axis and (data.ndim == 4 or data.dtype == np.uint8):
+    # Three axes are a volume: it may well have three or four sagittal slices.
+    if data.ndim == 4 and data.shape[-1] in (3, 4):
         raise InputError(
             f"The image of shape {shape} is in colour (RGB or RGBA): convert it to "
             "grayscale first."

@@ -36,8 +36,7 @@ def to_intensities(array: NDArray[Any]) -> NDArray[Any]:
     InputError
         If the array is no image, or a number does not fit.
     """
-    # Of another type than uint8, a volume of three slices is not taken for RGB.
-    check_image(array.view(np.int8) if array.dtype == np.uint8 else array)
+    check_image(array)
     if array.dtype in KEPT:
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     low, high = array.min(), array.max()

@@ -1,4 +1,4 @@
-"""From an image layer to a volume, with a sentence for every layer that cannot serve."""
+"""From an image layer to a volume, or to a sentence that says why it cannot be."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog
 
-from napari_spinalsam.contributions import image_layer, open_sample
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.layers import view
+from napari_spinalsam.layers.opening import add_sample, add_volume
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.tables import show_table
 
@@ -140,21 +140,14 @@ class NapariView:
         if not chosen:
             raise CancelledError("No file was chosen.")
         volume = read_volume(chosen)
-        data, attributes, _ = image_layer(volume)
-        self._annotate(self._controller.viewer.add_image(data, **attributes))
+        self._annotate(add_volume(self._controller.viewer, volume))
         return volume.name
 
     def open_sample(self) -> str:
         """Open the shipped sample CT with its reference labels and annotate it."""
-        image, reference = open_sample()
-        viewer = self._controller.viewer
-        layer = viewer.add_image(image[0], **image[1])
-        labels = viewer.add_labels(reference[0], **reference[1])
-        labels.visible = False
+        layer, reference = add_sample(self._controller.viewer)
         self._annotate(layer)
-        self._controller.choose_reference(labels)
-        # Not the hidden reference, which napari has selected as the latest.
-        viewer.layers.selection.active = layer
+        self._controller.choose_reference(reference)
         return str(layer.name)
 
     def step_image(self, offset: Literal[-1, 1]) -> str:

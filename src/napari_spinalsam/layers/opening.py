@@ -1,0 +1,29 @@
+"""Images that the plugin itself opens, as layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.contributions import image_layer, open_sample
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Labels
+
+    from napari_spinalsam.core.volume import Volume
+
+
+def add_volume(viewer: Viewer, volume: Volume) -> Image:
+    """Add a volume as an image layer and return the layer."""
+    data, attributes, _ = image_layer(volume)
+    return viewer.add_image(data, **attributes)
+
+
+def add_sample(viewer: Viewer) -> tuple[Image, Labels]:
+    """Add the sample CT and, hidden, its reference labels; return both layers."""
+    (data, attributes, _), (labels, labels_attributes, _) = open_sample()
+    image = viewer.add_image(data, **attributes)
+    reference = viewer.add_labels(labels, **labels_attributes)
+    # Not the hidden reference, which napari selects as the latest.
+    viewer.layers.selection.active = image
+    return image, reference
