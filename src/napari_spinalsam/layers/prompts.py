@@ -123,11 +123,21 @@ def read_prompts(
         axis = int(np.ptp(voxels, axis=0).argmin())
         prompts = entry(axis, voxels[0])
         corners = np.delete(voxels, axis, axis=1)
-        (row_min, col_min), (row_max, col_max) = corners.min(0), corners.max(0)
-        found[prompts.key] = prompts.with_box(
-            BoxPrompt(row_min, col_min, row_max, col_max)
-        )
+        plane = geometry.plane(*prompts.key)
+        found[prompts.key] = prompts.with_box(_box_inside(corners, plane.shape))
     return found
+
+
+def _box_inside(corners: NDArray[np.float64], shape: tuple[int, int]) -> BoxPrompt:
+    """Return the box, its part outside of the slice cut off as long as some is inside.
+
+    A hand that drags past the edge of the image means its edge.
+    """
+    low, high = corners.min(0), corners.max(0)
+    last = np.asarray(shape) - 1.0
+    if (high >= 0).all() and (low <= last).all():
+        low, high = np.clip(low, 0, last), np.clip(high, 0, last)
+    return BoxPrompt(*low.tolist(), *high.tolist())
 
 
 def show_prompts(

@@ -31,10 +31,17 @@ class SegmentHandle:
     ----------
     widget : SegmentWidget
         The docked widget.
+    viewer : napari.Viewer
+        Where it is docked.
     """
 
-    def __init__(self, widget: SegmentWidget) -> None:
-        self.widget = widget
+    def __init__(self, widget: SegmentWidget, viewer: Viewer) -> None:
+        self.widget, self._viewer = widget, viewer
+
+    @property
+    def viewer(self) -> Viewer:
+        """The viewer that the widget is docked in."""
+        return self._viewer
 
     @property
     def annotation(self) -> Annotation:
@@ -117,6 +124,6 @@ def attach(viewer: Viewer) -> SegmentHandle:
     """Return the handle of a viewer's Segment dock, which is opened if need be."""
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, SegmentWidget):
-            return SegmentHandle(widget)
+            return SegmentHandle(widget, viewer)
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return SegmentHandle(widget)
+    return SegmentHandle(widget, viewer)
