@@ -44,7 +44,7 @@ def test_longer_side_in_millimetres_fills_the_image(
 
 
 def test_pixels_of_the_image_are_square_and_centres_stay_centres() -> None:
-    embedding = SamSliceEmbedding(torch.zeros(1), (20, 50), (64, 37))
+    embedding = SamSliceEmbedding((20, 50), (64, 37), torch.zeros(1))
     corners = np.array([[-0.5, -0.5], [19.5, 49.5], [9.5, 24.5]])
     expected = [[-0.5, -0.5], [36.5, 63.5], [18.0, 31.5]]
     np.testing.assert_allclose(embedding.to_model(corners), expected, atol=1e-5)

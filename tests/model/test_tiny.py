@@ -94,7 +94,7 @@ def test_very_large_slice_is_seen_coarser(
 
 def test_pixel_centres_of_slice_and_image_agree(tiny: SpinalSamTiny) -> None:
     tensors = tiny.encode(torch.rand(1, 3, 64, 48))
-    embedding = TinySliceEmbedding(tensors, (20, 50), (60, 35))
+    embedding = TinySliceEmbedding((20, 50), (60, 35), tensors)
     corners = np.array([[-0.5, -0.5], [19.5, 49.5]])
     expected = [[-0.5, -0.5], [34.5, 59.5]]
     np.testing.assert_allclose(embedding.to_model(corners), expected, atol=1e-5)

@@ -286,10 +286,7 @@ class AnnotationLayers:
         try:
             spared = self.annotation.paint(stroke)
             if spared:
-                self._report(
-                    f"{spared} voxels of locked structures were left as they were: "
-                    "unlock them to paint over them."
-                )
+                self._report(f"{spared} voxels are locked: unlock them to paint there.")
         except SpinalSamError as error:
             self._report(str(error))
         self._show_labels()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
+from napari_spinalsam.model.resizing import ResizedSlice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,33 +25,21 @@ CANDIDATES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SamSliceEmbedding:
+class SamSliceEmbedding(ResizedSlice):
     """An encoded slice.
 
     Parameters
     ----------
     features : Tensor, shape (1, C, S/16, S/16)
         The image embedding.
-    shape : tuple of int
-        Rows and columns of the slice.
-    size : tuple of int
-        Rows and columns of the network's image, without padding.
     """
 
     features: Tensor
-    shape: tuple[int, int]
-    size: tuple[int, int]
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
         return self.features.element_size() * self.features.nelement()
-
-    def to_model(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Turn (row, col) pixels of the slice into (x, y) pixels of the image."""
-        scale = np.array(self.size) / np.array(self.shape)
-        at: NDArray[np.float64] = (points + 0.5) * scale - 0.5
-        return at[:, ::-1].astype(np.float32)
 
 
 class SamBackend:
@@ -84,7 +73,7 @@ class SamBackend:
             image, size=size, mode="bilinear", align_corners=False, antialias=True
         )
         image = self._network.preprocess(255.0 * image.expand(-1, 3, -1, -1))
-        return SamSliceEmbedding(self._network.encode(image), shape, size)
+        return SamSliceEmbedding(shape, size, self._network.encode(image))
 
     @torch.inference_mode()
     def decode(

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
+from napari_spinalsam.model.resizing import ResizedSlice
 from napari_spinalsam.model.tiny_decoder import PromptBatch
 from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE, SIZE_MULTIPLE
 
@@ -28,22 +29,16 @@ OUTSIDE_LOGIT = -10.0
 
 
 @dataclass(frozen=True, slots=True)
-class TinySliceEmbedding:
+class TinySliceEmbedding(ResizedSlice):
     """An encoded slice.
 
     Parameters
     ----------
     tensors : TinyEmbedding
         Batch of one.
-    shape : tuple of int
-        Rows and columns of the slice.
-    size : tuple of int
-        Rows and columns of the network's image, without padding.
     """
 
     tensors: TinyEmbedding
-    shape: tuple[int, int]
-    size: tuple[int, int]
 
     @property
     def nbytes(self) -> int:
@@ -53,12 +48,6 @@ class TinySliceEmbedding:
             tensor.element_size() * tensor.nelement()
             for tensor in (tensors.features, tensors.foreground, tensors.centres)
         )
-
-    def to_model(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Turn (row, col) pixels of the slice into (x, y) pixels of the image."""
-        scale = np.array(self.size) / np.array(self.shape)
-        swapped: NDArray[np.float64] = ((points + 0.5) * scale - 0.5)[:, ::-1]
-        return swapped.astype(np.float32)
 
 
 class TinyBackend:
@@ -94,7 +83,7 @@ class TinyBackend:
         bottom, right = ((-n) % SIZE_MULTIPLE for n in size)
         image = F.pad(image, (0, right, 0, bottom))
         image = image.contiguous(memory_format=torch.channels_last)
-        return TinySliceEmbedding(self._network.encode(image), shape, size)
+        return TinySliceEmbedding(shape, size, self._network.encode(image))
 
     @torch.inference_mode()
     def decode(
