@@ -53,6 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--leave-out", nargs="*", default=[], metavar="SCAN")
     fit.add_argument("--steps", type=positive, help="instead of the configured number")
+    fit.add_argument(
+        "--start-from", type=Path, metavar="RUN", help="begin with this run's weights"
+    )
     fit.add_argument("--export", type=Path, help="write the weights here at the end")
     fit.set_defaults(do=_fit)
 
@@ -107,9 +110,13 @@ def _fit(options: argparse.Namespace) -> None:
     from training.fit import Trainer
 
     config = _config(options).without(tuple(options.leave_out))
+    changes: dict[str, object] = {}
     if options.steps is not None:
-        fit = config.fit.model_copy(update={"steps": options.steps})
-        config = config.model_copy(update={"fit": fit})
+        changes["steps"] = options.steps
+    if options.start_from is not None:
+        changes["start_from"] = str(options.start_from)
+    fit = config.fit.model_copy(update=changes)
+    config = config.model_copy(update={"fit": fit})
     trainer = Trainer(config, options.store, options.run)
     trainer.resume()
     trainer.fit()

@@ -84,6 +84,8 @@ class FitConfig(_Frozen):
         Steps between checkpoints and log lines.
     seed, threads : int
         Seed of everything random; threads of torch (0: as torch thinks).
+    start_from : str or None
+        Folder of a finished run whose weights this one begins with; else random ones.
     """
 
     steps: int = Field(default=3000, ge=1)
@@ -99,6 +101,7 @@ class FitConfig(_Frozen):
     log_every: int = Field(default=20, ge=1)
     seed: int = 0
     threads: int = Field(default=0, ge=0)
+    start_from: str | None = None
 
 
 class RunConfig(_Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_spinalsam.core.errors import ModelError
 from training.checkpoints import (
     CHECKPOINT,
     build_network,
+    load_network,
     read_state,
     with_long_ints,
     without_long_ints,
@@ -27,8 +29,6 @@ from training.store import load_store
 from training.targets import Prompted, dense_targets
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
     from napari_spinalsam.model.tiny import TinyEmbedding
@@ -60,6 +60,9 @@ class Trainer:
         weights = [scan.weight for scan in config.scans]
         self.sampler = CropSampler(scans, weights, config.fit.crop)
         self.model = build_network(config)
+        if config.fit.start_from is not None:
+            before = load_network(Path(config.fit.start_from))
+            self.model.load_state_dict(before.state_dict())
         self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
