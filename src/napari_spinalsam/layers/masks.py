@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
-from scipy import ndimage as ndi
+from skimage.segmentation import find_boundaries
 
 from napari_spinalsam.core.anatomy import label_colormap, structure
 
@@ -64,8 +64,8 @@ class PreviewView:
             self._colour(preview.structure)
             plane = self._geometry.plane(*preview.key)
             mask = preview.mask
-            inner = ndi.binary_erosion(mask, border_value=1)
-            plane.take(volume)[...] = np.where(mask & ~inner, OUTLINE, mask * FILL)
+            edge = find_boundaries(mask, mode="inner")
+            plane.take(volume)[...] = np.where(edge, OUTLINE, mask * FILL)
             self._drawn = preview.key
         self.layer.refresh(extent=False, thumbnail=False)
 
