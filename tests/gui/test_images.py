@@ -89,6 +89,18 @@ def test_closing_the_image_keeps_the_labels_and_stays_usable(
     assert handle.annotation.geometry.shape == (8, 32, 32)
 
 
+def test_replacing_the_data_of_the_image_puts_its_annotation_down(
+    handle: SegmentHandle,
+) -> None:
+    handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    handle.annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
+    image = handle.widget.controller.layers.image
+    image.data = np.zeros((5, 20, 20), np.float32)
+    assert "replaced" in handle.widget.status.text()
+    handle.widget.choose_image(image)
+    assert handle.annotation.geometry.shape == (5, 20, 20)
+
+
 def test_a_reopened_dock_takes_the_annotation_up_again(
     viewer: Viewer, handle: SegmentHandle
 ) -> None:

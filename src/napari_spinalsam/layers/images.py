@@ -42,12 +42,17 @@ def volume_of(layer: Image) -> Volume:
     data = np.asarray(layer.data)
     check_image(data)
     stored = entry_of(layer).get("volume")
-    if isinstance(stored, Volume) and _is_view_of(data, stored.data):
+    if isinstance(stored, Volume) and shows(layer, stored):
         return stored
     geometry = _placed_geometry(layer, data.shape, name)
     return Volume.from_geometry(
         data.reshape(geometry.shape), geometry, guess_modality(data), layer.name
     )
+
+
+def shows(layer: Image, volume: Volume) -> bool:
+    """Whether a layer shows the very voxels of a volume, and not other data since."""
+    return bool(np.shares_memory(np.asarray(layer.data), volume.data))
 
 
 def labels_of(layer: Labels) -> tuple[NDArray[Any], Geometry]:
@@ -72,11 +77,6 @@ def labels_of(layer: Labels) -> tuple[NDArray[Any], Geometry]:
 
 def _shape3(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, *shape) if len(shape) == 2 else shape
-
-
-def _is_view_of(data: NDArray[Any], stored: NDArray[Any]) -> bool:
-    same_size = data.size == stored.size
-    return same_size and (data.base is stored or np.shares_memory(data, stored))
 
 
 def _placed_geometry(

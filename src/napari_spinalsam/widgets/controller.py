@@ -11,7 +11,7 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.layers.bridge import AnnotationLayers
-from napari_spinalsam.layers.images import labels_of, volume_of
+from napari_spinalsam.layers.images import labels_of, shows, volume_of
 from napari_spinalsam.layers.roles import Role, entry_of
 from napari_spinalsam.layers.view import current_slice
 from napari_spinalsam.widgets.engine import SessionInfo
@@ -119,6 +119,7 @@ class SegmentController(QObject):
                 self.viewer, layer, annotation, self.report_error
             )
             annotation.changed.connect(self._on_changed)
+            layer.events.data.connect(self._on_image_replaced)
             self._name_model()
             self._ahead.start()
         self.annotation_changed.emit(EVERYTHING)
@@ -199,6 +200,7 @@ class SegmentController(QObject):
                 entry.get("role") == Role.LABELS
                 and isinstance(annotation, Annotation)
                 and entry.get("image") == image
+                and shows(image, annotation.volume)
             ):
                 return annotation
         return None
@@ -208,6 +210,7 @@ class SegmentController(QObject):
         self.view.disarm()
         if self.layers is not None and self.annotation is not None:
             self.annotation.changed.disconnect(self._on_changed)
+            self.layers.image.events.data.disconnect(self._on_image_replaced)
             self.layers.close()
         self.predictions.follow(None)
         self.layers = self.reference = None
@@ -232,11 +235,20 @@ class SegmentController(QObject):
 
     def _on_layer_removed(self, event: Any) -> None:
         if self.layers is not None and event.value == self.layers.image:
-            name = event.value.name
+            self._lose_image("closed", "another image")
+
+    def _on_image_replaced(self) -> None:
+        if self.layers is not None:
+            self._lose_image("replaced by other data", "an image")
+
+    def _lose_image(self, how: str, remedy: str) -> None:
+        """Put the annotation down because its image is gone; its layers stay."""
+        if self.layers is not None:
+            name = self.layers.image.name
             self.choose_image(None)
             self.report_error(
-                f"The image {name!r} was closed: its labels layer stays; choose "
-                "another image to go on."
+                f"The image {name!r} was {how}: its labels layer stays; choose "
+                f"{remedy} to go on."
             )
 
     def _on_loaded(self, session: SegmentationSession) -> None:
