@@ -16,11 +16,9 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_spinalsam import api
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 
 AXIS = 2
 SLICES = range(12, 24)
-BOX = BoxPrompt(60, 20, 90, 90)
 TICK_MS = 10
 
 
@@ -71,11 +69,15 @@ def main() -> int:
     for index in SLICES:
         handle.run(a.GoToSlice(index=index))
         pause(50)
+        handle.widget.prompts.tools["positive"].click()
+        pause(50)
+        points = handle.widget.controller.layers.points
         began = perf_counter()
-        handle.annotation.add_point(AXIS, index, PointPrompt(75.0, 40.0))
+        points.add([[75.0, 40.0, float(index)]])  # what a click on the canvas calls
         handle.wait_for_mask()
         napari.qt.get_qapp().processEvents()
         first_masks.append(1e3 * (perf_counter() - began))
+        handle.widget.prompts.tools["positive"].click()
         handle.run(a.ClearAll())
     print(
         json.dumps(

@@ -201,6 +201,7 @@ class AnnotationLayers:
     def _on_changed(self, change: Change) -> None:
         if change.prompts or change.selection:
             self._show_prompts()
+        if change.selection:
             self._set_brush()
         if change.preview:
             self._show_preview()

@@ -27,11 +27,17 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import StructureObject
     from napari_spinalsam.core.geometry import Geometry
 
-COLORS = {Polarity.POSITIVE: "#2ecc40", Polarity.NEGATIVE: "#ff4136"}
+# Red, green and blue, 0 to 1.
+COLORS = {
+    Polarity.POSITIVE: (0.18, 0.8, 0.25),
+    Polarity.NEGATIVE: (1.0, 0.25, 0.21),
+}
 SYMBOLS = {Polarity.POSITIVE: "disc", Polarity.NEGATIVE: "cross"}
 BOX_COLOR = "#ffdc00"
 POINT_SIZE_MM = 4.0
 DIM, BRIGHT = 0.35, 1.0
+# Voxels by which a drawn prompt may differ from the one it shows.
+SAME_PLACE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,6 @@ def new_points_layer(ndim: int, **attributes: Any) -> Points:
     layer = Points(
         np.empty((0, ndim)),
         features=_features([], []),
-        face_color=COLORS[Polarity.POSITIVE],
         border_color="white",
         border_width=0.15,
         **attributes,
@@ -83,8 +88,11 @@ def _features(polarities: list[Polarity], axes: list[int]) -> pd.DataFrame:
 
 def arm_polarity(layer: Points, polarity: Polarity, axis: int) -> None:
     """Let the next points that the user adds have this polarity and slice axis."""
+    armed = layer.feature_defaults
+    if armed["polarity"].iloc[0] == polarity and armed["axis"].iloc[0] == axis:
+        return
     layer.feature_defaults = _features([polarity], [axis])
-    layer.current_face_color = COLORS[polarity]
+    layer.current_face_color = np.array((*COLORS[polarity], BRIGHT))
     layer.current_symbol = SYMBOLS[polarity]
 
 
@@ -163,24 +171,34 @@ def _items(shown: StructureObject | None) -> list[_Item]:
 
 
 def _show_points(layer: Points, items: list[_Item], geometry: Geometry) -> None:
+    """Bring the layer to the wanted points; what is right already is not touched.
+
+    Each attribute of a layer that is set costs a redraw, and a click has mostly been
+    drawn by napari itself.
+    """
     flat = [(item, point) for item in items for point in item.prompts.points]
     at = [_to_voxel(item.prompts, point.row, point.col) for item, point in flat]
     ndim = 2 if geometry.is_2d else 3
     data = np.asarray(at, dtype=float).reshape(-1, 3)[:, 3 - ndim :]
-    size = layer.current_size
-    if not np.array_equal(data, layer.data):
-        layer.data = data
-    layer.features = _features(
-        [point.polarity for _, point in flat], [item.prompts.axis for item, _ in flat]
+    polarities = [point.polarity for _, point in flat]
+    if layer.selected_data:
+        layer.selected_data = set()
+    moved = data.shape != layer.data.shape or not np.allclose(
+        data, layer.data, atol=SAME_PLACE
     )
-    if flat:
-        layer.symbol = [SYMBOLS[point.polarity] for _, point in flat]
-        layer.face_color = [COLORS[point.polarity] for _, point in flat]
-        faces = np.array(layer.face_color)
-        faces[:, 3] = [DIM if item.accepted else BRIGHT for item, _ in flat]
-        layer.face_color = faces
+    if moved:
+        size = layer.current_size
+        layer.data = data
         layer.size = size
-    layer.selected_data = set()
+    if moved or list(layer.features["polarity"]) != [str(p) for p in polarities]:
+        layer.features = _features(polarities, [item.prompts.axis for item, _ in flat])
+        layer.symbol = [SYMBOLS[polarity] for polarity in polarities]
+    faces = [
+        (*COLORS[point.polarity], DIM if item.accepted else BRIGHT)
+        for item, point in flat
+    ]
+    if flat and not np.allclose(layer.face_color, faces):
+        layer.face_color = np.asarray(faces)
 
 
 def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
@@ -193,11 +211,12 @@ def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
         for item in boxed
     ]
     same = len(rectangles) == len(layer.data) and all(
-        np.allclose(mine, theirs)
+        np.allclose(mine, theirs, atol=SAME_PLACE)
         for mine, theirs in zip(rectangles, layer.data, strict=True)
     )
-    if not same:
+    if layer.selected_data:
         layer.selected_data = set()
+    if not same:
         layer.data = []
         if rectangles:
             layer.add(
@@ -207,11 +226,11 @@ def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
                 edge_color=BOX_COLOR,
                 face_color="transparent",
             )
-    if boxed:
-        edges = np.array(layer.edge_color)
-        edges[:, 3] = [DIM if item.accepted else BRIGHT for item in boxed]
+    edges = np.array(layer.edge_color)
+    wanted = [DIM if item.accepted else BRIGHT for item in boxed]
+    if boxed and not np.allclose(edges[:, 3], wanted):
+        edges[:, 3] = wanted
         layer.edge_color = edges
-    layer.selected_data = set()
 
 
 def _corners(item: _Item) -> list[tuple[float, float]]:

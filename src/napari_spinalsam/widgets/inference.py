@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass
-from threading import Condition
+from threading import Condition, Event
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QThread, Signal
@@ -79,6 +79,7 @@ class InferenceThread(QThread):
     def __init__(self) -> None:
         super().__init__()
         self._condition = Condition()
+        self._answered = Event()
         self._loadings: deque[_Loading] = deque()
         self._prediction: _Prediction | None = None
         self._encoding: _Encoding | None = None
@@ -94,8 +95,17 @@ class InferenceThread(QThread):
     def predict(self, annotation: Annotation, request: PredictionRequest) -> None:
         """Ask for a prediction, in place of one that still waits."""
         with self._condition:
+            self._answered.clear()
             self._prediction = _Prediction(annotation, request)
             self._condition.notify()
+
+    def settle(self, seconds: float) -> None:
+        """Wait so long at most for the newest prediction, before the window draws.
+
+        Drawing holds Python's lock; a mask that takes less time than a drawing is
+        there sooner if the drawing waits for it.
+        """
+        self._answered.wait(seconds)
 
     def encode(self, volume: Volume, axis: int, index: int, window: Window) -> None:
         """Encode a slice when there is nothing better to do."""
@@ -129,6 +139,8 @@ class InferenceThread(QThread):
             except Exception as error:
                 logger.exception("The inference thread met an unexpected error")
                 self.failed.emit(request, f"Unexpected error, please report: {error!r}")
+            if request is not None:
+                self._answered.set()
             if not self._waiting():
                 self.working.emit("")
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.model.session import SegmentationSession
 
+# Less than anybody notices, and enough for a mask of a slice at hand.
+SETTLE_SECONDS = 0.04
+
 
 class Predictions(QObject):
     """The PredictionPort of a window; see annotation.predictor.
@@ -67,6 +70,7 @@ class Predictions(QObject):
         self._asked = request
         self.thread_.predict(self._annotation, request)
         if not wait:
+            self.thread_.settle(SETTLE_SECONDS)
             return False
         loop = QEventLoop(self)
         self.answered.connect(loop.quit)

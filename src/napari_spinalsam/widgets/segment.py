@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
+# Progress that is over sooner is not shown: the dock would only flicker.
+BUSY_DELAY_MS = 250
 HINT = (
     "Choose an image and a structure, press a tool and click or drag in the slice. "
     "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
@@ -77,6 +79,10 @@ class SegmentWidget(QWidget):
             self.preview,
             self.save,
         )
+        self._busy_delay = QTimer(self)
+        self._busy_delay.setSingleShot(True)
+        self._busy_delay.setInterval(BUSY_DELAY_MS)
+        self._busy_delay.timeout.connect(self._show_busy)
         self._lay_out()
         self._connect()
         self._choose_first_image()
@@ -128,7 +134,7 @@ class SegmentWidget(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(LEAST_WIDTH_PX)
-        self._show_working("")
+        self._show_busy(shown=False)
 
     def _connect(self) -> None:
         controller, perform = self.controller, self.controller.perform
@@ -249,6 +255,15 @@ class SegmentWidget(QWidget):
         self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
 
     def _show_working(self, sentence: str) -> None:
-        self.busy.setVisible(bool(sentence))
-        self.cancel.setVisible(bool(sentence))
+        """Show what goes on, if it goes on for long enough to be worth a look."""
         self.busy.setFormat(sentence)
+        if sentence:
+            self._busy_delay.start()
+        else:
+            self._busy_delay.stop()
+            self._show_busy(shown=False)
+
+    def _show_busy(self, *, shown: bool = True) -> None:
+        if self.busy.isHidden() == shown:
+            self.busy.setVisible(shown)
+            self.cancel.setVisible(shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,11 +30,14 @@ class Shortcuts:
         self, viewer: Viewer, commands: Mapping[str, Callable[[], object]]
     ) -> None:
         self._viewer, self._commands = viewer, commands
+        self._bound: WeakSet[Layer] = WeakSet()
         self._bind(viewer)
 
     def bind_layer(self, layer: Layer) -> None:
         """Let the keys work while this layer is the active one."""
-        self._bind(layer)
+        if layer not in self._bound:
+            self._bind(layer)
+            self._bound.add(layer)
 
     def release(self) -> None:
         """Take the keys from the viewer."""
