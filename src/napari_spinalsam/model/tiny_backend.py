@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.morphology import remove_small_holes, remove_small_objects
 
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
 from napari_spinalsam.model.resizing import ResizedSlice
@@ -26,6 +27,8 @@ MAX_PIXELS = 768
 WINDOW_MM = 192
 MARGIN_MM = 48
 OUTSIDE_LOGIT = -10.0
+HOLE_MM2 = 100.0
+SPECK_MM2 = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,9 @@ class TinyBackend:
         logits, iou = self._network.decode(embedding.tensors.crop(rows, cols), batch)
         full = logits.new_full((1, logits.shape[1], *cells), OUTSIDE_LOGIT)
         full[:, :, rows, cols] = logits
-        masks = _to_slice(full, embedding) > 0
+        masks = (_to_slice(full, embedding) > 0)[0].cpu().numpy()
         return (
-            masks[0].cpu().numpy(),
+            _tidy(masks, embedding),
             iou[0].float().cpu().numpy(),
             full[0].float().cpu().numpy(),
         )
@@ -178,4 +181,21 @@ def _to_slice(logits: torch.Tensor, embedding: TinySliceEmbedding) -> torch.Tens
         mode="bilinear",
         align_corners=False,
         antialias=True,
+    )
+
+
+def _tidy(masks: NDArray[np.bool_], embedding: TinySliceEmbedding) -> NDArray[np.bool_]:
+    """Fill holes and drop specks that no section of a vertebra has.
+
+    The spinal canal is a hole too, but a far larger one.
+    """
+    pixel_mm2 = np.prod(embedding.size) / np.prod(embedding.shape)
+    hole, speck = int(HOLE_MM2 / pixel_mm2), int(SPECK_MM2 / pixel_mm2)
+    return np.stack(
+        [
+            remove_small_objects(
+                remove_small_holes(mask, max_size=hole), max_size=speck
+            )
+            for mask in masks
+        ]
     )
