@@ -148,3 +148,10 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(
     handle._wait(controller.message, 30)
     assert controller.session is before
     assert any("model.pth" in sentence for sentence in told)
+
+
+def test_the_thread_ends_with_the_viewer(viewer: Viewer, handle: SegmentHandle) -> None:
+    thread = handle.widget.controller.predictions.thread_
+    assert thread.isRunning()
+    handle.widget.close()
+    assert not thread.isRunning()

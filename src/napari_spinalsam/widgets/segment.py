@@ -87,6 +87,9 @@ class SegmentWidget(QWidget):
         self._connect()
         self._choose_first_image()
         self._on_changed(None)
+        # napari may drop the dock without closing it; its thread must end all the same.
+        thread = self.controller.predictions.thread_
+        self.destroyed.connect(lambda: thread.stop())
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the inference thread with the dock; layers and annotation stay."""
