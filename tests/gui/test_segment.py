@@ -73,6 +73,15 @@ def test_layers_lie_on_the_image(handle: SegmentHandle) -> None:
         assert layer.units == layers.image.units
 
 
+def test_labels_are_named_under_the_mouse(handle: SegmentHandle) -> None:
+    add_box(handle)
+    handle.run(a.AcceptMask())
+    layer = handle.widget.controller.layers.labels
+    where = np.argwhere(np.asarray(layer.data) == L3)[0]
+    told = layer.get_status(layer.data_to_world(where), world=True)
+    assert "structure: L3" in told["value"]
+
+
 def test_a_point_added_in_the_layer_becomes_a_prompt_and_is_predicted(
     handle: SegmentHandle,
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from skimage.segmentation import find_boundaries
 
-from napari_spinalsam.core.anatomy import label_colormap, structure
+from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,9 +33,16 @@ def new_labels_layer(labels: NDArray[np.uint8], **attributes: Any) -> Labels:
     return Labels(
         labels.copy(),
         colormap=DirectLabelColormap(color_dict=label_colormap()),
+        features=_names(),
         opacity=0.5,
         **attributes,
     )
+
+
+def _names() -> pd.DataFrame:
+    """Return the name of each label value, which napari shows under the mouse."""
+    names = {entry.label: entry.display_name for entry in reversed(STRUCTURES)}
+    return pd.DataFrame({"index": list(names), "structure": list(names.values())})
 
 
 class PreviewView:
