@@ -10,12 +10,18 @@ import json
 import sys
 from statistics import median
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import napari
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam import api
 from napari_spinalsam.core import actions as a
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.change import Change
 
 AXIS = 2
 SLICES = range(12, 24)
@@ -41,6 +47,35 @@ class Ticker:
         now = perf_counter()
         self.gaps.append(1e3 * (now - self._last))
         self._last = now
+
+
+class FirstFrameWithMask:
+    """Waits until the window has shown a frame that was drawn with a new preview."""
+
+    def __init__(self, annotation: api.Annotation) -> None:
+        self._annotation = annotation
+        self._loop, self._at = QEventLoop(), float("nan")
+        canvases = (
+            w for w in QApplication.allWidgets() if isinstance(w, QOpenGLWidget)
+        )
+        self._canvas = next(canvas for canvas in canvases if canvas.isVisible())
+        annotation.changed.connect(self._on_changed)
+
+    def wait(self) -> float:
+        """Return the time of that frame, in seconds of `perf_counter`."""
+        QTimer.singleShot(10_000, self._loop.quit)
+        self._loop.exec()
+        self._annotation.changed.disconnect(self._on_changed)
+        self._canvas.frameSwapped.disconnect(self._on_frame)
+        return self._at
+
+    def _on_changed(self, change: Change) -> None:
+        if change.preview and self._annotation.state.preview is not None:
+            self._canvas.frameSwapped.connect(self._on_frame)
+
+    def _on_frame(self) -> None:
+        self._at = perf_counter()
+        self._loop.quit()
 
 
 def main() -> int:
@@ -72,11 +107,10 @@ def main() -> int:
         handle.widget.prompts.tools["positive"].click()
         pause(50)
         points = handle.widget.controller.layers.points
+        frame = FirstFrameWithMask(handle.annotation)
         began = perf_counter()
         points.add([[75.0, 40.0, float(index)]])  # what a click on the canvas calls
-        handle.wait_for_mask()
-        napari.qt.get_qapp().processEvents()
-        first_masks.append(1e3 * (perf_counter() - began))
+        first_masks.append(1e3 * (frame.wait() - began))
         handle.widget.prompts.tools["positive"].click()
         handle.run(a.ClearAll())
     print(

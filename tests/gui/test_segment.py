@@ -164,7 +164,9 @@ def test_an_armed_tool_counts_down_and_is_put_away(handle: SegmentHandle) -> Non
     assert points.mode == "pan_zoom"
 
 
-def test_the_status_tells_times_model_and_measures(handle: SegmentHandle) -> None:
+def test_the_status_tells_times_model_and_measures(
+    handle: SegmentHandle, qtbot: QtBot
+) -> None:
     reference = np.zeros(handle.annotation.geometry.shape, np.uint8)
     reference[3:9, 12:28, 14:34] = L3
     image = handle.widget.controller.layers.image
@@ -173,6 +175,7 @@ def test_the_status_tells_times_model_and_measures(handle: SegmentHandle) -> Non
     )
     handle.widget.controller.choose_reference(layer)
     add_box(handle)
+    qtbot.waitUntil(lambda: "mask in" in handle.widget.status.text())
     told = handle.widget.status.text()
     for part in ("test-net on CPU", "mask in", "Dice", "IoU"):
         assert part in told

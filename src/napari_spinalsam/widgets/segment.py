@@ -244,7 +244,14 @@ class SegmentWidget(QWidget):
         self.preview.show_history(history.undo_names, history.redo_names)
         self._show_plane()
         if change is not None and change.preview and state.preview is not None:
-            self._show_message(status.prediction_text(annotation, state.preview), False)
+            # After the mask is drawn: measures against a reference take a while.
+            QTimer.singleShot(0, self._show_prediction)
+
+    def _show_prediction(self) -> None:
+        annotation = self.controller.annotation
+        if annotation is not None and annotation.state.preview is not None:
+            told = status.prediction_text(annotation, annotation.state.preview)
+            self._show_message(told, False)
 
     def _show_plane(self) -> None:
         flat = self.viewer.dims.ndisplay == 2 and self.viewer.dims.ndim >= 3
