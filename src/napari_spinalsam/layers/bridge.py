@@ -272,10 +272,7 @@ class AnnotationLayers:
             self._take_stroke()
 
     def _take_stroke(self, event: Any = None) -> None:
-        """Offer what the labels layer holds to the annotation.
-
-        What napari's event carries is its own business; the voxels tell.
-        """
+        """Offer what the labels layer holds: the voxels tell, not napari's event."""
         if self._blocked or not self._stroke_expected:
             return
         before = self.annotation.labels
