@@ -85,7 +85,8 @@ class FitConfig(_Frozen):
     seed, threads : int
         Seed of everything random; threads of torch (0: as torch thinks).
     start_from : str or None
-        Folder of a finished run whose weights this one begins with; else random ones.
+        Folder of a finished run whose weights this one begins with, its network the
+        same or with fewer blocks; else random ones.
     """
 
     steps: int = Field(default=3000, ge=1)

@@ -31,7 +31,7 @@ from training.targets import Prompted, dense_targets
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_spinalsam.model.tiny import TinyEmbedding
+    from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
 
 WARM_UP_STEPS = 100
 
@@ -61,8 +61,7 @@ class Trainer:
         self.sampler = CropSampler(scans, weights, config.fit.crop)
         self.model = build_network(config)
         if config.fit.start_from is not None:
-            before = load_network(Path(config.fit.start_from))
-            self.model.load_state_dict(before.state_dict())
+            _take_over(self.model, Path(config.fit.start_from))
         self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -194,6 +193,34 @@ class Trainer:
                 prompted = prompted.corrected(keep, shown, self.rng)
                 chosen = embedding.detach().repeat(prompted.image_index)
         return total, figures
+
+
+def _take_over(model: SpinalSamTiny, run: Path) -> None:
+    """Load the weights of a finished run; residual blocks it lacks stay identities.
+
+    Raises
+    ------
+    ModelError
+        If that run's network differs in anything but its number of blocks.
+    """
+    before = load_network(run).state_dict()
+    own = model.state_dict()
+    strange = [
+        name
+        for name, tensor in before.items()
+        if name not in own or own[name].shape != tensor.shape
+    ]
+    lacking = [
+        name
+        for name in own
+        if name not in before and not name.startswith("encoder.stages.")
+    ]
+    if strange or lacking:
+        raise ModelError(
+            f"The network of {run} has other parts ({(strange + lacking)[0]}): start "
+            "from a run whose widths are those of this configuration."
+        )
+    model.load_state_dict(before, strict=False)
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -49,18 +49,18 @@ def mask_loss(
         The network's estimates.
     targets : Tensor of 0 and 1, shape (B, 3, H, W)
         What each candidate should be; the first is what the prompt means.
-    known : Tensor of 0 and 1, shape (B, 1, H, W)
-        Pixels that count.
+    known : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels that count for each target.
     """
     loss = logits.new_zeros(())
     for candidate, weight in enumerate(CANDIDATE_WEIGHTS):
         one, target = logits[:, candidate], targets[:, candidate]
-        terms = FOCAL_WEIGHT * focal_loss(one, target, known[:, 0])
-        terms = terms + dice_loss(one, target, known[:, 0])
+        terms = FOCAL_WEIGHT * focal_loss(one, target, known[:, candidate])
+        terms = terms + dice_loss(one, target, known[:, candidate])
         loss = loss + weight * terms.mean()
     with torch.no_grad():
-        masks = (logits > 0).float() * known
-        meant = targets[:, :1] * known
+        masks = (logits > 0).float() * known[:, :1]
+        meant = targets[:, :1] * known[:, :1]
         overlap = (masks * meant).flatten(2).sum(-1)
         union = torch.maximum(masks, meant).flatten(2).sum(-1).clamp(min=1)
         iou = overlap / union

@@ -32,8 +32,9 @@ class Prompted:
         B prompts.
     targets : Tensor of 0 and 1, shape (B, 3, H, W)
         The part that was meant, the whole structure, all of the spine.
-    known : Tensor of 0 and 1, shape (B, 1, H, W)
-        Pixels that count.
+    known : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels that count for each target: unlabelled bone is no part of the structure
+        that was meant, but may well be spine.
     """
 
     image_index: Tensor
@@ -63,14 +64,18 @@ class Prompted:
             names = np.flatnonzero(areas >= SMALLEST_TARGET)
             if not len(names):
                 continue
-            spine = (crop.labels > 0) & (crop.labels != IGNORED)
+            labelled = crop.labels != IGNORED
+            spine = (crop.labels > 0) & labelled
+            counts = np.stack(
+                [np.ones_like(labelled), np.ones_like(labelled), labelled]
+            )
             for _ in range(count):
                 whole = crop.labels == rng.choice(names)
                 prompt = sample_prompt(whole, rng)
                 index.append(number)
                 prompts.append(prompt)
                 targets.append(np.stack([prompt.meant, whole, spine]))
-                known.append(np.ones((1, *whole.shape), bool))
+                known.append(counts)
         if not prompts:
             return None
         return cls(

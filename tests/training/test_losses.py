@@ -51,9 +51,9 @@ def test_mask_loss_of_perfect_candidates_and_estimates_is_zero() -> None:
     spine[:, 30:] = 1
     targets = torch.stack([meant, whole, spine], dim=1)
     _, iou = mask_loss(
-        sure(targets), torch.zeros(2, 3), targets, torch.ones(2, 1, 32, 24)
+        sure(targets), torch.zeros(2, 3), targets, torch.ones(2, 3, 32, 24)
     )
-    loss, _ = mask_loss(sure(targets), iou, targets, torch.ones(2, 1, 32, 24))
+    loss, _ = mask_loss(sure(targets), iou, targets, torch.ones(2, 3, 32, 24))
 
     assert loss.item() == pytest.approx(0, abs=1e-5)
 
@@ -66,7 +66,7 @@ def test_iou_is_that_of_the_masks_with_what_was_meant() -> None:
     shown[0, 1, :8] = 1  # all and 40 more
     targets = meant[:, None].expand(1, 3, 10, 10)
     _, iou = mask_loss(
-        sure(shown), torch.zeros(1, 3), targets, torch.ones(1, 1, 10, 10)
+        sure(shown), torch.zeros(1, 3), targets, torch.ones(1, 3, 10, 10)
     )
 
     torch.testing.assert_close(iou, torch.tensor([[0.5, 0.5, 0.0]]))
@@ -76,7 +76,7 @@ def test_masks_and_estimates_get_a_gradient() -> None:
     targets = target()[:, None].expand(2, 3, 32, 24)
     logits = torch.zeros(2, 3, 32, 24, requires_grad=True)
     predicted = torch.full((2, 3), 0.5, requires_grad=True)
-    loss, iou = mask_loss(logits, predicted, targets, torch.ones(2, 1, 32, 24))
+    loss, iou = mask_loss(logits, predicted, targets, torch.ones(2, 3, 32, 24))
     loss.backward()
 
     assert logits.grad is not None

@@ -45,13 +45,18 @@ def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch normalisation around a skip."""
+    """Two 3 x 3 convolutions with batch normalisation around a skip.
+
+    The block starts as the identity, so that one added to a trained network leaves
+    it as it was.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = conv_norm(channels, channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features of the same shape (B, C, H, W)."""
