@@ -17,10 +17,10 @@ STAMP := $(VENV)/.installed
 DISPLAYED := scripts/with_display.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test lint format docs screenshots notebook benchmark train clean
+.PHONY: help venv demo demo-chat test lint format actions docs screenshots notebook benchmark train clean
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 venv: $(STAMP) ## create the virtual environment and install everything into it
 
@@ -38,6 +38,9 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## open the sample in napari and segment it (ARGS=...)
 	$(DISPLAYED) $(BIN)/python scripts/demo.py $(ARGS)
 
+demo-chat: $(STAMP) ## talk to the Chat dock about the sample (ARGS=...)
+	$(DISPLAYED) $(BIN)/python scripts/demo_chat.py $(ARGS)
+
 test: $(STAMP) ## run the tests (ARGS="tests/core -k ...")
 	$(DISPLAYED) $(BIN)/python -m pytest $(ARGS)
 
@@ -48,10 +51,14 @@ lint: $(STAMP) ## check style, types, directions of imports, manifest and metada
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari-spinalsam
 	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/python scripts/document_actions.py --check
 
 format: $(STAMP) ## rewrite the code in the style that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+actions: $(STAMP) ## write docs/actions.md from the models of the actions
+	$(BIN)/python scripts/document_actions.py
 
 docs: $(STAMP) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

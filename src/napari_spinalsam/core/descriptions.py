@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.action_fields import ALL_METRICS
 from napari_spinalsam.core.anatomy import REGIONS, structure
+from napari_spinalsam.core.descriptions_zh import describe_zh
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +40,10 @@ _FORMAT_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def describe(action: a.Action) -> str:
+def describe(action: a.Action, language: Literal["en", "zh"] = "en") -> str:
     """Say what an action does, such as "Add 3 positive points in L3"."""
+    if language == "zh":
+        return describe_zh(action)
     return _FIXED.get(action.action) or _viewing(action) or _editing(action)
 
 
