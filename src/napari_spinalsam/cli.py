@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_verify(commands)
     _add_benchmark(commands)
+    _add_parse(commands)
     info = commands.add_parser("info", help="versions, device and models")
     info.set_defaults(run=_info)
     _add_json(info)
@@ -162,6 +163,21 @@ def _add_benchmark(
     _add_json(benchmark)
 
 
+def _add_parse(
+    commands: argparse._SubParsersAction[_Parser],
+) -> None:
+    parse = commands.add_parser(
+        "parse", help='sentences, a line of JSON each ({"text": "..."}), to actions'
+    )
+    parse.add_argument(
+        "--parser",
+        choices=("offline", "llm"),
+        default="offline",
+        help="%(default)s uses no network",
+    )
+    parse.set_defaults(run=_parse)
+
+
 # Each command imports what it needs when it runs, so that --help is quick.
 
 
@@ -203,5 +219,11 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _benchmark(options: argparse.Namespace) -> None:
     from napari_spinalsam.commands.benchmark import run
+
+    run(options)
+
+
+def _parse(options: argparse.Namespace) -> None:
+    from napari_spinalsam.commands.parse import run
 
     run(options)

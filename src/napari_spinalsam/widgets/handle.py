@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.core.replies import parse_action
+from napari_spinalsam.core.replies import Clarify, Plan, parse_action
 from napari_spinalsam.widgets.segment import SegmentWidget
 
 if TYPE_CHECKING:
@@ -63,18 +63,17 @@ class SegmentHandle:
         Parameters
         ----------
         *actions : Action, dict or str
-            Actions, or their JSON, such as ``{"action": "accept_mask"}``.
+            Actions, their JSON, such as ``{"action": "accept_mask"}``, or sentences,
+            such as ``"add 3 points to L3"``, which are understood offline.
 
         Raises
         ------
         SpinalSamError
-            If it cannot be done; nothing has changed then.
+            If a sentence asks for nothing that can be done as it stands, or a step
+            cannot be done; nothing has changed then.
         """
-        parsed = [
-            parse_action(action) if isinstance(action, dict | str) else action
-            for action in actions
-        ]
-        return self.widget.controller.run(*parsed)
+        steps = [step for action in actions for step in _steps(action)]
+        return self.widget.controller.run(*steps)
 
     def wait_for_model(self, timeout: float = MODEL_TIMEOUT_S) -> None:
         """Let the window go on until a model is loaded.
@@ -118,6 +117,20 @@ class SegmentHandle:
         QTimer.singleShot(int(1000 * timeout), loop.quit)
         loop.exec()
         signal.disconnect(loop.quit)
+
+
+def _steps(action: Action | dict[str, Any] | str) -> tuple[Action, ...]:
+    """Return the actions that an argument of `run` stands for."""
+    if not isinstance(action, dict | str):
+        return (action,)
+    if isinstance(action, dict) or action.lstrip().startswith("{"):
+        return (parse_action(action),)
+    from napari_spinalsam.language.offline import parse_offline
+
+    reply = parse_offline(action)
+    if isinstance(reply, Plan):
+        return reply.steps
+    raise InputError(reply.question if isinstance(reply, Clarify) else reply.reason)
 
 
 def attach(viewer: Viewer) -> SegmentHandle:

@@ -1,0 +1,145 @@
+"""The Chat dock: say what is wanted, in English or Chinese."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import Container, LineEdit, PushButton
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_spinalsam.widgets.conversation import Answer, Conversation
+from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.preferences import language_settings
+from napari_spinalsam.widgets.transcript import Tone, Transcript
+
+if TYPE_CHECKING:
+    import napari
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_spinalsam.widgets.controller import SegmentController
+
+LEAST_WIDTH_PX = 290
+# A sentence that is longer than this is not shown in full.
+LONGEST_SHOWN = 300
+EXAMPLES = (
+    "Open the sample",
+    "Show the sagittal plane and select L3",
+    "Add a box and generate the mask",
+    "选择腰三，骨窗，往后两层",
+    "What can I say?",
+)
+WELCOME = (
+    "Say what you want, in English or Chinese. Sentences are understood on this "
+    "computer; nothing is sent anywhere. For example:"
+)
+TONES = {
+    "outcome": Tone.ANSWER,
+    "plan": Tone.PLAN,
+    "question": Tone.QUESTION,
+    "refusal": Tone.REFUSAL,
+    "error": Tone.ERROR,
+}
+
+
+class ChatWidget(QWidget):
+    """The dock that sentences are typed in.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer that it is docked in.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.conversation = Conversation(self._controller, language_settings, self)
+        self.transcript = Transcript()
+        self.sentence = LineEdit(tooltip="Arrow up brings back what you said before")
+        self.send = PushButton(text="Send", tooltip="Send (Enter)")
+        self.ask = Container(
+            widgets=[self.sentence, self.send], layout="horizontal", labels=False
+        )
+        self.waiting = QLabel()
+        self.cancel = QPushButton("Cancel")
+        self._said: list[str] = []
+        self._place = 0
+        self._lay_out()
+        self._connect()
+        self._welcome()
+
+    def say(self, text: str) -> None:
+        """Say something as if it had been typed."""
+        text = text.strip()
+        if not text:
+            return
+        self._said.append(text)
+        self._place = len(self._said)
+        self.sentence.value = ""
+        shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        self.transcript.add(shown, Tone.USER)
+        self.conversation.say(text)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let the arrow keys bring back what was said before."""
+        if event is not None and event.type() == QEvent.Type.KeyPress:
+            offset = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(event.key())
+            if offset is not None:
+                self._recall(offset)
+                return True
+        return super().eventFilter(watched, event)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """End the thread that asks a model, if there is one."""
+        self.conversation.close()
+        super().closeEvent(event)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 4, 4, 4)
+        column.addWidget(self.transcript, 1)
+        row = QHBoxLayout()
+        row.addWidget(self.waiting, 1)
+        row.addWidget(self.cancel)
+        column.addLayout(row)
+        self.sentence.native.setPlaceholderText("for example: go to slice 12")
+        self.ask.margins = (0, 0, 0, 0)
+        column.addWidget(self.ask.native)
+        self.setMinimumWidth(LEAST_WIDTH_PX)
+        self._show_asking("")
+
+    def _connect(self) -> None:
+        self.conversation.answered.connect(self._show_answer)
+        self.conversation.asking.connect(self._show_asking)
+        self.cancel.clicked.connect(self.conversation.cancel)
+        self.send.changed.connect(lambda: self.say(self.sentence.value))
+        line = self.sentence.native
+        line.returnPressed.connect(lambda: self.say(self.sentence.value))
+        line.installEventFilter(self)
+
+    def _welcome(self) -> None:
+        bubble = self.transcript.add(WELCOME, Tone.ANSWER)
+        bubble.offer(
+            {text: lambda text=text: self.say(text) for text in EXAMPLES},
+            side_by_side=False,
+            once=False,
+        )
+
+    def _controller(self) -> SegmentController:
+        return attach(self.viewer).widget.controller
+
+    def _show_answer(self, answer: Answer) -> None:
+        bubble = self.transcript.add(answer.text, TONES[answer.kind], answer.detail)
+        if answer.choices:
+            bubble.offer(answer.choices, side_by_side=answer.kind == "plan")
+
+    def _show_asking(self, model: str) -> None:
+        self.waiting.setText(f"Asking {model} …" if model else "")
+        self.waiting.setVisible(bool(model))
+        self.cancel.setVisible(bool(model))
+
+    def _recall(self, offset: int) -> None:
+        self._place = min(max(self._place + offset, 0), len(self._said))
+        recalled = self._said[self._place] if self._place < len(self._said) else ""
+        self.sentence.value = recalled
