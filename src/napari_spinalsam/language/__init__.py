@@ -1,0 +1,1 @@
+"""From sentences to actions: the offline parser and the client of language models."""

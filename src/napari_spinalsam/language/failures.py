@@ -1,0 +1,144 @@
+"""What can go wrong with a language model, told in one sentence with the remedy."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.core.errors import SpinalSamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from napari_spinalsam.language.settings import LanguageSettings
+
+WORTH_A_RETRY = (429, 500, 503)
+_BY_STATUS: Mapping[int, str] = MappingProxyType(
+    {
+        400: "{host} did not accept the request (400): check that the profile fits "
+        "the server and that it serves the model {model!r}.",
+        401: "{host} did not accept the key (401): store a valid one in the language "
+        "settings or in the environment.",
+        402: "The account at {host} has no balance left (402): top it up, or choose a "
+        "model on this computer.",
+        403: "The key may not be used for the model {model!r} at {host} (403): choose "
+        "another model or another key.",
+        404: "{host} has no model {model!r} (404), it may be retired: choose one from "
+        "the list of models, and check that the address is right.",
+        422: "{host} did not accept a parameter of the request (422): choose the "
+        "profile that fits the server.",
+        429: "{host} is asked too often (429): wait a minute and say it again.",
+        503: "{host} is overloaded or still loading the model (503): wait a little "
+        "and say it again.",
+    }
+)
+
+
+class LanguageModelError(SpinalSamError):
+    """A language model that could not be asked or gave no usable answer.
+
+    Parameters
+    ----------
+    sentence : str
+        What happened and what to do.
+    is_passing : bool
+        Whether asking again at once may help.
+    """
+
+    def __init__(self, sentence: str, *, is_passing: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_passing = is_passing
+
+
+class BlankAnswerError(LanguageModelError):
+    """An answer without content."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The language model answered with nothing: say it in other words, or "
+            "choose another model."
+        )
+
+
+def status_failure(status: int, settings: LanguageSettings) -> LanguageModelError:
+    """Tell of an HTTP status that is no success."""
+    if 300 <= status < 400:
+        sentence = (
+            "{host} sends on to another address ({status}), which is not followed, as "
+            "the key could go astray: enter the final address in the language settings."
+        )
+    elif status >= 500:
+        sentence = _BY_STATUS.get(
+            status,
+            "{host} has a problem of its own ({status}): say it again later, or choose "
+            "another model.",
+        )
+    else:
+        sentence = _BY_STATUS.get(
+            status,
+            "{host} did not accept the request ({status}): check address, model and "
+            "profile in the language settings.",
+        )
+    told = sentence.format(host=settings.host, model=settings.model, status=status)
+    return LanguageModelError(told, is_passing=status in WORTH_A_RETRY)
+
+
+def connection_failure(
+    error: BaseException, settings: LanguageSettings
+) -> LanguageModelError:
+    """Tell of a connection that was not made or was lost.
+
+    Only a connection that was never made is worth a retry: otherwise the question
+    may have been answered, and paid for, already.
+    """
+    causes = tuple(_causes(error))
+    was_never_made = any(
+        type(cause).__name__ in ("ConnectError", "ConnectTimeout") for cause in causes
+    )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        sentence = (
+            f"Nothing answers at {settings.base_url}: start the server, or correct the "
+            "address in the language settings."
+        )
+    elif any(isinstance(cause, socket.gaierror) for cause in causes):
+        sentence = (
+            f"The host {settings.host} is not known: check the address in the language "
+            "settings, and the network."
+        )
+    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
+        sentence = (
+            f"There is no secure connection to {settings.host}: check http or https in "
+            "the address, and the certificate of the server."
+        )
+    elif was_never_made:
+        sentence = (
+            f"No connection to {settings.host} was made: check the address, the "
+            "network and the proxy."
+        )
+    else:
+        sentence = f"The connection to {settings.host} was lost: say it again."
+    return LanguageModelError(sentence, is_passing=was_never_made)
+
+
+def timeout_failure(settings: LanguageSettings) -> LanguageModelError:
+    """Tell that the deadline passed."""
+    return LanguageModelError(
+        f"{settings.host} did not answer within {settings.deadline_s:g} s: say it "
+        "again (a local server may have been loading the model), or allow a longer "
+        "wait in the language settings."
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it; some libraries keep causes as arguments."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        parents = (cause.__cause__, cause.__context__, *cause.args)
+        waiting += [p for p in parents if isinstance(p, BaseException)]

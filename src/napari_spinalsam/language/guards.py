@@ -1,0 +1,93 @@
+"""What a model's plan may not do unless the user's own words ask for it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from napari_spinalsam.core.action_fields import ActionClass
+from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.core.descriptions import describe
+from napari_spinalsam.core.replies import Clarify, Plan, parse_action
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_spinalsam.core.replies import Reply
+
+Language = Literal["en", "zh"]
+
+_ASKED_FOR: Mapping[ActionClass, re.Pattern[str]] = MappingProxyType(
+    {
+        ActionClass.DESTRUCTIVE: re.compile(
+            r"\b(?:clear(?:s|ed|ing)?|delet(?:e|es|ed|ing)|remov(?:e|es|ed|ing)|"
+            r"eras(?:e|es|ed|ing)|wip(?:e|es|ed|ing)|discard(?:s|ed|ing)?|"
+            r"get(?:ting)? rid of|throw(?:ing)? away|start(?:ing)? over)\b"
+            r"|清[除空掉理]|清了|删|移除|擦|去掉|去除|抹|丢掉|扔掉"
+        ),
+        ActionClass.WRITE: re.compile(
+            r"\b(?:sav(?:e|es|ed|ing)|export(?:s|ed|ing)?|stor(?:e|es|ed|ing)|"
+            r"writ(?:e|es|ing)|keep a copy)\b"
+            r"|保存|导出|另存|存[为成到下盘]|存一|输出|储存|存储"
+        ),
+    }
+)
+# Negations, hypotheticals and questions: none of them is a wish.
+_NOT_A_WISH = re.compile(
+    r"\b(?:not|never|no|without|don'?t|do\s?n'?t|won'?t|can'?t|cannot|"
+    r"shouldn'?t|didn'?t|isn'?t|nothing|none|neither|nor|avoid|stop|refrain|"
+    r"keep|if|would|what|why|how|when|suppose|imagine|pretend|ignore)\b"
+    r"|不|别|勿|没|未|无需|莫|禁止|避免|保留|如果|要是|假如|假设|万一|如何|怎|什么|为何|吗|忽略"
+    r"|\?\s*$"
+)
+
+
+def is_safe_from_models(action: str) -> bool:
+    """Tell whether a model's word is enough for an action to be proposed."""
+    return ACTION_CLASS[action] not in _ASKED_FOR
+
+
+def guarded(reply: Reply, text: str, language: Language) -> Reply:
+    """Turn a model's plan that removes or saves what nobody named into a question.
+
+    Parameters
+    ----------
+    reply : Reply
+        What the model made of the text.
+    text : str
+        What the user said.
+    language : str
+        In which language to ask.
+
+    Returns
+    -------
+    Reply
+        The same reply, or a question with the doubtful actions as its options.
+    """
+    if not isinstance(reply, Plan):
+        return reply
+    said = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    doubtful = [
+        step
+        for step in reply.steps
+        if not is_safe_from_models(step.action)
+        and (
+            _NOT_A_WISH.search(said)
+            or not _ASKED_FOR[ACTION_CLASS[step.action]].search(said)
+        )
+    ]
+    if not doubtful:
+        return reply
+    # An option is an action with its defaults, which may not be what was meant.
+    options = dict.fromkeys(
+        step.action
+        for step in doubtful
+        if step == parse_action({"action": step.action})
+    )
+    first = describe(doubtful[0], language)
+    question = (
+        f"要执行“{first}”吗？" if language == "zh" else f"Do you want this: {first}?"
+    )
+    return Clarify(question=question, options=tuple(options))

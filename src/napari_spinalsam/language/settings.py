@@ -1,0 +1,255 @@
+"""What the user set about the language model, and what it may know of the viewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from napari_spinalsam.core.anatomy import action_name
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.language.profiles import PROFILES, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_spinalsam.core.geometry import Plane
+
+LONGEST_DEADLINE = 600.0
+
+
+class LanguageSettings(BaseModel):
+    """The settings of the language model; a key is never among them.
+
+    Parameters
+    ----------
+    enabled : bool
+        Whether a model is asked at all.
+    profile : str
+        Name of a profile.
+    base_url, model : str
+        Address and model id; empty means the usual one of the profile.
+    allow_remote : bool
+        Whether sentences may leave this computer.
+    order : str
+        Who understands first: the offline parser or the model.
+    reasoning : bool
+        Whether the model is to think before it answers.
+    deadline_s : float
+        Longest wait in seconds, over everything that one sentence needs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    enabled: bool = False
+    profile: str = "ollama"
+    base_url: str = ""
+    model: str = ""
+    allow_remote: bool = False
+    order: Literal["offline_first", "model_first"] = "offline_first"
+    reasoning: bool = False
+    deadline_s: Annotated[float, Field(gt=0, le=LONGEST_DEADLINE)] = 20.0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Read settings from a mapping.
+
+        Raises
+        ------
+        InputError
+            If a value cannot be used; the sentence names it.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            detail = error.errors(include_url=False, include_input=False)[0]
+            place = ", ".join(str(part) for part in detail["loc"])
+            message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+            raise InputError(
+                f"The language model cannot be used, {place}: {message}."
+            ) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_values(cls, values: Any) -> Any:
+        """Fill in what the profile knows, so that every reader sees what is used."""
+        if not isinstance(values, dict):
+            return values
+        name = values.get("profile", cls.model_fields["profile"].default)
+        profile = PROFILES.get(name) if isinstance(name, str) else None
+        usual = (profile.base_url, profile.model) if profile else ("", "")
+        filled = dict(values)
+        for key, value in zip(("base_url", "model"), usual, strict=True):
+            given = filled.get(key, "")
+            given = given.strip() if isinstance(given, str) else given
+            filled[key] = given or value
+        return filled
+
+    @field_validator("profile")
+    @classmethod
+    def _known_profile(cls, name: str) -> str:
+        if name not in PROFILES:
+            raise ValueError(
+                f"there is no profile {name!r}, only {', '.join(PROFILES)}"
+            )
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, url: str) -> str:
+        if not url:
+            return url
+        parts = _split(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                "the address must look like http://localhost:11434/v1 or "
+                "https://api.deepseek.com"
+            )
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError(
+                "the address must hold no user, password, key or question mark; "
+                "a key belongs in the environment or the keyring"
+            )
+        return url.rstrip("/")
+
+    @field_validator("model")
+    @classmethod
+    def _no_key(cls, model: str) -> str:
+        if model.startswith("sk-"):
+            raise ValueError(
+                "this looks like a key, not like the id of a model; a key belongs in "
+                "the environment or the keyring"
+            )
+        return model
+
+    @property
+    def service(self) -> Profile:
+        """What is known of the service."""
+        return PROFILES[self.profile]
+
+    @property
+    def host(self) -> str:
+        """Host of the address, such as api.deepseek.com."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def is_on_this_computer(self) -> bool:
+        """Whether the address is a loopback one."""
+        return _is_loopback(self.host)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a sentence would leave this computer.
+
+        Ollama passes the models whose ids end in "cloud" on to its own service.
+        """
+        is_passed_on = self.model.lower().endswith("cloud")
+        return is_passed_on or not self.is_on_this_computer
+
+    def check_can_ask(self) -> None:
+        """Make sure that there is somebody to ask and that asking is allowed.
+
+        Raises
+        ------
+        InputError
+            If address or model is missing, or sentences would leave this computer
+            without consent.
+        """
+        if not self.model:
+            raise InputError(
+                f"The profile {self.profile} has no usual model: enter the id of one "
+                "in the language settings."
+            )
+        self.check_can_connect()
+
+    def check_can_connect(self) -> None:
+        """Make sure that there is an address, and that it is allowed.
+
+        Raises
+        ------
+        InputError
+            If there is none, or it is of another computer without consent.
+        """
+        if not self.base_url:
+            raise InputError(
+                f"The profile {self.profile} has no usual address: enter one in the "
+                "language settings, such as http://localhost:8000/v1."
+            )
+        if self.is_remote and not self.allow_remote:
+            where = "Ollama's cloud" if self.is_on_this_computer else self.host
+            raise InputError(
+                f"Sentences would be sent to {where}, another computer: allow that in "
+                "the language settings, or choose a model on this one."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerContext:
+    """The few facts about the viewer that a language model may see.
+
+    Never pixels, names of files, layers or patients, or headers.
+
+    Parameters
+    ----------
+    plane : Plane or None
+        The plane in view; None without an image.
+    slice_index, slice_count : int or None
+        The slice in view, and how many the plane has.
+    points, boxes : int
+        Prompts on this slice.
+    has_preview, has_reference : bool
+        Whether a mask waits to be accepted, and whether there is a reference layer.
+    selected : str or None
+        The selected structure.
+    """
+
+    plane: Plane | None = None
+    slice_index: int | None = None
+    slice_count: int | None = None
+    points: int = 0
+    boxes: int = 0
+    has_preview: bool = False
+    has_reference: bool = False
+    selected: str | None = None
+
+    def as_dict(self) -> dict[str, str | int | bool | None]:
+        """Return what is sent: numbers, and names from closed lists."""
+        return {
+            "has_image": self.plane is not None,
+            "plane": None if self.plane is None else str(self.plane),
+            "slice": self.slice_index,
+            "slices": self.slice_count,
+            "points": self.points,
+            "boxes": self.boxes,
+            "has_preview": self.has_preview,
+            "has_reference": self.has_reference,
+            "selected_structure": self.selected and action_name(self.selected),
+        }
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read late, and wrong ones are refused late
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
