@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from psygnal import Signal
 
-from napari_spinalsam.annotation import labelling
+from napari_spinalsam import __version__
+from napari_spinalsam.annotation import labelling, objects, prompt_editing
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
+from napari_spinalsam.annotation.image import ImageReference
+from napari_spinalsam.annotation.provenance import (
+    ModelReference,
+    Runs,
+    VoxelsWritten,
+)
 from napari_spinalsam.annotation.requests import (
     build_request,
-    selected_name,
     waiting_preview,
 )
 from napari_spinalsam.annotation.state import State
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.masks import LABEL_DTYPE
-from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
-    from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, PointPrompt
+    from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.volume import Volume
 
 
@@ -57,18 +64,64 @@ class Annotation:
     model : str
         What the present model is known by, such as its sha256; set with each model,
         so that logits of another one are not reused.
+    clock : callable
+        Tells the time that is noted with accepted masks.
     """
 
     changed: ClassVar[Signal] = Signal(Change)
+
+    prompts_at = prompt_editing.prompts_at
+    set_prompts = prompt_editing.set_prompts
+    add_point = prompt_editing.add_point
+    set_box = prompt_editing.set_box
+    clear_points = prompt_editing.clear_points
+    clear_boxes = prompt_editing.clear_boxes
+    clear_all = prompt_editing.clear_all
+    set_locked = objects.set_locked
+    set_visible = objects.set_visible
+    rename_object = objects.rename_object
+    merge_objects = objects.merge_objects
+    delete_object = objects.delete_object
+    shift_names = objects.shift_names
+    next_free_structure = objects.next_free_structure
 
     def __init__(self, volume: Volume, window: Window | None = None) -> None:
         self.volume = volume
         self.geometry = volume.geometry
         self.model = ""
-        self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
+        self.clock: Callable[[], datetime] = _utc_now
+        self._models: dict[str, ModelReference] = {}
         self._reference: NDArray[Any] | None = None
-        first = window or default_window(volume.data, volume.modality)
-        self.history = History(State(first), self._labels, self._tell)
+        first = State(window or default_window(volume.data, volume.modality))
+        self._begin(first, np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE))
+
+    def _begin(self, state: State, labels: NDArray[np.uint8]) -> None:
+        self._labels = labels
+        self.history = History(state, labels, self._tell)
+
+    @classmethod
+    def restore(
+        cls, volume: Volume, state: State, labels: NDArray[np.uint8]
+    ) -> Annotation:
+        """Take an annotation up where it was left, with a history that begins here.
+
+        Parameters
+        ----------
+        volume : Volume
+            The image.
+        state : State
+            Objects, selection, window and record.
+        labels : ndarray of uint8, shape (z, y, x)
+            Made by that record; belongs to the annotation from now on.
+        """
+        annotation = cls(volume, state.window)
+        annotation._begin(state, labels)
+        return annotation
+
+    @cached_property
+    def image(self) -> ImageReference:
+        """What the image is recognised by; reads all voxels when first asked."""
+        return ImageReference.of(self.volume)
 
     @property
     def state(self) -> State:
@@ -86,6 +139,11 @@ class Annotation:
     def reference(self) -> NDArray[Any] | None:
         """Labels to measure against, shape (z, y, x); not part of the history."""
         return self._reference
+
+    def use_model(self, model: ModelReference) -> None:
+        """Note which model makes the next masks."""
+        self.model = model.key
+        self._models[model.key] = model
 
     def undo(self, steps: int = 1) -> tuple[str, ...]:
         """Take up to so many steps back; return their names."""
@@ -106,18 +164,6 @@ class Annotation:
             after = replace(self.state, selected=chosen, preview=None)
             self.history.do(f"Select {chosen}", after)
 
-    def set_locked(self, name: str, locked: bool) -> None:
-        """Protect a structure's voxels from every change, or release them."""
-        changed = replace(self.state.object_of(structure(name).name), locked=locked)
-        step = f"{'Lock' if locked else 'Unlock'} {changed.name}"
-        self.history.do(step, self.state.with_object(changed))
-
-    def set_visible(self, name: str, visible: bool) -> None:
-        """Show or hide a structure."""
-        changed = replace(self.state.object_of(structure(name).name), visible=visible)
-        step = f"{'Show' if visible else 'Hide'} {changed.name}"
-        self.history.do(step, self.state.with_object(changed))
-
     def set_window(self, window: Window) -> None:
         """Map intensities otherwise, for display and model."""
         self.history.do("Set window", replace(self.state, window=window))
@@ -129,45 +175,6 @@ class Annotation:
         labelling.check_grid(reference, geometry, self.geometry)
         self._reference = reference
         self.changed.emit(Change(reference=True))
-
-    def prompts_at(self, axis: int, index: int) -> SlicePrompts:
-        """Return the selected structure's prompts of a slice, pending or accepted."""
-        return self.state.object_of(selected_name(self.state)).prompts_at((axis, index))
-
-    def set_prompts(self, prompts: SlicePrompts, step: str = "Edit prompts") -> None:
-        """Replace all prompts of the selected structure on one slice.
-
-        Without points and box the slice has none left, accepted ones included.
-        """
-        prompts.check_inside(self.geometry.plane(*prompts.key))
-        if prompts != self.prompts_at(*prompts.key):
-            name = selected_name(self.state)
-            self.history.do(step, self.state.with_prompts(name, prompts))
-
-    def add_point(self, axis: int, index: int, point: PointPrompt) -> None:
-        """Add a point for the selected structure on a slice."""
-        prompts = self.prompts_at(axis, index).with_point(point)
-        self.set_prompts(prompts, f"Add {point.polarity} point")
-
-    def set_box(self, axis: int, index: int, box: BoxPrompt | None) -> None:
-        """Set the box of the selected structure on a slice, or remove it with None."""
-        prompts = self.prompts_at(axis, index).with_box(box)
-        self.set_prompts(prompts, "Remove box" if box is None else "Add box")
-
-    def clear_points(self) -> int:
-        """Remove all points not yet accepted; return how many there were."""
-        return self._clear("Clear points", SlicePrompts.without_points)
-
-    def clear_boxes(self) -> int:
-        """Remove all boxes not yet accepted; return how many there were."""
-        return self._clear("Clear boxes", lambda prompts: prompts.with_box(None))
-
-    def clear_all(self) -> int:
-        """Remove all prompts not yet accepted and the preview; return how many."""
-        shown = self.state.preview is not None
-        with self.group("Clear all"):
-            self.history.do("Clear preview", replace(self.state, preview=None))
-            return shown + self._clear("Clear", lambda p: SlicePrompts(*p.key))
 
     def prediction_request(
         self, axis: int, index: int, kind: PromptKind = "all"
@@ -204,7 +211,11 @@ class Annotation:
     def accept(self) -> int:
         """Write the preview; return the pixels of it left to other structures."""
         delta, left = labelling.accepted_delta(self._labels, self.geometry, self.state)
-        after = labelling.accepted_state(self.state)
+        preview = waiting_preview(self.state, "accept")
+        model = self._models.get(preview.model, ModelReference(preview.model))
+        time = self.clock().isoformat(timespec="seconds")
+        origin = preview.origin(model, time, __version__)
+        after = labelling.accepted_state(self.state, origin)
         self.history.do(f"Accept {self.state.selected}", after, delta)
         return left
 
@@ -227,12 +238,12 @@ class Annotation:
     def _write(self, step: str, delta: LabelDelta) -> None:
         if not delta.is_empty:
             after = labelling.with_painted_objects(self.state, np.unique(delta.new))
-            self.history.do(step, after, delta)
-
-    def _clear(self, step: str, edit: Callable[[SlicePrompts], SlicePrompts]) -> int:
-        after, count = self.state.cleared(edit)
-        self.history.do(step, after)
-        return count
+            event = VoxelsWritten(step, Runs.of(delta))
+            self.history.do(step, after.with_event(event), delta)
 
     def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:
         self.changed.emit(Change.between(before, after, deltas))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_spinalsam.annotation.provenance import AcceptedSlice, MaskWritten
 from napari_spinalsam.annotation.requests import waiting_preview
-from napari_spinalsam.annotation.state import AcceptedSlice, StructureObject
+from napari_spinalsam.annotation.state import StructureObject
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, writable
@@ -20,21 +21,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.change import Box
+    from napari_spinalsam.annotation.provenance import MaskOrigin, ValuesExchanged
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
 
 
-def accepted_state(state: State) -> State:
+def accepted_state(state: State, origin: MaskOrigin) -> State:
     """Return the state once the preview is written: its prompts become accepted.
 
     Prompts that were set since, and wait for their own mask, stay pending.
+
+    Parameters
+    ----------
+    state : State
+        With the preview.
+    origin : MaskOrigin
+        How the preview's mask was made.
     """
     preview = waiting_preview(state, "accept")
-    entry = AcceptedSlice(preview.prompts, preview.predicted_iou)
+    entry = AcceptedSlice(preview.prompts, origin)
     changed = state.object_of(preview.structure).with_accepted(entry)
     if changed.pending_at(preview.key) == preview.all_prompts:
         changed = changed.with_prompts(SlicePrompts(*preview.key))
-    return replace(state.with_object(changed), preview=None)
+    event = MaskWritten(changed.name, origin)
+    return replace(state.with_object(changed), preview=None).with_event(event)
 
 
 def accepted_delta(
@@ -64,18 +74,48 @@ def accepted_delta(
         raise InputError(f"{changed.name} is locked: unlock it to write its labels.")
     plane = geometry.plane(*preview.key)
     part = plane.take(labels)
-    free = writable(part, preview.mask, changed.label, state.locked_labels)
+    after, free = written_slice(part, preview.mask, changed.label)
     if not free.any():
         where = "is empty" if not preview.mask.any() else "lies on other structures"
         raise InputError(
             f"The mask of {changed.name} {where}: move or add prompts, or choose "
             "another candidate."
         )
-    after = np.where(part == changed.label, 0, part).astype(LABEL_DTYPE)
-    after[free] = changed.label
     box = slice_box(preview.axis, preview.index)
     delta = LabelDelta.between(labels, np.expand_dims(after, preview.axis), box)
     return delta, int(np.count_nonzero(preview.mask & ~free))
+
+
+def written_slice(
+    part: NDArray[np.uint8], mask: NDArray[np.bool_], label: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a slice in which a mask stands for all voxels of a structure.
+
+    Parameters
+    ----------
+    part : ndarray of uint8, shape (rows, cols)
+        The labels of the slice; those of other structures, locked or not, stay.
+    mask : ndarray of bool, same shape
+        The structure.
+    label : int
+        Value of the structure.
+
+    Returns
+    -------
+    ndarray of uint8, same shape
+        The new labels of the slice.
+    ndarray of bool, same shape
+        The part of the mask that was written.
+    """
+    free = writable(part, mask, label)
+    after = np.where(part == label, 0, part).astype(LABEL_DTYPE)
+    after[free] = label
+    return after, free
+
+
+def exchanged_delta(labels: NDArray[np.uint8], exchange: ValuesExchanged) -> LabelDelta:
+    """Find what giving all voxels of some values other values changes."""
+    return LabelDelta.between(labels, exchange.table[labels])
 
 
 def painted_delta(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.history import Step
+    from napari_spinalsam.annotation.provenance import Question
     from napari_spinalsam.annotation.state import SliceKey, State
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
@@ -71,6 +72,8 @@ class PredictionRequest:
         What the model is known by that is asked.
     asked_by : Step or None
         The step that this belongs to; None makes the answer a step of its own.
+    earlier : tuple of Question
+        What led to `mask_input`; empty without.
     """
 
     structure: str
@@ -82,6 +85,7 @@ class PredictionRequest:
     answered: MaskPrediction | None
     model: str
     asked_by: Step | None
+    earlier: tuple[Question, ...] = ()
 
     @property
     def key(self) -> SliceKey:
@@ -127,6 +131,7 @@ class PredictionRequest:
             all_prompts=self.all_prompts,
             window=self.window,
             model=self.model,
+            earlier=self.earlier,
         )
 
 

@@ -92,6 +92,7 @@ def build_request(
         answered=None if preview is None else preview.prediction,
         model=model,
         asked_by=newest if asked else None,
+        earlier=() if preview is None or logits is None else preview.questions,
     )
 
 

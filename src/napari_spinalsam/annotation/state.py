@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import STRUCTURES, structure
+from napari_spinalsam.annotation.levels import place_of
+from napari_spinalsam.annotation.provenance import MaskOrigin, Question, Record
+from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
@@ -15,11 +17,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.provenance import (
+        AcceptedSlice,
+        LabelEvent,
+        ModelReference,
+    )
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction
 
 SliceKey = tuple[int, int]
-_ORDER = {entry.name: place for place, entry in enumerate(STRUCTURES)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +50,8 @@ class Preview:
         What the model is known by.
     chosen : int
         Position of the candidate that is shown, from 0.
+    earlier : tuple of Question
+        What led to the low-res logits that the model was given; empty without.
     """
 
     structure: str
@@ -55,6 +63,12 @@ class Preview:
     window: Window
     model: str
     chosen: int = 0
+    earlier: tuple[Question, ...] = ()
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What the model was asked until the candidate that is shown."""
+        return (*self.earlier, Question(self.prompts, self.chosen))
 
     @property
     def key(self) -> SliceKey:
@@ -81,6 +95,12 @@ class Preview:
         """Low-res logits of the candidate that is shown, shape (height, width)."""
         return np.asarray(self.prediction.low_res_logits[self.chosen], dtype=np.float32)
 
+    def origin(self, model: ModelReference, time: str, version: str) -> MaskOrigin:
+        """Return how the candidate that is shown was made, for when it is accepted."""
+        return MaskOrigin(
+            self.questions, self.window, model, self.predicted_iou, time, version
+        )
+
     def mask_input(
         self, structure: str, prompts: SlicePrompts, window: Window, model: str
     ) -> NDArray[np.float32] | None:
@@ -96,22 +116,6 @@ class Preview:
         kept = prompts.points[: len(had.points)] == had.points
         grown = kept and had.box in (None, prompts.box) and prompts != had
         return self.logits if same and grown else None
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedSlice:
-    """How the labels of one slice came about.
-
-    Parameters
-    ----------
-    prompts : SlicePrompts
-        The prompts of the mask that was accepted.
-    predicted_iou : float
-        The model's own estimate for that mask, 0 to 1.
-    """
-
-    prompts: SlicePrompts
-    predicted_iou: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +201,15 @@ class State:
         Canonical name of the structure that the next mask is written to.
     preview : Preview or None
         The one mask that waits for accept or reject; always of `selected`.
+    record : Record or None
+        The changes that made the label volume; None before the first.
     """
 
     window: Window
     objects: tuple[StructureObject, ...] = ()
     selected: str | None = None
     preview: Preview | None = None
+    record: Record | None = None
 
     def find(self, name: str) -> StructureObject | None:
         """Return the object of a structure, None if the annotation has none."""
@@ -221,8 +228,20 @@ class State:
     def with_object(self, changed: StructureObject) -> State:
         """Return a copy in which one structure has this object."""
         others = [entry for entry in self.objects if entry.label != changed.label]
-        ordered = sorted([*others, changed], key=lambda entry: _ORDER[entry.name])
+        ordered = sorted([*others, changed], key=lambda entry: place_of(entry.name))
         return replace(self, objects=tuple(ordered))
+
+    def without_object(self, gone: StructureObject) -> State:
+        """Return a copy without an object and without its preview."""
+        kept = tuple(entry for entry in self.objects if entry.label != gone.label)
+        preview = self.preview
+        if preview is not None and preview.structure == gone.name:
+            preview = None
+        return replace(self, objects=kept, preview=preview)
+
+    def with_event(self, event: LabelEvent) -> State:
+        """Return a copy that knows of one more change of the label volume."""
+        return replace(self, record=Record(event, self.record))
 
     def with_prompts(self, name: str, prompts: SlicePrompts) -> State:
         """Return a copy with other prompts of a structure on a slice.
