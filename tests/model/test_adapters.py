@@ -7,8 +7,8 @@ from safetensors.torch import load_file, save_file
 
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model import families
+from napari_spinalsam.model.adapter_config import AdapterConfig
 from napari_spinalsam.model.adapters import (
-    AdapterConfig,
     apply_adapter,
     read_adapter,
     save_adapter,
@@ -39,7 +39,7 @@ def train(network: SpinalSam, wanted: AdapterConfig) -> None:
     if wanted.rank:
         network.add_lora(wanted.rank, wanted.alpha, wanted.targets)
     if wanted.cbam:
-        network.add_attention()
+        network.add_attention(wanted.cbam_ratio)
     for name, parameter in network.named_parameters():
         if name.startswith(("attention", "mask_decoder")) or "lora" in name:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -59,6 +59,7 @@ def logits_of(network: SpinalSam) -> torch.Tensor:
         {"rank": 4, "alpha": 8.0, "cbam": True, "decoder": True},
         {"rank": 2, "targets": ("q", "k", "v"), "decoder": True},
         {"cbam": True, "decoder": True},
+        {"cbam": True, "cbam_ratio": 2, "decoder": True},
     ],
 )
 def test_adapter_on_the_same_base_gives_the_same_answers(

@@ -228,3 +228,12 @@ def test_failed_write_leaves_the_older_file(
         save_tiny(tiny, path)
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("padding", range(0, 256, 8))
+def test_safetensors_of_any_header_length_is_read_with_its_notes(
+    tmp_path: Path, padding: int
+) -> None:
+    path = tmp_path / "any.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"note": "x" * padding})
+    assert read_checkpoint(path).metadata == {"note": "x" * padding}

@@ -12,7 +12,8 @@ from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model import families, loading, registry
-from napari_spinalsam.model.adapters import AdapterConfig, save_adapter
+from napari_spinalsam.model.adapter_config import AdapterConfig
+from napari_spinalsam.model.adapters import save_adapter
 from napari_spinalsam.model.checkpoint import digest_of, save_tiny
 from napari_spinalsam.model.families import Family
 from napari_spinalsam.model.loading import load_session
@@ -219,6 +220,14 @@ def test_adapter_is_loaded_on_its_base(adapter_file: Path) -> None:
     session = load_session("small", "cpu", adapter_file)
     assert session.record.name == "small"
     assert session.record.adapter == "spine"
+
+
+def test_medsam_is_a_base_of_adapters_as_a_vit_b(
+    adapter_file: Path, downloaded: ModelEntry, folder: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "medsam_vit_b.pth"
+    base.write_bytes((folder / "small.pth").read_bytes())
+    assert load_session(base, "cpu", adapter_file).record.adapter == "spine"
 
 
 def test_adapter_alone_finds_its_downloaded_base(adapter_file: Path) -> None:

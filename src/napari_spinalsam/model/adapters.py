@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model import lora
+from napari_spinalsam.model.adapter_config import FORMAT, VERSION, AdapterConfig
 from napari_spinalsam.model.checkpoint import read_checkpoint, write_safetensors
 from napari_spinalsam.model.families import VIT_SIZES, Family
 from napari_spinalsam.model.parameters import compare
@@ -22,54 +23,8 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.model.sam import SpinalSam
 
-FORMAT = "napari-spinalsam-adapter"
-VERSION = 1
 SHOWN_DIGITS = 12
 SAMED_NAME = re.compile(r"w_([ab])_(\d+)")
-
-
-class AdapterConfig(BaseModel):
-    """What an adapter changes, and of what.
-
-    Parameters
-    ----------
-    version : int
-        Of the format.
-    base_sha256 : str
-        Checksum of the base's file; empty where the adapter's maker did not note it.
-    family : str
-        Of the base, such as ``"sam_vit_b"``.
-    rank : int
-        Of LoRA; 0 where there is none.
-    alpha : float or None
-        LoRA's update is scaled by ``alpha / rank``; None scales by 1.
-    targets : tuple of {"q", "k", "v"}
-        Projections with LoRA.
-    cbam : bool
-        Whether the attention module is there.
-    decoder : bool
-        Whether the mask decoder is replaced.
-    image_size : int
-        Side of the image in training.
-    window : tuple of float or None
-        Level and width that it was trained with.
-    notes : dict of str to str
-        Scores, training data and the like.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    base_sha256: str
-    family: str
-    rank: int = Field(default=0, ge=0)
-    alpha: float | None = None
-    targets: tuple[Literal["q", "k", "v"], ...] = ("q", "v")
-    cbam: bool = False
-    decoder: bool = False
-    image_size: int = 1024
-    window: tuple[float, float] | None = None
-    notes: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +136,7 @@ def apply_adapter(
     if config.rank:
         network.add_lora(config.rank, config.alpha, config.targets)
     if config.cbam:
-        network.add_attention()
+        network.add_attention(config.cbam_ratio)
     places = adapter_state(network, config)
     report = compare(places, adapter.tensors)
     if not report.complete:

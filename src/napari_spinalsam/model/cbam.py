@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+# The paper gives none; 16 is usual.
+CBAM_RATIO = 16
+
 
 class ChannelAttention(nn.Module):
     """Weigh channels by what they hold on average and at most (equation 3).
@@ -60,10 +63,10 @@ class CBAM(nn.Module):
     channels : int
         Channels of the feature map.
     ratio : int
-        Reduction of the channel perceptron; the paper gives none, 16 is usual.
+        Reduction of the channel perceptron.
     """
 
-    def __init__(self, channels: int, ratio: int = 16) -> None:
+    def __init__(self, channels: int, ratio: int = CBAM_RATIO) -> None:
         super().__init__()
         self.channel = ChannelAttention(channels, ratio)
         self.spatial = SpatialAttention()

@@ -29,6 +29,8 @@ VERSION = "1"
 LARGEST_HALF = float(torch.finfo(torch.float16).max)
 ZIP_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"
+# Of a safetensors file, as its library has it.
+LARGEST_HEADER = 100_000_000
 # What a cut or changed pickle raises, depending on where it was cut.
 UNREADABLE = (
     AssertionError,
@@ -85,10 +87,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         besides tensors.
     """
     start = _first_bytes(path)
+    # The length of a header may begin with the byte that a pickle begins with.
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= LARGEST_HEADER:
+        return _read_safetensors(path)
     if start.startswith((ZIP_START, PICKLE_START)):
         return Checkpoint(path, unwrap(_read_torch(path), path.name), {})
-    if len(start) > 8 and start[8:9] == b"{":
-        return _read_safetensors(path)
     raise ModelError(
         f"{path.name} is no file of weights: choose a .safetensors, .pth or .pt file."
     )

@@ -186,6 +186,9 @@ def build_backend(
         adapter does not fit.
     """
     name = file.checkpoint.path.name
+    if file.family is Family.MED_SAM and adapter is not None:
+        # An adapter is trained with the preprocessing of SAM, whatever its base is.
+        file = replace(file, family=Family.SAM_B)
     check_supported(file.family, name)
     record = ModelRecord(
         name=file.name,

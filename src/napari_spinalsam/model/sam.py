@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.model import lora
-from napari_spinalsam.model.cbam import CBAM
+from napari_spinalsam.model.cbam import CBAM, CBAM_RATIO
 from napari_spinalsam.model.native import shield_triton
 
 if TYPE_CHECKING:
@@ -99,10 +99,17 @@ class SpinalSam(nn.Module):
         """Whether the encoder has LoRA layers."""
         return lora.has_lora(self.image_encoder)
 
-    def add_attention(self) -> None:
-        """Put an untrained CBAM between encoder and decoder."""
+    def add_attention(self, ratio: int = CBAM_RATIO) -> None:
+        """Put an untrained CBAM between encoder and decoder.
+
+        Parameters
+        ----------
+        ratio : int
+            Reduction of its channel perceptron.
+        """
         device = next(self.image_encoder.parameters()).device
-        self.attention = CBAM(self.image_encoder.neck[0].out_channels).to(device)
+        channels = self.image_encoder.neck[0].out_channels
+        self.attention = CBAM(channels, ratio).to(device)
 
     def add_lora(
         self,
