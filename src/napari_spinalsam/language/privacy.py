@@ -37,9 +37,9 @@ both box boxes brain button can canal case cervical change check clear coccyx co
 confirm cord coronal could ct cuda current data delete dice dicom disc discard discs
 disk display dose down erase export fifth file files first forward fourth from full
 generate get give go gpu ground gt has hausdorff help her hide his hounsfield hu image
-images in into iou is it its jump keep label labels last layer left level load locate
-lumbar lung make mark mask masks me measure medical model mr mri msd my name names
-napari negative new next nifti no not now nrrd of off on open or orientation
+images in into iou is it its jump keep label labels last layer left let level load
+locate lumbar lung make mark mask masks me measure medical model mr mri msd my name
+names napari negative new next nifti no not now nrrd of off on open or orientation
 parameters patient patients place plane please point points position positive predict
 predictions preview previous prompt prompts propagate put ready record records redo
 reference region reject remove right sacral sacrum sagittal sam sample save scan scans
@@ -82,7 +82,7 @@ _SIGNS = (
     _sign(
         "a date",
         "日期",
-        r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b",
+        r"(?<![\d.])\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?![\d.]*\d)",
         rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_MONTH}\b",
         rf"\b{_MONTH}\.?[\s-]*\d{{1,4}}(?:st|nd|rd|th)?\b",
         r"\d+\s*年\s*\d*",
@@ -91,6 +91,15 @@ _SIGNS = (
         rf"[{_ZH_DIGIT}十]+月[{_ZH_DIGIT}十]+[日号]",
         r"\b(?:dob|date of birth|birth\s?da(?:y|te)|born)\b",
         r"出生|生日",
+    ),
+    _sign(
+        "a telephone number",
+        "电话号码",
+        r"\+\d[\d\s().-]{5,}",
+        r"\(\d{2,5}\)[\s-]?\d{3,}",
+        r"\b\d{2,5}(?:[-.]\d{2,}){2,}",
+        r"\b(?:phone|telephone|mobile|tel)\b\.?:?\s*(?:number|no)?\W*\d",
+        r"电话|手机",
     ),
     _sign(
         "a number of a patient",
@@ -111,15 +120,6 @@ _SIGNS = (
         # W1500 and WL300 are windows.
         r"\b(?!w[wl]?\d|l\d|hu\d)[a-z]{1,5}[_-]?\d{4,}\b",
         r"\d+(?:\.\d+){3,}",
-    ),
-    _sign(
-        "a telephone number",
-        "电话号码",
-        r"\+\d[\d\s().-]{5,}",
-        r"\(\d{2,5}\)[\s-]?\d{3,}",
-        r"\b\d{2,5}(?:[-.]\d{2,}){2,}",
-        r"\b(?:phone|telephone|mobile|tel)\b\.?:?\s*(?:number|no)?\W*\d",
-        r"电话|手机",
     ),
     _sign(
         "the name of a person",
