@@ -1,0 +1,284 @@
+"""From a frame and its clause to the steps of a plan, arguments filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_spinalsam.language.lexicon import load_lexicon
+from napari_spinalsam.language.numbers_of import (
+    count_of,
+    level_and_width,
+    numbers_of,
+    sign_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from napari_spinalsam.language.frames import Fit
+    from napari_spinalsam.language.tokens import Token
+
+Step = dict[str, Any]
+_MOST_POINTS = 50
+_LAYERS = {
+    "point": "points",
+    "box": "boxes",
+    "reference": "reference",
+    "labels": "labels",
+    "image_layer": "image",
+}
+
+
+class UnclearError(Exception):
+    """Too little was said; the key names the question of `wording` to ask back."""
+
+
+def build_steps(fit: Fit) -> list[Step]:
+    """Return the steps that a clause asks for.
+
+    Raises
+    ------
+    UnclearError
+        If an argument is missing or cannot be; its text is a key of `wording`.
+    """
+    build = _BUILDERS.get(fit.frame.action, _plain)
+    return build(fit)
+
+
+def places_of(tokens: Sequence[Token], kinds: str = "structure region") -> list[str]:
+    """Return the structures and regions named, each once, in order."""
+    names: dict[str, None] = {}
+    for token in tokens:
+        for kind in kinds.split():
+            names.update(dict.fromkeys(token.values.get(kind, ())))
+    return list(names)
+
+
+def _has(token: Token, names: str) -> bool:
+    return bool(token.concepts & load_lexicon().mask(names))
+
+
+def _any(fit: Fit, names: str) -> bool:
+    return any(_has(token, names) for token in fit.tokens)
+
+
+def _plain(fit: Fit) -> list[Step]:
+    return [{"action": fit.frame.action, **fit.frame.sets}]
+
+
+def _value(fit: Fit, name: str) -> Any:
+    return next((t.values[name] for t in fit.used if name in t.values), None) or next(
+        (t.values[name] for t in fit.tokens if name in t.values), None
+    )
+
+
+def _images(fit: Fit) -> list[Step]:
+    return _plain(fit) * (count_of(fit.tokens) or 1)
+
+
+def _go_to_slice(fit: Fit) -> list[Step]:
+    number_at, number = numbers_of(fit.tokens)[0]
+    slice_at = next(
+        (
+            at
+            for at, t in enumerate(fit.tokens)
+            if _has(t, "slice") and "number" not in t.values
+        ),
+        0,
+    )
+    ranks = "ordinal" in fit.tokens[number_at].values
+    arrives = any(
+        t.text.endswith(("到", "至", "to", "第", "去")) for t in fit.tokens[:number_at]
+    )
+    if number_at < slice_at and not ranks and not arrives and number != 1:
+        raise UnclearError("which_way")
+    if number != int(number):
+        raise UnclearError("which_slice")
+    step = {"action": "go_to_slice", "index": int(number)}
+    plane = _value(fit, "plane")
+    return ([{"action": "set_plane", "plane": plane}] if plane else []) + [step]
+
+
+def _move_slice(fit: Fit) -> list[Step]:
+    offset = sign_of(fit.tokens) * (count_of(fit.tokens) or 1)
+    if offset == 0:
+        raise UnclearError("which_way")
+    return [{"action": "move_slice", "offset": int(offset)}]
+
+
+def _set_plane(fit: Fit) -> list[Step]:
+    planes = {t.values["plane"] for t in fit.tokens if "plane" in t.values}
+    if len(planes) != 1:
+        raise UnclearError("which_plane")
+    return [{"action": "set_plane", "plane": planes.pop()}]
+
+
+def _set_window(fit: Fit) -> list[Step]:
+    if any("number" in token.values for token in fit.used):
+        level, width = level_and_width(fit.tokens)
+        if level is None or width is None or width <= 0:
+            raise UnclearError("level_and_width")
+        return [{"action": "set_window", "level": level, "width": width}]
+    return [{"action": "set_window", "preset": _value(fit, "preset")}]
+
+
+def _select(fit: Fit) -> list[Step]:
+    names = places_of(fit.tokens, "structure")
+    if len(names) != 1:
+        raise UnclearError("one_structure")
+    return [{"action": "select_structure", "structure": names[0]}]
+
+
+@dataclass(slots=True)
+class _Points:
+    """The points of one "3 negative points on L4"."""
+
+    count: int | None = None
+    polarity: str | None = None
+    places: list[str] = field(default_factory=list)
+
+    def steps(self, elsewhere: list[str]) -> Iterator[Step]:
+        count = 1 if self.count is None else self.count
+        for place in self.places or elsewhere or [None]:
+            yield {
+                "action": "add_points",
+                "count": count,
+                "polarity": self.polarity or "positive",
+                "structure": place,
+            }
+
+
+def _add_points(fit: Fit) -> list[Step]:
+    groups = [_Points()]
+    numbers = dict(numbers_of(fit.tokens))
+    for at, token in enumerate(fit.tokens):
+        number = numbers.get(at)
+        if number is not None:
+            if groups[-1].count is not None:
+                groups.append(_Points())
+            if number != int(number) or not 1 <= number <= _MOST_POINTS:
+                raise UnclearError("how_many_points")
+            groups[-1].count = int(number)
+        if "polarity" in token.values:
+            if groups[-1].polarity is not None:
+                groups.append(_Points())
+            groups[-1].polarity = token.values["polarity"]
+        groups[-1].places += places_of([token])
+    if _any(fit, "vague") and all(group.count is None for group in groups):
+        raise UnclearError("how_many_points")
+    named = places_of(fit.tokens)
+    shared = named if sum(bool(group.places) for group in groups) == 1 else []
+    return [step for group in groups for step in group.steps(shared)]
+
+
+def _add_box(fit: Fit) -> list[Step]:
+    places = places_of(fit.tokens)
+    if not places:
+        return [{"action": "add_box", "structure": None}] * (count_of(fit.tokens) or 1)
+    return [{"action": "add_box", "structure": place} for place in places]
+
+
+def _segment(fit: Fit) -> list[Step]:
+    """One step for the structures in a row, one for each region."""
+    lists: list[list[str]] = []
+    open_list = False
+    for token in fit.tokens:
+        regions = places_of([token], "region")
+        names = [] if regions else places_of([token], "structure")
+        if regions:
+            lists += [[region] for region in regions]
+            open_list = False
+        elif names and open_list:
+            lists[-1] += [name for name in names if name not in lists[-1]]
+        elif names:
+            lists.append(names)
+            open_list = True
+    return [{"action": "segment_structures", "structures": names} for names in lists]
+
+
+def _propagate(fit: Fit) -> list[Step]:
+    ways = {t.values["direction"] for t in fit.tokens if "direction" in t.values}
+    if places_of(fit.tokens):
+        raise UnclearError("one_thing")
+    count = count_of(fit.tokens)
+    if count is None and _one_slice(fit):
+        count = 1
+    way = ways.pop() if len(ways) == 1 else "both"
+    return [{"action": "propagate", "direction": way, "slices": count}]
+
+
+def _one_slice(fit: Fit) -> bool:
+    """Whether "the next slice" is meant, in the singular."""
+    return _any(fit, "next previous") and any(
+        _has(token, "slice") and not token.text.endswith("s") for token in fit.tokens
+    )
+
+
+def _clear(fit: Fit) -> list[Step]:
+    names: dict[str, None] = {}
+    for token in fit.tokens:
+        if _has(token, "point") and not _has(token, "clear reset"):
+            names["clear_points"] = None
+        elif _has(token, "box") and not _has(token, "clear reset"):
+            names["clear_boxes"] = None
+    return [{"action": name} for name in names]
+
+
+def _history(fit: Fit) -> list[Step]:
+    return [{"action": fit.frame.action, "steps": count_of(fit.tokens) or 1}]
+
+
+def _measure(fit: Fit) -> list[Step]:
+    metrics = dict.fromkeys(
+        t.values["metric"] for t in fit.tokens if "metric" in t.values
+    )
+    regions = places_of(fit.tokens, "region")
+    if regions and regions != ["spine"]:
+        raise UnclearError("one_structure")
+    step: Step = {"action": "measure", **fit.frame.sets}
+    if metrics:
+        step["metrics"] = list(metrics)
+    names = places_of(fit.tokens, "structure") or [None]
+    return [{**step, "structure": name} for name in names]
+
+
+def _save(fit: Fit) -> list[Step]:
+    formats = {t.values["format"] for t in fit.tokens if "format" in t.values}
+    return [{"action": "save_labels", "format": f} for f in sorted(formats)] or [
+        {"action": "save_labels"}
+    ]
+
+
+def _show(fit: Fit) -> list[Step]:
+    visible = not any(_has(token, "hide") for token in fit.used)
+    layers: dict[str, None] = {}
+    for token in fit.tokens:
+        found = [layer for name, layer in _LAYERS.items() if _has(token, name)]
+        if found and not _has(token, "show hide"):
+            layers[found[0]] = None
+    return [
+        {"action": "set_visibility", "layer": layer, "visible": visible}
+        for layer in layers
+    ]
+
+
+_BUILDERS: dict[str, Callable[[Fit], list[Step]]] = {
+    "previous_image": _images,
+    "next_image": _images,
+    "go_to_slice": _go_to_slice,
+    "move_slice": _move_slice,
+    "set_plane": _set_plane,
+    "set_window": _set_window,
+    "select_structure": _select,
+    "add_points": _add_points,
+    "add_box": _add_box,
+    "segment_structures": _segment,
+    "propagate": _propagate,
+    "clear_prompts": _clear,
+    "undo": _history,
+    "redo": _history,
+    "measure": _measure,
+    "save_labels": _save,
+    "set_visibility": _show,
+}

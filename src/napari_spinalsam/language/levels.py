@@ -1,0 +1,217 @@
+"""Put levels together: discs from two vertebrae, ranges, lists that go on with numbers.
+
+See `anatomy_words` for which spelling means what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.language.anatomy_words import (
+    disc_between,
+    discs_within,
+    vertebra,
+    vertebra_range,
+)
+from napari_spinalsam.language.lexicon import load_lexicon
+from napari_spinalsam.language.tokens import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SIGNS = frozenset("-/~")
+_TO = frozenset(
+    ("to", "through", "thru", "until", "till", "to the", "至", "到", "down to", "up to")
+)
+_AND = frozenset((",", "and", "和", "与", "跟", "及", "以及", "&"))
+_STEPS_BETWEEN = frozenset(
+    ("all the way", "down", "up", "the", "and", "vertebra", "一直")
+)
+_COUNTED = (
+    "point slice times box click image unit polarity number image_unit width_word"
+)
+_REGION_ENDS = {
+    "cervical": ("C2", "T1"),
+    "thoracic": ("T1", "L1"),
+    "lumbar": ("L1", "S1"),
+    "spine": ("C2", "S1"),
+}
+
+
+def join_levels(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with discs, ranges and lists of levels joined to one each."""
+    joined: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        found = _join_at(tokens, at)
+        if found is None:
+            joined.append(tokens[at])
+            at += 1
+        else:
+            token, at = found
+            joined.append(token)
+    return _without_disc_words(joined)
+
+
+def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
+    first = _vertebra_of(tokens[at])
+    if first is None:
+        return _discs_of_region(tokens, at)
+    sign, next_at = _separator(tokens, at + 1)
+    if next_at >= len(tokens):
+        return None
+    last = _vertebra_of(tokens[next_at]) or _number_as_vertebra(tokens, next_at, first)
+    if last is None or (sign == "and" and not _between(tokens, at, next_at)):
+        return None
+    end = next_at + 1
+    names = _meant(
+        first,
+        last,
+        sign,
+        discs=_says(tokens, at, end, "disc_word discs"),
+        bodies=_says(tokens, at, end, "vertebra"),
+    )
+    if not names:
+        return None
+    return _merged(tokens[at:end], names), end
+
+
+def _meant(
+    first: str, last: str, sign: str, *, discs: bool, bodies: bool
+) -> tuple[str, ...]:
+    """Return the structures that two levels with a sign between stand for."""
+    if first == last:
+        return ()
+    disc = disc_between(first, last) or disc_between(last, first)
+    if discs:
+        return (disc,) if disc else discs_within(vertebra_range(first, last))
+    if sign in ("and", ""):
+        return (disc,) if sign == "and" or sign == "" else ()
+    if sign == "-" and disc and not bodies:
+        return (disc,)
+    return vertebra_range(first, last)
+
+
+def _separator(tokens: Sequence[Token], at: int) -> tuple[str, int]:
+    """Return the kind of sign at a place ('-', 'to', 'and', '') and where it ends."""
+    kind = ""
+    while at < len(tokens):
+        text = tokens[at].text
+        if text in _SIGNS:
+            kind = "-"
+        elif text in _TO:
+            kind = "to"
+        elif text in _AND and kind == "":
+            kind = "and"
+        elif not (
+            text in _STEPS_BETWEEN
+            or (text.endswith(" to") and text[:2] in "all up down")
+        ):
+            break
+        at += 1
+    return kind, at
+
+
+def _vertebra_of(token: Token) -> str | None:
+    names = token.values.get("structure", ())
+    if len(names) != 1 or "-" in names[0] or names[0].startswith("spinal"):
+        return None
+    return None if names[0] == "coccyx" else str(names[0])
+
+
+def _number_as_vertebra(tokens: Sequence[Token], at: int, first: str) -> str | None:
+    """Read the 5 of "L4/5", "腰3-5" and "L3, 4" as a level below the first."""
+    token = tokens[at]
+    number = token.values.get("number")
+    if number is None or first[1:] == "" or not first[1:].isdecimal():
+        return None
+    bits = load_lexicon()
+    follows = tokens[at + 1] if at + 1 < len(tokens) else None
+    if follows is not None and follows.concepts & bits.mask(_COUNTED):
+        return None
+    if first == "L5" and number == 1:
+        return "S1"
+    if first == "T12" and number == 1:
+        return "L1"
+    if first == "C7" and number == 1:
+        return "T1"
+    if number <= int(first[1:]):
+        return None
+    return vertebra(first[0], number)
+
+
+def _between(tokens: Sequence[Token], at: int, next_at: int) -> bool:
+    """Whether "A and B" is a pair: between A and B, the disc of A and B."""
+    before = [token.text for token in tokens[max(0, at - 3) : at]]
+    after = [token.text for token in tokens[next_at + 1 : next_at + 4]]
+    if "between" in before or any("之间" in text or text == "间" for text in after):
+        return True
+    if tokens[next_at].values.get("number") is not None:
+        return _says(tokens, at, next_at + 1, "disc_word")
+    return False
+
+
+def _says(tokens: Sequence[Token], start: int, end: int, names: str) -> bool:
+    """Whether a word of these concepts stands beside the place."""
+    lexicon = load_lexicon()
+    wanted = lexicon.mask(names.replace(" discs", ""))
+    filler = lexicon.mask("filler context number")
+    for steps in (range(end, len(tokens)), range(start - 1, -1, -1)):
+        for at in steps:
+            token = tokens[at]
+            if token.concepts & wanted:
+                return True
+            if not token.concepts & filler or token.text in ",.;":
+                break
+    return False
+
+
+def _discs_of_region(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
+    """Read "lumbar discs" as the discs of that region."""
+    region = tokens[at].values.get("region", ("",))[0]
+    ends = _REGION_ENDS.get(region)
+    disc_bit = load_lexicon().bits["disc_word"]
+    next_at = at + 1
+    while next_at < len(tokens) and tokens[next_at].text in ("的", "spine", "all"):
+        next_at += 1
+    if ends is None or next_at == len(tokens):
+        return None
+    if not tokens[next_at].concepts & disc_bit:
+        return None
+    if region == "spine":
+        return _merged(tokens[at : next_at + 1], ("discs",), "region"), next_at + 1
+    names = discs_within(vertebra_range(*ends))
+    return _merged(tokens[at : next_at + 1], names), next_at + 1
+
+
+def _merged(
+    parts: Sequence[Token], names: tuple[str, ...], concept: str = "structure"
+) -> Token:
+    text = " ".join(part.text for part in parts)
+    bits = load_lexicon().bits
+    exact = all(part.exact for part in parts)
+    values = {concept: names}
+    return Token(text, parts[0].start, parts[-1].end, bits[concept], values, exact)
+
+
+def _without_disc_words(tokens: list[Token]) -> list[Token]:
+    """Drop "disc" beside a disc that was named by its levels."""
+    disc_bit = load_lexicon().bits["disc_word"]
+    kept = []
+    for at, token in enumerate(tokens):
+        if token.concepts & disc_bit and _beside_disc(tokens, at):
+            continue
+        kept.append(token)
+    return kept
+
+
+def _beside_disc(tokens: Sequence[Token], at: int) -> bool:
+    filler = load_lexicon().mask("filler context number then")
+    for steps in (range(at - 1, -1, -1), range(at + 1, len(tokens))):
+        for other in steps:
+            names = tokens[other].values.get("structure", ())
+            if names and "-" in names[0]:
+                return True
+            if names or not tokens[other].concepts & filler:
+                break
+    return False

@@ -1,0 +1,73 @@
+"""Bring a sentence to one spelling: width, case, script, signs, short forms.
+
+Everything after this module sees small letters, simplified characters, plain quotes and
+dashes, and no control characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+from napari_spinalsam.language.lexicon import load_lexicon
+
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("‘’ʼ´`", "'"),  # noqa: RUF001, the quotes of keyboards
+        **dict.fromkeys("“”„«»「」『』", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),  # noqa: RUF001, all kinds of dashes
+        **dict.fromkeys("〜～∼", "~"),  # noqa: RUF001
+        "。": ".",
+        "、": ",",
+        "…": ".",
+        "【": "(",
+        "】": ")",
+        "《": '"',
+        "》": '"',
+    }
+)
+_SHORT_FORMS = (
+    (re.compile(r"\b(wo|ca|sha)n't\b"), "can not"),
+    (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\b(what|who|where|that|it|there|here|how|he|she)'s\b"), r"\1 is"),
+    (re.compile(r"\blet's\b"), "let us"),
+    (re.compile(r"\bi'm\b"), "i am"),
+    (re.compile(r"'re\b"), " are"),
+    (re.compile(r"'ve\b"), " have"),
+    (re.compile(r"'ll\b"), " will"),
+    (re.compile(r"'d\b"), " would"),
+    (re.compile(r"'s\b|(?<=s)'(?=\s)"), ""),
+)
+_THOUSANDS = re.compile(r"(?<![\d,])(\d{1,2}),(\d{3})(?![\d,])")
+
+
+def normalise(text: str) -> str:
+    """Return the sentence in the one spelling that the lexicon is written in.
+
+    Parameters
+    ----------
+    text : str
+        What was typed or dictated; bound its length before.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
+    folded = "".join(map(_plain, folded)).translate(_simplified())
+    for pattern, long_form in _SHORT_FORMS:
+        folded = pattern.sub(long_form, folded)
+    return " ".join(_THOUSANDS.sub(r"\1\2", folded).split())
+
+
+@cache
+def _plain(sign: str) -> str:
+    """Turn line ends into full stops, drop what cannot be seen, keep the rest."""
+    category = unicodedata.category(sign)
+    if sign in "\r\n\u2028\u2029":
+        return ". "
+    if category in ("Cf", "Mn", "Me", "Co", "Cs", "Cn"):
+        return ""
+    return " " if category[0] in "CZ" else sign
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    return {ord(old): new for old, new in load_lexicon().script}

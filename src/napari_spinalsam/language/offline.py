@@ -1,0 +1,173 @@
+"""The offline parser: one sentence in, one reply out, without any model.
+
+A sentence is brought to one spelling, screened, cut into tokens and fragments; each
+clause must fit a frame that accounts for all its words, else nothing is done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.language.clauses import mask, split
+from napari_spinalsam.language.levels import join_levels
+from napari_spinalsam.language.normalise import normalise
+from napari_spinalsam.language.planning import Outcome, plan
+from napari_spinalsam.language.screens import screen
+from napari_spinalsam.language.tokens import read_sentence
+from napari_spinalsam.language.wording import ask_back, language_of, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.language.clauses import Fragment
+    from napari_spinalsam.language.tokens import Token
+    from napari_spinalsam.language.wording import Language
+
+__all__ = ["language_of", "parse_offline"]
+
+# What stops a request, in the order in which it is given as the reason.
+_STOPPERS = (
+    ("outside", "outside quoting"),
+    ("not", "forget"),
+    ("if", "if"),
+    ("meaning", "meaning"),
+    ("reported", "reported past"),
+    ("ask", "ask"),
+)
+_SUBJECTS = (
+    "add draw generate segment select clear reset accept reject undo redo propagate"
+    " measure save show hide go open point box prompt mask preview point_mask box_mask"
+    " image slice labels reference window plane preset structure region metric gpu"
+    " parameters sample next previous forward back polarity predict segmentation"
+    " box_verb level_word width_word disc_word vertebra format quality updown"
+)
+
+
+def parse_offline(text: str) -> Reply:
+    """Return the reply to a sentence: a plan, a question back or a refusal.
+
+    The same sentence always gets the same reply; nothing is sent anywhere.
+
+    Parameters
+    ----------
+    text : str
+        What the user typed or dictated, in English, Chinese or both.
+    """
+    language = language_of(text)
+    key = screen(text)
+    if key is not None:
+        return refuse(key, language)
+    sentence = read_sentence(normalise(text))
+    tokens = _mark_questions(join_levels(sentence.tokens))
+    fragments = split(tokens)
+    if not fragments:
+        return refuse("outside" if tokens else "empty", language)
+    return _reply(tokens, fragments, language)
+
+
+def _reply(
+    tokens: Sequence[Token], fragments: Sequence[Fragment], language: Language
+) -> Reply:
+    wanted = [part for part in fragments if not part.negated]
+    if not wanted:
+        return refuse("not", language)
+    if _asks_how(tokens):
+        return _help_or_refuse(tokens, language)
+    outcome = plan(_without_kept(wanted))
+    if outcome.steps and _is_bare_question(tokens, outcome):
+        return ask_back("sure", language)
+    if outcome.steps:
+        return _as_plan(outcome.steps, language)
+    return _why_not(tokens, outcome, language)
+
+
+def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:
+    try:
+        return parse_reply({"kind": "plan", "steps": steps})
+    except InputError:
+        key = "too_many_steps" if len(steps) > 8 else "what_to_do"
+        return ask_back(key, language)
+
+
+def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> Reply:
+    if not all(token.known for token in tokens):
+        return refuse("outside", language)
+    present = _present(tokens)
+    for key, names in _STOPPERS:
+        if any(_only(token, names) for token in tokens):
+            return refuse(key, language)
+    if outcome.refusal:
+        return refuse(outcome.refusal, language)
+    if outcome.question:
+        return ask_back(outcome.question, language)
+    if present & mask("judge") and not present & mask(_SUBJECTS):
+        return refuse("outside", language)
+    if present & mask(_SUBJECTS):
+        return ask_back("what_to_do", language)
+    return refuse("outside", language)
+
+
+def _only(token: Token, names: str) -> bool:
+    """Whether a word has one of these meanings and no other that a frame takes."""
+    stopping = mask("outside quoting forget if meaning reported past ask howto not")
+    return bool(token.concepts & mask(names)) and not token.concepts & ~stopping
+
+
+def _present(tokens: Sequence[Token]) -> int:
+    present = 0
+    for token in tokens:
+        present |= token.concepts
+    return present
+
+
+def _asks_how(tokens: Sequence[Token]) -> bool:
+    return any(_only(token, "howto") for token in tokens)
+
+
+def _help_or_refuse(tokens: Sequence[Token], language: Language) -> Reply:
+    known = all(token.known for token in tokens)
+    outside = any(_only(token, "outside quoting if reported") for token in tokens)
+    if known and not outside and _present(tokens) & mask(_SUBJECTS):
+        return parse_reply({"kind": "plan", "steps": [{"action": "show_help"}]})
+    return refuse("outside", language)
+
+
+def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
+    """Mark a question's first word, and let a courteous 吗 be courtesy."""
+    from dataclasses import replace
+
+    polite = any(token.concepts & mask("request") for token in tokens)
+    result = []
+    first = True
+    for token in tokens:
+        if first and token.concepts & mask("ask_first"):
+            token = replace(token, concepts=mask("ask"))
+        if polite and token.concepts & mask("please_ask"):
+            token = replace(token, concepts=mask("filler"))
+        if not (token.concepts & mask("filler") and not token.concepts & mask("ask")):
+            first = False
+        result.append(token)
+    return result
+
+
+def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
+    """Whether it ends in a question mark without being put as a request."""
+    asked = any(token.text == "?" for token in tokens)
+    polite = any(token.concepts & mask("request") for token in tokens)
+    return asked and not polite and not outcome.answers
+
+
+def _without_kept(fragments: Sequence[Fragment]) -> list[Fragment]:
+    """Drop what is to be kept where something else is to be cleared."""
+    clears = any(part.has("clear") and not part.has("keep") for part in fragments)
+    if not clears:
+        return list(fragments)
+    kept, keeping = [], False
+    for part in fragments:
+        keeping = part.has("keep") or (keeping and not part.has("clear"))
+        if not keeping:
+            kept.append(part)
+    return kept
