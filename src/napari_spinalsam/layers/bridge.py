@@ -19,6 +19,7 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.layers import masks
 from napari_spinalsam.layers import prompts as prompt_layers
+from napari_spinalsam.layers.picking import LabelPicker
 from napari_spinalsam.layers.roles import Role, find_layer, role_metadata
 from napari_spinalsam.layers.view import current_slice
 
@@ -71,6 +72,7 @@ class AnnotationLayers:
         self._preview: masks.PreviewView | None = None
         self._next_point = (Polarity.POSITIVE, 0)
         self._stroke_expected = False
+        self._picker = LabelPicker(viewer, image, annotation)
         for role in _NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
@@ -112,6 +114,7 @@ class AnnotationLayers:
         """Draw everything from the annotation."""
         self.image.contrast_limits = self.annotation.state.window.limits
         self._show_labels()
+        masks.hide_labels(self.labels, self.annotation.state.objects)
         self._show_prompts()
         self._show_preview()
 
@@ -138,6 +141,7 @@ class AnnotationLayers:
 
     def close(self) -> None:
         """Stop following; the layers stay."""
+        self._picker.close()
         self.annotation.changed.disconnect(self._on_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for layer in list(self._connected):
@@ -164,8 +168,9 @@ class AnnotationLayers:
         if role is Role.PREVIEW:
             return masks.new_preview_layer(shape, **attributes)
         attributes["metadata"]["napari_spinalsam"]["grid"] = self.annotation.volume.grid
+        labels = self.annotation.labels.reshape(shape)
         return masks.new_labels_layer(
-            self.annotation.labels.reshape(shape), **attributes
+            labels, self.annotation.state.objects, **attributes
         )
 
     def _connect(self, layer: Layer, role: Role) -> None:
@@ -207,6 +212,8 @@ class AnnotationLayers:
             self._show_preview()
         if change.labels is not None:
             self._show_labels(change.labels)
+        if change.objects:
+            masks.hide_labels(self.labels, self.annotation.state.objects)
         if change.window:
             self.image.contrast_limits = self.annotation.state.window.limits
 
@@ -263,7 +270,7 @@ class AnnotationLayers:
             before = annotation.prompts_at(*key)
             after = found.get(key) or type(before)(*key)
             if after != before:
-                annotation.set_prompts(after, _step_name(before, after))
+                annotation.set_prompts(after, prompt_layers.step_name(before, after))
 
     def _on_paint(self, event: Any) -> None:
         """Take a stroke; one that is only written after this event comes then."""
@@ -288,11 +295,3 @@ class AnnotationLayers:
         except SpinalSamError as error:
             self._report(str(error))
         self._show_labels()
-
-
-def _step_name(before: Any, after: Any) -> str:
-    if len(after.points) > len(before.points):
-        return f"Add {after.points[-1].polarity} point"
-    if after.box is not None and after.box != before.box:
-        return "Set box"
-    return "Edit prompts"

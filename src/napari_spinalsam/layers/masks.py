@@ -13,14 +13,18 @@ from skimage.segmentation import find_boundaries
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.change import Box
-    from napari_spinalsam.annotation.state import Preview
+    from napari_spinalsam.annotation.state import Preview, StructureObject
+    from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
 
 FILL, OUTLINE = 1, 2
 FILL_ALPHA = 0.3
+CLEAR = (0.0, 0.0, 0.0, 0.0)
 
 
 def new_preview_layer(shape: tuple[int, ...], **attributes: Any) -> Labels:
@@ -28,11 +32,13 @@ def new_preview_layer(shape: tuple[int, ...], **attributes: Any) -> Labels:
     return Labels(np.zeros(shape, np.uint8), opacity=1.0, **attributes)
 
 
-def new_labels_layer(labels: NDArray[np.uint8], **attributes: Any) -> Labels:
+def new_labels_layer(
+    labels: NDArray[np.uint8], objects: Iterable[StructureObject], **attributes: Any
+) -> Labels:
     """Return a layer with a copy of the labels, in the colours of anatomy."""
     return Labels(
         labels.copy(),
-        colormap=DirectLabelColormap(color_dict=label_colormap()),
+        colormap=DirectLabelColormap(color_dict=_colors(objects)),
         features=_names(),
         opacity=0.5,
         **attributes,
@@ -81,15 +87,28 @@ class PreviewView:
         if name == self._structure:
             return
         red, green, blue, _ = structure(name).color
-        clear = (0.0, 0.0, 0.0, 0.0)
         self.layer.colormap = DirectLabelColormap(
             color_dict={
-                None: clear,
+                None: CLEAR,
                 FILL: (red, green, blue, FILL_ALPHA),
                 OUTLINE: (red, green, blue, 1.0),
             }
         )
         self._structure = name
+
+
+def hide_labels(layer: Labels, objects: Iterable[StructureObject]) -> None:
+    """Draw the structures in a labels layer, but not the hidden ones."""
+    wanted = _colors(objects)
+    drawn = layer.colormap.color_dict
+    if any(drawn[label][3] != color[3] for label, color in wanted.items()):
+        layer.colormap = DirectLabelColormap(color_dict=wanted)
+
+
+def _colors(objects: Iterable[StructureObject]) -> dict[int | None, Rgba]:
+    """Return the colour of each label, clear for hidden structures."""
+    hidden = {entry.label: CLEAR for entry in objects if not entry.visible}
+    return label_colormap() | hidden
 
 
 def update_labels(layer: Labels, labels: NDArray[np.uint8], box: Box) -> None:

@@ -255,3 +255,12 @@ def _as_voxels(data: NDArray[Any], geometry: Geometry) -> NDArray[np.float64]:
     """Return layer coordinates as (z, y, x), shape (N, 3)."""
     at = np.atleast_2d(np.asarray(data, dtype=float))
     return np.insert(at, 0, 0.0, axis=1) if geometry.is_2d else at
+
+
+def step_name(before: SlicePrompts, after: SlicePrompts) -> str:
+    """Return what the user did to the prompts of a slice."""
+    if len(after.points) > len(before.points):
+        return f"Add {after.points[-1].polarity} point"
+    if after.box is not None and after.box != before.box:
+        return "Set box"
+    return "Edit prompts"

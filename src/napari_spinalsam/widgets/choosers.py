@@ -106,7 +106,7 @@ class StructureChooser(QSearchableComboBox):
         self.addItem("choose a structure", None)  # type: ignore[no-untyped-call]
         for entry in STRUCTURES:
             self.addItem(  # type: ignore[no-untyped-call]
-                _swatch(entry.color), entry.display_name, entry.name
+                swatch(entry.color), entry.display_name, entry.name
             )
             self.setItemData(
                 self.count() - 1,
@@ -137,7 +137,11 @@ class StructureChooser(QSearchableComboBox):
             self.structure_chosen.emit(name)
 
 
-def _swatch(color: tuple[float, float, float, float]) -> QIcon:
+def swatch(color: tuple[float, float, float, float]) -> QIcon:
+    """Return a square of a colour."""
     pixels = QPixmap(SWATCH_PX, SWATCH_PX)
     pixels.fill(QColor.fromRgbF(*color))
-    return QIcon(pixels)
+    icon = QIcon(pixels)
+    # The same in a selected row, which would tint it.
+    icon.addPixmap(pixels, QIcon.Mode.Selected)
+    return icon

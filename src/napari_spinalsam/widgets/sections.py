@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -13,9 +13,11 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QSizePolicy,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -40,6 +42,8 @@ LEAST_BUTTON_PX = 60
 # The structure and its two steps fit there too, beside a scroll bar.
 STEP_GAP_PX = 2
 LONGEST_NAME = 6
+# Progress that is over sooner is not shown: the dock would only flicker.
+BUSY_DELAY_MS = 250
 
 
 def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
@@ -50,6 +54,40 @@ def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPus
     made.setToolTip(f"{tip} ({key})" if key else tip)
     made.clicked.connect(lambda: clicked())
     return made
+
+
+class Section(QWidget):
+    """A part of the dock that can be folded away; its content may grow.
+
+    Parameters
+    ----------
+    title : str
+        What the part shows.
+    content : QWidget
+        The part.
+    """
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self.head = QToolButton()
+        self.head.setText(title)
+        self.head.setCheckable(True)
+        self.head.setChecked(True)
+        self.head.setAutoRaise(True)
+        self.head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.content = content
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.head)
+        layout.addWidget(content)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.head.toggled.connect(self._unfold)
+        self._unfold(unfolded=True)
+
+    def _unfold(self, unfolded: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
+        self.head.setArrowType(arrow)
+        self.content.setVisible(unfolded)
 
 
 class WindowChooser(QComboBox):
@@ -230,3 +268,31 @@ class PreviewRow(QWidget):
         self.redo.setToolTip(
             f"Redo: {redo[0]} (Ctrl+Shift+Z)" if redo else "Nothing to redo"
         )
+
+
+class BusyRow(QWidget):
+    """What goes on in a thread, if it goes on for long enough to be worth a look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)
+        self.cancel = QPushButton("Cancel")
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.cancel)
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(BUSY_DELAY_MS)
+        self._delay.timeout.connect(self.show)
+        self.hide()
+
+    def show_working(self, sentence: str) -> None:
+        """Show what goes on before long, or nothing for an empty sentence."""
+        self.bar.setFormat(sentence)
+        if sentence:
+            self._delay.start()
+        else:
+            self._delay.stop()
+            self.hide()

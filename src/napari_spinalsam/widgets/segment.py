@@ -9,10 +9,8 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QMenu,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -26,6 +24,7 @@ from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.models import ModelRow
+from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
-# Progress that is over sooner is not shown: the dock would only flicker.
-BUSY_DELAY_MS = 250
 HINT = (
     "Choose an image and a structure, press a tool and click or drag in the slice. "
     "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
@@ -66,10 +63,10 @@ class SegmentWidget(QWidget):
         self.structures = sections.StructureRow()
         self.prompts = sections.PromptRow()
         self.preview = sections.PreviewRow()
+        self.objects = ObjectsPanel(self.controller)
         self.save = QPushButton("Save labels…")
         self.status = QLabel(HINT)
-        self.busy = QProgressBar()
-        self.cancel = QPushButton("Cancel")
+        self.busy = sections.BusyRow()
         self.shortcuts = Shortcuts(napari_viewer, self._keys())
         self._parts_of_an_image = (
             self.window_,
@@ -77,12 +74,9 @@ class SegmentWidget(QWidget):
             self.structures,
             self.prompts,
             self.preview,
+            self.objects,
             self.save,
         )
-        self._busy_delay = QTimer(self)
-        self._busy_delay.setSingleShot(True)
-        self._busy_delay.setInterval(BUSY_DELAY_MS)
-        self._busy_delay.timeout.connect(self._show_busy)
         self._lay_out()
         self._connect()
         self._choose_first_image()
@@ -114,6 +108,7 @@ class SegmentWidget(QWidget):
         form.addRow("Structure", self.structures)
         form.addRow(self.prompts)
         form.addRow(self.preview)
+        form.addRow(sections.Section("Objects", self.objects))
         form.addRow("Reference", self.reference)
         form.addRow("", self.save)
         self.status.setWordWrap(True)
@@ -124,11 +119,7 @@ class SegmentWidget(QWidget):
         self.status.setMinimumHeight(4 * self.fontMetrics().height())
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         form.addRow(self.status)
-        progress = QHBoxLayout()
-        self.busy.setRange(0, 0)
-        progress.addWidget(self.busy, 1)
-        progress.addWidget(self.cancel)
-        form.addRow(progress)
+        form.addRow(self.busy)
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
@@ -137,13 +128,12 @@ class SegmentWidget(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(LEAST_WIDTH_PX)
-        self._show_busy(shown=False)
 
     def _connect(self) -> None:
         controller, perform = self.controller, self.controller.perform
         controller.annotation_changed.connect(self._on_changed)
         controller.message.connect(self._show_message)
-        controller.working.connect(self._show_working)
+        controller.working.connect(self.busy.show_working)
         controller.tool_changed.connect(self.prompts.show_tool)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
@@ -164,7 +154,7 @@ class SegmentWidget(QWidget):
         self.preview.next.clicked.connect(lambda: self._cycle(1))
         self.preview.previous.clicked.connect(lambda: self._cycle(-1))
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
-        self.cancel.clicked.connect(controller.cancel)
+        self.busy.cancel.clicked.connect(controller.cancel)
         menu = QMenu(self)
         for text, action in (
             ("Points", a.ClearPoints()),
@@ -192,6 +182,7 @@ class SegmentWidget(QWidget):
             "Control-Shift-Z": lambda: perform(a.Redo()),
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
+            "M": self.objects.commands.select_next_free,
         }
 
     def choose_image(self, layer: Image | None) -> None:
@@ -263,17 +254,3 @@ class SegmentWidget(QWidget):
         told = status.model_text(session) if session is not None else ""
         self.status.setText(sentence if is_error or not told else f"{told}\n{sentence}")
         self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
-
-    def _show_working(self, sentence: str) -> None:
-        """Show what goes on, if it goes on for long enough to be worth a look."""
-        self.busy.setFormat(sentence)
-        if sentence:
-            self._busy_delay.start()
-        else:
-            self._busy_delay.stop()
-            self._show_busy(shown=False)
-
-    def _show_busy(self, *, shown: bool = True) -> None:
-        if self.busy.isHidden() == shown:
-            self.busy.setVisible(shown)
-            self.cancel.setVisible(shown)

@@ -1,0 +1,142 @@
+"""How many voxels each structure has, slice by slice, kept as the labels change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.core.masks import LABEL_DTYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.change import Box
+
+VALUES = 256
+
+
+class Tally:
+    """Counts voxels of labels, of a reference, and where the two agree.
+
+    Nothing is counted at first: call `update` and, with a reference,
+    `count_reference` once for each part of the volume, then `update` wherever labels
+    have changed. Parts keep each call short.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (z, y, x)
+        The label volume, which may change between calls.
+    reference : ndarray of integers, shape (z, y, x), or None
+        What to compare with; it does not change.
+    """
+
+    def __init__(
+        self, labels: NDArray[np.uint8], reference: NDArray[Any] | None = None
+    ) -> None:
+        self._labels, self._reference = labels, reference
+        self._counted = np.zeros(labels.shape, LABEL_DTYPE)
+        self._profiles = [np.zeros((VALUES, n), np.int64) for n in labels.shape]
+        self._true_profiles = [np.zeros((VALUES, n), np.int64) for n in labels.shape]
+        self._shared = np.zeros(VALUES, np.int64)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether there is something to compare with."""
+        return self._reference is not None
+
+    @property
+    def present(self) -> frozenset[int]:
+        """Values that occur in the labels."""
+        return _occurring(self._profiles[0])
+
+    @property
+    def present_in_reference(self) -> frozenset[int]:
+        """Values that occur in the reference."""
+        return _occurring(self._true_profiles[0])
+
+    def update(self, box: Box) -> frozenset[int]:
+        """Count what changed inside of a box; return the values that it concerns."""
+        before, after = self._counted[box], self._labels[box]
+        where = np.nonzero(before != after)
+        old, new = before[where], after[where]
+        for axis, profile in enumerate(self._profiles):
+            at = where[axis] + box[axis].indices(profile.shape[1])[0]
+            profile += _profile(new, at, profile.shape[1])
+            profile -= _profile(old, at, profile.shape[1])
+        if self._reference is not None:
+            true = _as_labels(self._reference[box][where])
+            self._shared += np.bincount(new[new == true], minlength=VALUES)
+            self._shared -= np.bincount(old[old == true], minlength=VALUES)
+        before[where] = new
+        return frozenset(np.unique(np.concatenate((old, new))).tolist()) - {0}
+
+    def count_reference(self, box: Box) -> None:
+        """Count the reference inside of a box, which must not be counted twice."""
+        if self._reference is None:
+            return
+        true = _as_labels(self._reference[box])
+        where = np.nonzero(true)
+        for axis, profile in enumerate(self._true_profiles):
+            at = where[axis] + box[axis].indices(profile.shape[1])[0]
+            profile += _profile(true[where], at, profile.shape[1])
+
+    def count(self, label: int) -> int:
+        """Return the voxels that a structure has in the labels."""
+        return int(self._profiles[0][label].sum())
+
+    def true_count(self, label: int) -> int:
+        """Return the voxels that a structure has in the reference."""
+        return int(self._true_profiles[0][label].sum())
+
+    def dice(self, label: int) -> float | None:
+        """Return the agreement with the reference, 0 to 1; None if neither has it."""
+        total = self.count(label) + self.true_count(label)
+        return 2 * int(self._shared[label]) / total if total else None
+
+    def fullest_slice(self, label: int, axis: int) -> int | None:
+        """Return the slice that shows most of a structure; None if it has no voxel."""
+        profile = self._profiles[axis][label]
+        most = np.flatnonzero(profile == profile.max())
+        return int(most[most.size // 2]) if profile.any() else None
+
+    def box(self, label: int) -> Box | None:
+        """Return the smallest box with a structure in both, labels and reference."""
+        sides = []
+        for profile, true in zip(self._profiles, self._true_profiles, strict=True):
+            at = np.flatnonzero(profile[label] + true[label])
+            if not at.size:
+                return None
+            sides.append(slice(int(at[0]), int(at[-1]) + 1))
+        z, y, x = sides
+        return z, y, x
+
+
+def parts_of(box: Box, shape: tuple[int, int, int], voxels: int) -> Iterator[Box]:
+    """Cut a box of a volume along its first axis into parts of about so many voxels."""
+    (first, last, _), *others = (
+        side.indices(n) for side, n in zip(box, shape, strict=True)
+    )
+    area = int(np.prod([stop - start for start, stop, _ in others]))
+    step = max(1, voxels // max(area, 1))
+    for start in range(first, last, step):
+        yield slice(start, min(start + step, last)), box[1], box[2]
+
+
+def _occurring(profile: NDArray[np.int64]) -> frozenset[int]:
+    return frozenset(np.flatnonzero(profile.any(axis=1)).tolist()) - {0}
+
+
+def _profile(
+    values: NDArray[np.uint8], at: NDArray[np.int64], length: int
+) -> NDArray[np.int64]:
+    """Count voxels by value and by slice, shape (256, length)."""
+    flat = values.astype(np.int64) * length + at
+    return np.bincount(flat, minlength=VALUES * length).reshape(VALUES, length)
+
+
+def _as_labels(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return values as labels; those that no label can have become background."""
+    return np.where((values > 0) & (values < VALUES), values, 0).astype(LABEL_DTYPE)

@@ -1,0 +1,77 @@
+"""A click on a structure in the image selects it, while no tool is in hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_spinalsam.layers.roles import Role, find_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari import Viewer
+    from napari.layers import Image
+
+    from napari_spinalsam.annotation.document import Annotation
+
+LEFT = 1
+# A hand that shakes less than this between press and release has not dragged.
+CLICK_PX = 4.0
+
+
+class LabelPicker:
+    """Selects the structure that is clicked.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the user clicks.
+    image : napari.layers.Image
+        The image that is annotated.
+    annotation : Annotation
+        Whose labels are clicked.
+    """
+
+    def __init__(self, viewer: Viewer, image: Image, annotation: Annotation) -> None:
+        self._viewer, self._image, self._annotation = viewer, image, annotation
+        viewer.mouse_drag_callbacks.append(self._on_press)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._viewer.mouse_drag_callbacks.remove(self._on_press)
+
+    def _on_press(self, viewer: Viewer, event: Any) -> Generator[None]:
+        if event.button != LEFT or event.modifiers or not self._hand_is_free():
+            return
+        pressed, moved = np.asarray(event.pos), 0.0
+        yield
+        while event.type == "mouse_move":
+            moved = max(moved, float(np.linalg.norm(np.asarray(event.pos) - pressed)))
+            yield
+        name = self._name_at(event.position)
+        if moved < CLICK_PX and name is not None:
+            self._annotation.select_structure(name)
+
+    def _hand_is_free(self) -> bool:
+        """Whether a click means nothing to the layer that is active."""
+        active = self._viewer.layers.selection.active
+        flat = self._viewer.dims.ndisplay == 2
+        return flat and (active is None or str(active.mode) == "pan_zoom")
+
+    def _name_at(self, position: tuple[float, ...]) -> str | None:
+        """Return the visible structure at a place of the world."""
+        image, annotation = self._image, self._annotation
+        place = image.world_to_data(position[-image.ndim :])
+        voxel = np.rint(place).astype(int)
+        labels = annotation.labels.reshape(image.data.shape)
+        inside = (voxel >= 0).all() and (voxel < labels.shape).all()
+        layer = find_layer(self._viewer.layers, Role.LABELS, annotation)
+        if not inside or layer is None or not layer.visible:
+            return None
+        value = labels[tuple(voxel)]
+        for entry in annotation.state.objects:
+            if entry.label == value and entry.visible:
+                return entry.name
+        return None

@@ -1,0 +1,163 @@
+"""The Objects panel: what is annotated, its state and size, and what to do with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QItemSelectionModel, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.widgets.counting import LiveTally
+from napari_spinalsam.widgets.object_commands import ObjectCommands
+from napari_spinalsam.widgets.object_model import (
+    Column,
+    ObjectModel,
+    ObjectRow,
+    rows_of,
+    size_unit,
+)
+from napari_spinalsam.widgets.object_table import ObjectTable
+from napari_spinalsam.widgets.sections import button
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QModelIndex, QPoint
+
+    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.widgets.controller import SegmentController
+
+EMPTY = "Nothing yet: accept a mask, or paint in the labels layer."
+
+
+class ObjectsPanel(QWidget):
+    """One row a structure: select, lock, hide, rename, merge, delete, shift.
+
+    Parameters
+    ----------
+    controller : SegmentController
+        Through which everything is done.
+    """
+
+    measures_pressed = Signal()
+
+    def __init__(self, controller: SegmentController) -> None:
+        super().__init__()
+        self.controller = controller
+        self.commands = ObjectCommands(controller)
+        self.live = LiveTally(controller, self)
+        self.model = ObjectModel()
+        self.table = ObjectTable(self.model)
+        self.empty = QLabel(EMPTY)
+        self.empty.setWordWrap(True)
+        self.summary = QLabel()
+        self.next_free = button(
+            "Next free",
+            "Select the next structure that is not annotated yet",
+            "M",
+            self.commands.select_next_free,
+        )
+        self.measures = button(
+            "Measures…",
+            "Volumes, agreement with the reference and a plot along the spine",
+            "",
+            self.measures_pressed.emit,
+        )
+        foot = QHBoxLayout()
+        foot.addWidget(self.next_free)
+        foot.addWidget(self.measures)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.table)
+        layout.addWidget(self.empty)
+        layout.addWidget(self.summary)
+        layout.addLayout(foot)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.table.clicked.connect(self._on_clicked)
+        self.table.moved.connect(self._choose)
+        self.table.delete_pressed.connect(self._delete)
+        self.table.customContextMenuRequested.connect(self._open_menu)
+        self.live.updated.connect(self._show)
+        controller.annotation_changed.connect(self._on_changed)
+        self._show()
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        row = self.model.rows[index.row()]
+        if index.column() == Column.LOCKED:
+            self.commands.set_locked(row.name, not row.locked)
+        elif index.column() == Column.VISIBLE:
+            self.commands.set_visible(row.name, not row.visible)
+        else:
+            self._choose(index.row())
+        self._show_selected()
+
+    def _choose(self, place: int) -> None:
+        """Select the structure of a row and show the slice with most of it."""
+        name = self.model.rows[place].name
+        steps: list[a.Action] = [a.SelectStructure(structure=name)]
+        tally, viewer = self.live.tally, self.controller.viewer
+        if tally is not None and viewer.dims.ndisplay == 2:
+            axis, shown = self.controller.view.current_slice()
+            index = tally.fullest_slice(structure(name).label, axis)
+            if index is not None and index != shown:
+                steps.append(a.GoToSlice(index=index))
+        self.controller.perform(*steps)
+
+    def _delete(self, place: int) -> None:
+        self.commands.delete(self.model.rows[place].name)
+
+    def _open_menu(self, point: QPoint) -> None:
+        index, viewport = self.table.indexAt(point), self.table.viewport()
+        if index.isValid() and viewport is not None:
+            menu = self.commands.menu_of(self.model.rows[index.row()].name, self)
+            menu.aboutToHide.connect(self._show_selected)
+            menu.popup(viewport.mapToGlobal(point))
+
+    def _on_changed(self, change: Change) -> None:
+        # Voxels are counted after the frame; `LiveTally.updated` tells of them.
+        if change.objects or change.reference:
+            self._show()
+        elif change.selection:
+            self._show_selected()
+
+    def _show(self) -> None:
+        annotation, tally = self.controller.annotation, self.live.tally
+        rows: tuple[ObjectRow, ...] = ()
+        if annotation is not None and tally is not None:
+            rows = rows_of(annotation, tally)
+        self.model.show(rows, size_unit(annotation))
+        compared = tally is not None and tally.has_reference
+        self.table.setColumnHidden(Column.DICE, not compared)
+        self.table.setVisible(bool(rows))
+        self.table.fit(len(rows))
+        self.empty.setVisible(not rows)
+        self.summary.setVisible(bool(rows))
+        self.summary.setText(_summary(rows, self.model.unit))
+        self._show_selected()
+
+    def _show_selected(self) -> None:
+        """Let the selected row be that of the selected structure."""
+        annotation = self.controller.annotation
+        name = None if annotation is None else annotation.state.selected
+        place = self.model.place_of(name)
+        selection = self.table.selectionModel()
+        if selection is None:
+            return
+        if place < 0:
+            selection.clear()
+            return
+        how = QItemSelectionModel.SelectionFlag
+        selection.setCurrentIndex(
+            self.model.index(place, Column.NAME), how.ClearAndSelect | how.Rows
+        )
+
+
+def _summary(rows: tuple[ObjectRow, ...], unit: str) -> str:
+    """Return number, total size and mean agreement of the objects."""
+    if not rows:
+        return ""
+    told = f"{len(rows)} objects · {sum(row.size for row in rows):.1f} {unit}"
+    values = [row.dice for row in rows if row.dice is not None]
+    if not values:
+        return told
+    return f"{told} · mean Dice {sum(values) / len(values):.3f}"
