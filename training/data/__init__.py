@@ -1,0 +1,1 @@
+"""Public and own data sets as stores of slices with single-structure masks."""
