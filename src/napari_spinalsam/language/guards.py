@@ -38,15 +38,18 @@ _ASKED_FOR: Mapping[ActionClass, re.Pattern[str]] = MappingProxyType(
 _NOT_A_WISH = re.compile(
     r"\b(?:not|never|no|without|don'?t|do\s?n'?t|won'?t|can'?t|cannot|"
     r"shouldn'?t|didn'?t|isn'?t|nothing|none|neither|nor|avoid|stop|refrain|"
-    r"keep|if|would|what|why|how|when|suppose|imagine|pretend|ignore)\b"
+    r"keep|if|would|happens?|suppose|imagine|pretend|ignore)\b"
+    r"|^\W*(?:what|why|how|when|who|where|which)\b"
     r"|不|别|勿|没|未|无需|莫|禁止|避免|保留|如果|要是|假如|假设|万一|如何|怎|什么|为何|吗|忽略"
     r"|\?\s*$"
 )
 
 
-def is_safe_from_models(action: str) -> bool:
-    """Tell whether a model's word is enough for an action to be proposed."""
-    return ACTION_CLASS[action] not in _ASKED_FOR
+def forbids(text: str) -> bool:
+    """Tell whether a sentence speaks of removing or saving without wishing it."""
+    said = _folded(text)
+    names_it = any(pattern.search(said) for pattern in _ASKED_FOR.values())
+    return names_it and _NOT_A_WISH.search(said) is not None
 
 
 def guarded(reply: Reply, text: str, language: Language) -> Reply:
@@ -68,26 +71,28 @@ def guarded(reply: Reply, text: str, language: Language) -> Reply:
     """
     if not isinstance(reply, Plan):
         return reply
-    said = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    said = _folded(text)
+    is_wish = _NOT_A_WISH.search(said) is None
     doubtful = [
         step
         for step in reply.steps
-        if not is_safe_from_models(step.action)
-        and (
-            _NOT_A_WISH.search(said)
-            or not _ASKED_FOR[ACTION_CLASS[step.action]].search(said)
-        )
+        if (named := _ASKED_FOR.get(ACTION_CLASS[step.action]))
+        and not (is_wish and named.search(said))
     ]
     if not doubtful:
         return reply
-    # An option is an action with its defaults, which may not be what was meant.
-    options = dict.fromkeys(
-        step.action
-        for step in doubtful
-        if step == parse_action({"action": step.action})
-    )
     first = describe(doubtful[0], language)
     question = (
         f"要执行“{first}”吗？" if language == "zh" else f"Do you want this: {first}?"
     )
+    # An option is an action with its defaults, which may not be what was meant.
+    options = dict.fromkeys(
+        step.action
+        for step in doubtful
+        if is_wish and step == parse_action({"action": step.action})
+    )
     return Clarify(question=question, options=tuple(options))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
