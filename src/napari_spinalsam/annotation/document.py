@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from psygnal import Signal
 
-from napari_spinalsam import __version__
 from napari_spinalsam.annotation import labelling, objects, prompt_editing
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
 from napari_spinalsam.annotation.image import ImageReference
 from napari_spinalsam.annotation.provenance import (
     ModelReference,
-    Runs,
-    VoxelsWritten,
 )
 from napari_spinalsam.annotation.requests import (
     build_request,
@@ -92,16 +89,17 @@ class Annotation:
         self.clock: Callable[[], datetime] = _utc_now
         self._models: dict[str, ModelReference] = {}
         self._reference: NDArray[Any] | None = None
-        first = State(window or default_window(volume.data, volume.modality))
-        self._begin(first, np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE))
-
-    def _begin(self, state: State, labels: NDArray[np.uint8]) -> None:
-        self._labels = labels
-        self.history = History(state, labels, self._tell)
+        self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
+        first = window or default_window(volume.data, volume.modality)
+        self.history = History(State(first), self._labels, self._tell)
 
     @classmethod
     def restore(
-        cls, volume: Volume, state: State, labels: NDArray[np.uint8]
+        cls,
+        volume: Volume,
+        state: State,
+        labels: NDArray[np.uint8],
+        image: ImageReference,
     ) -> Annotation:
         """Take an annotation up where it was left, with a history that begins here.
 
@@ -113,9 +111,12 @@ class Annotation:
             Objects, selection, window and record.
         labels : ndarray of uint8, shape (z, y, x)
             Made by that record; belongs to the annotation from now on.
+        image : ImageReference
+            What the volume is recognised by.
         """
         annotation = cls(volume, state.window)
-        annotation._begin(state, labels)
+        annotation.image, annotation._labels = image, labels
+        annotation.history = History(state, labels, annotation._tell)
         return annotation
 
     @cached_property
@@ -211,11 +212,8 @@ class Annotation:
     def accept(self) -> int:
         """Write the preview; return the pixels of it left to other structures."""
         delta, left = labelling.accepted_delta(self._labels, self.geometry, self.state)
-        preview = waiting_preview(self.state, "accept")
-        model = self._models.get(preview.model, ModelReference(preview.model))
         time = self.clock().isoformat(timespec="seconds")
-        origin = preview.origin(model, time, __version__)
-        after = labelling.accepted_state(self.state, origin)
+        after = labelling.accepted_state(self.state, self._models, time)
         self.history.do(f"Accept {self.state.selected}", after, delta)
         return left
 
@@ -237,9 +235,8 @@ class Annotation:
 
     def _write(self, step: str, delta: LabelDelta) -> None:
         if not delta.is_empty:
-            after = labelling.with_painted_objects(self.state, np.unique(delta.new))
-            event = VoxelsWritten(step, Runs.of(delta))
-            self.history.do(step, after.with_event(event), delta)
+            after = labelling.painted_state(self.state, step, delta)
+            self.history.do(step, after, delta)
 
     def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:
         self.changed.emit(Change.between(before, after, deltas))

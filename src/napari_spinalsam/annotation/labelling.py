@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_spinalsam.annotation.provenance import AcceptedSlice, MaskWritten
+from napari_spinalsam import __version__
+from napari_spinalsam.annotation.provenance import (
+    AcceptedSlice,
+    MaskWritten,
+    ModelReference,
+    VoxelsWritten,
+)
 from napari_spinalsam.annotation.requests import waiting_preview
+from napari_spinalsam.annotation.runs import Runs
 from napari_spinalsam.annotation.state import StructureObject
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import InputError
@@ -16,17 +23,19 @@ from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, writable
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.change import Box
-    from napari_spinalsam.annotation.provenance import MaskOrigin, ValuesExchanged
+    from napari_spinalsam.annotation.provenance import ValuesExchanged
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
 
 
-def accepted_state(state: State, origin: MaskOrigin) -> State:
+def accepted_state(
+    state: State, models: Mapping[str, ModelReference], time: str
+) -> State:
     """Return the state once the preview is written: its prompts become accepted.
 
     Prompts that were set since, and wait for their own mask, stay pending.
@@ -35,10 +44,14 @@ def accepted_state(state: State, origin: MaskOrigin) -> State:
     ----------
     state : State
         With the preview.
-    origin : MaskOrigin
-        How the preview's mask was made.
+    models : mapping of str to ModelReference
+        Models by what they are known by.
+    time : str
+        The time, ISO 8601 in UTC.
     """
     preview = waiting_preview(state, "accept")
+    model = models.get(preview.model, ModelReference(preview.model))
+    origin = preview.origin(model, time, __version__)
     entry = AcceptedSlice(preview.prompts, origin)
     changed = state.object_of(preview.structure).with_accepted(entry)
     if changed.pending_at(preview.key) == preview.all_prompts:
@@ -187,15 +200,25 @@ def check_values(values: Iterable[int]) -> None:
             )
 
 
-def with_painted_objects(state: State, values: Iterable[int]) -> State:
-    """Return a copy that has an object for each of these label values."""
+def painted_state(state: State, step: str, delta: LabelDelta) -> State:
+    """Return the state once voxels are written by hand: each value has its object.
+
+    Parameters
+    ----------
+    state : State
+        Before the step.
+    step : str
+        Name of the step.
+    delta : LabelDelta
+        What it changes.
+    """
     labels = {entry.label for entry in state.objects}
-    new = {int(value) for value in values} - labels - {0}
+    new = set(np.unique(delta.new).tolist()) - labels - {0}
     for value in sorted(new):
         named = by_label(value, labels | new)
         if named is not None:
             state = state.with_object(StructureObject(named.name))
-    return state
+    return state.with_event(VoxelsWritten(step, Runs.of(delta)))
 
 
 def slice_box(axis: int, index: int) -> Box:

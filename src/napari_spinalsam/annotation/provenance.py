@@ -10,8 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.runs import Runs
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.masks import LabelDelta
     from napari_spinalsam.core.prompts import SlicePrompts
 
 
@@ -29,10 +29,6 @@ class ModelDescription(Protocol):
     @property
     def adapter(self) -> str:
         """Name of the adapter on top of them, or the empty string."""
-
-    @property
-    def adapter_sha256(self) -> str:
-        """Checksum of the adapter's file, or the empty string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +51,24 @@ class ModelReference:
     adapter_sha256: str = ""
 
     @classmethod
-    def of(cls, model: ModelDescription) -> ModelReference:
+    def of(cls, model: ModelDescription, adapter_sha256: str = "") -> ModelReference:
         """Keep what tells a model from others."""
-        return cls(model.sha256, model.name, model.adapter, model.adapter_sha256)
+        return cls(model.sha256, model.name, model.adapter, adapter_sha256)
 
     @property
     def key(self) -> str:
         """What the model is known by: the same for the same weights and adapter."""
-        return "+".join(part for part in (self.sha256, self.adapter_sha256) if part)
+        parts = (self.sha256, self.adapter, self.adapter_sha256)
+        return "+".join(part for part in parts if part)
+
+    def has_weights_of(self, other: ModelReference) -> bool:
+        """Whether both are known to be the same model with the same adapter."""
+        adapters = {self.adapter_sha256, other.adapter_sha256} - {""}
+        return (
+            bool(self.sha256)
+            and (self.sha256, self.adapter) == (other.sha256, other.adapter)
+            and len(adapters) < 2
+        )
 
     def __str__(self) -> str:
         """Return the names, with the first digits of the checksums."""
@@ -119,6 +125,11 @@ class MaskOrigin:
     time: str
     version: str
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """Axis and index, which name the slice."""
+        return self.questions[-1].prompts.key
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptedSlice:
@@ -140,42 +151,6 @@ class AcceptedSlice:
     def predicted_iou(self) -> float:
         """The model's own estimate for that mask, 0 to 1."""
         return self.origin.predicted_iou
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Runs:
-    """New values of voxels, joined where neighbours in memory get the same.
-
-    Parameters
-    ----------
-    starts : ndarray of int64, shape (n,)
-        First voxel of each run, counted in C order of the (z, y, x) array.
-    lengths : ndarray of int64, shape (n,)
-        Voxels in each run.
-    values : ndarray of uint8, shape (n,)
-        Their label value.
-    """
-
-    starts: NDArray[np.int64]
-    lengths: NDArray[np.int64]
-    values: NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, delta: LabelDelta) -> Runs:
-        """Take the new values of a change."""
-        order = np.argsort(delta.indices, kind="stable")
-        at, new = delta.indices[order].astype(np.int64), delta.new[order]
-        breaks = (np.diff(at) != 1) | (new[1:] != new[:-1])
-        first = np.concatenate([[0], np.flatnonzero(breaks) + 1])[: at.size]
-        lengths = np.diff(np.append(first, at.size))
-        return cls(at[first], lengths.astype(np.int64), new[first])
-
-    def write(self, labels: NDArray[np.uint8]) -> None:
-        """Put the values into a contiguous volume, in place."""
-        ends = np.cumsum(self.lengths)
-        steps = np.arange(ends[-1] if ends.size else 0)
-        at = steps + np.repeat(self.starts - ends + self.lengths, self.lengths)
-        labels.reshape(-1)[at] = np.repeat(self.values, self.lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

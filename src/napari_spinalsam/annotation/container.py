@@ -1,0 +1,157 @@
+"""The file of a saved annotation: a zip of JSON and arrays, replaced in one step."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import struct
+import time
+import zipfile
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from napari_spinalsam.core.errors import InputError, SpinalSamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import DTypeLike, NDArray
+
+DOCUMENT = "annotation.json"
+# Labels are mostly background: a higher level takes three times as long for little.
+COMPRESSION_LEVEL = 1
+# No save takes as long: a draft as old as this was left by a process that was killed.
+ABANDONED_SECONDS = 3600
+# What a cut or changed zip or array raises, depending on where it was cut.
+UNREADABLE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def write_container(
+    path: Path, document: str, arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a file so that at any moment the old or the new one is there, whole.
+
+    Parameters
+    ----------
+    path : Path
+        Where; a link is followed.
+    document : str
+        JSON.
+    arrays : mapping of str to ndarray
+        By name; readable with `numpy.load` too.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; a file that was there stays as it was.
+    """
+
+    def write(stream: BinaryIO) -> None:
+        with zipfile.ZipFile(
+            stream, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL
+        ) as archive:
+            archive.writestr(DOCUMENT, document)
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
+
+    try:
+        _replace(path.resolve(), write)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}): choose another "
+            "folder or free some space."
+        ) from error
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a draft beside a file, bring it to the disk and put it in its place."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with draft.open("xb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    for other in path.parent.glob(f".{path.name}.*.part"):
+        if time.time() - other.stat().st_mtime > ABANDONED_SECONDS:
+            other.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a file to read from; say in one sentence what is wrong with it.
+
+    Raises
+    ------
+    InputError
+        If it is missing, cannot be read, or is damaged; also by what is done inside.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except SpinalSamError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(damaged(path)) from error
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error}): check its name and "
+            "your rights."
+        ) from error
+
+
+def damaged(path: Path) -> str:
+    """Return the sentence for a file that does not hold what its name says."""
+    return (
+        f"{path.name} is no saved annotation, or it is damaged or cut off: open a copy "
+        "of it, or what the recovery folder holds."
+    )
+
+
+def read_document(archive: zipfile.ZipFile) -> str:
+    """Return the JSON of a file."""
+    return archive.read(DOCUMENT).decode()
+
+
+def read_array(
+    archive: zipfile.ZipFile, name: str, dtype: DTypeLike, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return an array of a file; a ValueError if it is not of this form."""
+    wanted = np.dtype(dtype)
+    size = math.prod(shape) * wanted.itemsize
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        header = np.lib.format.read_array_header_1_0(member)
+        if version != (1, 0) or header != (shape, False, wanted):
+            raise ValueError(f"{name} has the form {header}")
+        data = bytearray(member.read(size))
+        # Only reading past the last byte makes zipfile compare the checksum.
+        if len(data) != size or member.read(1):
+            raise ValueError(f"{name} has another length")
+    return np.frombuffer(data, wanted).reshape(shape)
