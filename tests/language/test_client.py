@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import traceback
 from threading import Event, Thread
 from threading import enumerate as threads
@@ -360,6 +362,22 @@ def test_a_service_without_its_key_is_told(api: ApiServer, settings: Settings) -
     with pytest.raises(InputError, match=r"keyring|no key"):
         ask(hosted)
     assert api.requests == []
+
+
+def test_the_client_is_loaded_only_when_it_asks() -> None:
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, napari_spinalsam.language.interpreter;"
+            "print(sorted({'openai', 'httpx', 'httpx2', 'keyring', 'torch'}"
+            ".intersection(sys.modules)))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "[]"
 
 
 def test_models_are_listed_sorted(api: ApiServer, settings: Settings) -> None:

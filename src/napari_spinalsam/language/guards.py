@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_CLASS
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_spinalsam.core.replies import Reply
-
-Language = Literal["en", "zh"]
+    from napari_spinalsam.language.wording import Language
 
 _ASKED_FOR: Mapping[ActionClass, re.Pattern[str]] = MappingProxyType(
     {

@@ -48,7 +48,7 @@ def key_for(settings: LanguageSettings) -> SecretStr:
                 f"settings, or set {' or '.join(filter(None, names))}."
             )
         return DUMMY
-    if not settings.base_url.startswith("https:") and not settings.is_on_this_computer:
+    if not (settings.is_encrypted or settings.is_on_this_computer):
         raise InputError(
             f"The key is not sent to {settings.base_url}, where others could read it "
             "on the way: use an address with https."

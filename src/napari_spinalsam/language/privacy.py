@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.replies import Clarify
 
-Language = Literal["en", "zh"]
+if TYPE_CHECKING:
+    from napari_spinalsam.language.wording import Language
 
 _ZH_DIGIT = "〇零一二三四五六七八九"
 _SURNAMES = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import Plane
 
 LONGEST_DEADLINE = 600.0
+LONGEST_ADDRESS = 250
+# So strict that nobody who reads an address can take another host from it.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_PORT = r"(?:[1-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+_ADDRESS = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::{_PORT})?"
+    r"(?:/[a-z0-9._~/-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 class LanguageSettings(BaseModel):
@@ -109,27 +119,28 @@ class LanguageSettings(BaseModel):
     def _plain_address(cls, url: str) -> str:
         if not url:
             return url
-        parts = _split(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                "the address must look like http://localhost:11434/v1 or "
-                "https://api.deepseek.com"
-            )
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if set(url) & set("@?#"):
             raise ValueError(
                 "the address must hold no user, password, key or question mark; "
                 "a key belongs in the environment or the keyring"
+            )
+        if not _ADDRESS.fullmatch(url) or len(url) > LONGEST_ADDRESS:
+            raise ValueError(
+                "the address must look like http://localhost:11434/v1 or "
+                "https://api.deepseek.com"
             )
         return url.rstrip("/")
 
     @field_validator("model")
     @classmethod
-    def _no_key(cls, model: str) -> str:
+    def _plain_id(cls, model: str) -> str:
         if model.startswith("sk-"):
             raise ValueError(
                 "this looks like a key, not like the id of a model; a key belongs in "
                 "the environment or the keyring"
             )
+        if not model.isprintable():
+            raise ValueError("the id of a model is one line of visible signs")
         return model
 
     @property
@@ -141,6 +152,11 @@ class LanguageSettings(BaseModel):
     def host(self) -> str:
         """Host of the address, such as api.deepseek.com."""
         return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody on the way can read along."""
+        return urlsplit(self.base_url).scheme == "https"
 
     @property
     def is_on_this_computer(self) -> bool:
@@ -235,15 +251,6 @@ class ViewerContext:
             "has_reference": self.has_reference,
             "selected_structure": self.selected and action_name(self.selected),
         }
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # read late, and wrong ones are refused late
-    except ValueError:
-        return SplitResult("", "", "", "", "")
-    return parts
 
 
 def _is_loopback(host: str) -> bool:
