@@ -172,7 +172,6 @@ def test_the_window_is_the_one_asked_for_or_bone_for_ct(
         ({"more": ["--window", "bright"]}, "'bright' is no window"),
         ({"more": ["--device", "tpu"]}, "'tpu'"),
         ({"more": ["--structures", "lumbar"]}, "not available in this version"),
-        ({"objects": [boxed(propagate=True)]}, "L3 is to be propagated"),
         ({"objects": [boxed("L9")]}, "no structure 'L9'"),
         ({"objects": [boxed(), boxed("L4", prompts=[{"axis": 2}])]}, "object 2"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,16 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
+from napari_spinalsam.core.propagated import Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.promptfile import PromptedObject
 from napari_spinalsam.segmenting import segment_objects
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 BONE = PRESETS["bone"]
+CORNERS = [(0, 0, 1, 1), (4, 4, 6, 6)]
 
 
 class FillsTheBox:
@@ -24,6 +31,7 @@ class FillsTheBox:
         self.volume: Volume | None = None
         self.encoded: set[tuple[int, int]] = set()
         self.windows: set[Window] = set()
+        self.seeds: list[Any] = []
 
     def set_volume(self, volume: Volume) -> None:
         self.volume = volume
@@ -46,6 +54,13 @@ class FillsTheBox:
             encode_ms=100.0 if new else None,
             decode_ms=10.0,
         )
+
+    def propagate_all(self, objects: Any, *, window: Window) -> Iterator[Any]:
+        self.seeds = list(objects)
+        yield Progress("working", 0.5)
+        box = (slice(1, 4), slice(2, 6), slice(3, 8))
+        mask = np.ones((3, 4, 5), bool)
+        yield [VolumeMask(mask, box, 0.8) for _ in self.seeds]
 
 
 @pytest.fixture
@@ -120,7 +135,57 @@ def test_the_session_gets_the_volume_and_the_window(volume: Volume) -> None:
     assert session.windows == {window}
 
 
-def test_following_an_object_is_refused(volume: Volume) -> None:
-    prompted = PromptedObject(structure("L3"), (), propagate=True)
-    with pytest.raises(InputError, match=r"L3 is to be propagated.*not available"):
-        segment_objects(volume, [prompted], FillsTheBox(), BONE)
+def propagated(name: str, axis: int = 0) -> PromptedObject:
+    prompts = SlicePrompts(axis, 2, box=BoxPrompt(1, 2, 4, 5))
+    return PromptedObject(structure(name), (prompts,), propagate=True)
+
+
+def test_propagated_objects_are_written_whole_the_earlier_one_first(
+    volume: Volume,
+) -> None:
+    objects = [propagated("L3"), propagated("L4", axis=1)]
+    found = segment_objects(volume, objects, FillsTheBox(), BONE)
+    assert (found.labels[1:4, 2:6, 3:8] == 22).all()
+    assert np.count_nonzero(found.labels == 22) == 3 * 4 * 5
+    first, second = found.objects
+    assert (first.voxels, first.slices, first.predicted_iou) == (60, 3, 0.8)
+    assert (second.voxels, second.slices) == (0, 4)
+    assert first.confidence is None
+
+
+def test_propagated_and_plain_objects_are_written_in_the_order_given(
+    volume: Volume,
+) -> None:
+    plain = boxed("L5", (0, 2, BoxPrompt(0, 0, 7, 9)))
+    found = segment_objects(volume, [plain, propagated("L3")], FillsTheBox(), BONE)
+    assert (found.labels[2] == 24).all()
+    assert [each.voxels for each in found.objects] == [80, 40]
+
+
+def test_several_prompts_on_one_slice_are_one_seed(volume: Volume) -> None:
+    session = FillsTheBox()
+    here = [SlicePrompts(0, 2, box=BoxPrompt(*corners)) for corners in CORNERS]
+    twice = PromptedObject(structure("L3"), tuple(here), propagate=True)
+    segment_objects(volume, [twice], session, BONE)
+    (seeds,) = session.seeds
+    assert list(seeds) == [(0, 2)]
+    assert seeds[0, 2].sum() == 4 + 9
+
+
+def test_progress_of_propagation_ends_with_all_of_it(volume: Volume) -> None:
+    seen: list[tuple[int, int]] = []
+    segment_objects(
+        volume,
+        [propagated("L3"), boxed("L4", (0, 1, BoxPrompt(1, 2, 4, 5)))],
+        FillsTheBox(),
+        BONE,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(50, 101), (100, 101), (101, 101)]
+
+
+def test_a_flat_image_has_nothing_to_follow_through() -> None:
+    geometry = Geometry.from_spacing((1, 8, 10), (1, 1, 1), is_2d=True)
+    flat = Volume.from_geometry(np.zeros((1, 8, 10), np.int16), geometry)
+    with pytest.raises(InputError, match=r"L3 is to be propagated.*flat"):
+        segment_objects(flat, [propagated("L3")], FillsTheBox(), BONE)

@@ -1,25 +1,34 @@
-"""Segment prompted objects of a volume in one go, for scripts and notebooks."""
+"""Segment the objects of a volume in one go, for scripts and notebooks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from napari_spinalsam.core.anatomy import BACKGROUND
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.propagated import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+    from napari_spinalsam.core.propagated import Seed, SliceKey, VolumeMask
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.promptfile import PromptedObject
+
+T = TypeVar("T")
+
+# Steps of the progress of joining planes.
+STEPS = 100
 
 
 class Session(Protocol):
@@ -32,6 +41,11 @@ class Session(Protocol):
         self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
     ) -> MaskPrediction:
         """Predict candidate masks for one slice, the most trusted first."""
+
+    def propagate_all(
+        self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
+    ) -> Iterator[Progress | list[VolumeMask]]:
+        """Carry structures through the volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,10 @@ class ObjectResult:
     predicted_iou : float
         The model's own estimate, 0 to 1; the mean over the object's predictions.
     slices : int
-        Slices on which it was predicted.
+        Slices that it was predicted on; of a whole structure, the slices that hold
+        it, along the axis of its first prompt.
+    confidence : float or None
+        How likely the name is right, 0 to 1; None where the name was given.
     """
 
     structure: str
@@ -60,6 +77,7 @@ class ObjectResult:
     volume_mm3: float
     predicted_iou: float
     slices: int
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +107,7 @@ def segment_objects(
     window: Window,
     progress: Callable[[int, int], None] | None = None,
 ) -> Segmentation:
-    """Segment objects on the slices that they are prompted on.
+    """Segment objects on their slices, or where it is asked for as a whole.
 
     Parameters
     ----------
@@ -97,89 +115,171 @@ def segment_objects(
         The image.
     objects : sequence of PromptedObject
         Written in this order; a voxel of an earlier object is not overwritten.
+        Those that are to be propagated compete for voxels first.
     session : Session
         A loaded model.
     window : Window
         Maps the intensities to what the model sees.
     progress : callable or None
-        Called with the predictions done and all of them, after each.
+        Called with the steps done and all of them, after each.
 
     Raises
     ------
     InputError
-        If an object is to be followed through the volume, which this version
-        cannot do, or a prompt lies outside of the image.
+        If an object is to be propagated in a flat image, or a prompt lies outside of
+        the image.
     """
-    check_objects(objects)
+    check_objects(objects, volume)
     session.set_volume(volume)
-    labels = np.zeros(volume.geometry.shape, np.uint8)
-    total = sum(len(each.prompts) for each in objects)
-    results: list[ObjectResult] = []
-    figures: list[_Figures] = []
-    for each in objects:
-        voxels, before = 0, len(figures)
-        for prompts in each.prompts:
-            plane = volume.geometry.plane(*prompts.key)
-            prediction = session.predict(plane, prompts, window=window)
-            view = plane.take(labels)
-            free = prediction.masks[0] & (view == BACKGROUND)
-            view[free] = each.structure.label
-            voxels += int(np.count_nonzero(free))
-            figures.append(_Figures.of(prediction))
-            if progress is not None:
-                progress(len(figures), total)
-        results.append(_result(each, figures[before:], voxels, volume))
-    return Segmentation(
-        labels,
-        tuple(results),
-        encode_seconds=sum(each.encode_ms for each in figures) / 1e3,
-        decode_seconds=sum(each.decode_ms for each in figures) / 1e3,
-    )
-
-
-class _Figures(NamedTuple):
-    """What is kept of a prediction once its mask is written."""
-
-    predicted_iou: float
-    encode_ms: float
-    decode_ms: float
-
-    @classmethod
-    def of(cls, prediction: MaskPrediction) -> _Figures:
-        return cls(
-            float(prediction.predicted_iou[0]),
-            prediction.encode_ms or 0.0,
-            prediction.decode_ms,
-        )
-
-
-def check_objects(objects: Sequence[PromptedObject]) -> None:
-    """Refuse what this version cannot do, before a model is loaded.
-
-    Raises
-    ------
-    InputError
-        If an object is to be propagated.
-    """
+    carried = [each for each in objects if each.propagate]
+    single = sum(len(each.prompts) for each in objects if not each.propagate)
+    work = _Work(volume, session, window, progress, single + (STEPS * bool(carried)))
+    wholes = iter(work.propagate(carried))
     for each in objects:
         if each.propagate:
+            work.write_whole(each.structure, next(wholes), each.prompts[0].axis)
+        else:
+            work.write_slices(each)
+    return work.result()
+
+
+def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
+    """Refuse what cannot be done, before a model is loaded.
+
+    Raises
+    ------
+    InputError
+        If an object is to be propagated through a flat image.
+    """
+    for each in objects:
+        if each.propagate and volume.geometry.is_2d:
             raise InputError(
-                f"The object {each.structure.name} is to be propagated, which is not "
-                "available in this version: prompt every slice that you need."
+                f"The object {each.structure.name} is to be propagated, but the image "
+                "is flat and has no other slices: leave propagate out."
             )
 
 
-def _result(
-    prompted: PromptedObject,
-    figures: Sequence[_Figures],
-    voxels: int,
-    volume: Volume,
-) -> ObjectResult:
-    return ObjectResult(
-        structure=prompted.structure.name,
-        label=prompted.structure.label,
-        voxels=voxels,
-        volume_mm3=voxels * float(np.prod(volume.geometry.spacing)),
-        predicted_iou=float(np.mean([each.predicted_iou for each in figures])),
-        slices=len({prompts.key for prompts in prompted.prompts}),
-    )
+class _Work:
+    """Labels that are being written, with figures and progress."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        session: Session,
+        window: Window,
+        progress: Callable[[int, int], None] | None,
+        total: int,
+    ) -> None:
+        self._volume, self._session, self._window = volume, session, window
+        self._progress, self._total, self._done = progress, total, 0
+        self._labels = np.zeros(volume.geometry.shape, np.uint8)
+        self._results: list[ObjectResult] = []
+        self._encode_ms = self._decode_ms = 0.0
+
+    def result(self) -> Segmentation:
+        """Return what has been written."""
+        return Segmentation(
+            self._labels,
+            tuple(self._results),
+            encode_seconds=self._encode_ms / 1e3,
+            decode_seconds=self._decode_ms / 1e3,
+        )
+
+    def propagate(self, objects: Sequence[PromptedObject]) -> list[VolumeMask]:
+        """Carry objects through the volume together."""
+        if not objects:
+            return []
+        seeds = [self._seeds(each) for each in objects]
+        return self._last(self._session.propagate_all(seeds, window=self._window))
+
+    def write_whole(
+        self,
+        structure: Structure,
+        whole: VolumeMask,
+        axis: int,
+        confidence: float | None = None,
+    ) -> None:
+        """Write a structure where no other has been written."""
+        voxels = self._write(self._labels[whole.box], whole.mask, structure)
+        self._note(
+            structure, voxels, whole.predicted_iou, whole.slices(axis), confidence
+        )
+
+    def write_slices(self, prompted: PromptedObject) -> None:
+        """Predict an object on its slices and write it there."""
+        voxels, trust = 0, []
+        for prompts in prompted.prompts:
+            prediction = self._predict(prompts)
+            plane = self._volume.geometry.plane(*prompts.key)
+            view = plane.take(self._labels)
+            voxels += self._write(view, prediction.masks[0], prompted.structure)
+            trust.append(float(prediction.predicted_iou[0]))
+            self._advance(1)
+        slices = len({prompts.key for prompts in prompted.prompts})
+        self._note(prompted.structure, voxels, float(np.mean(trust)), slices)
+
+    def _last(self, steps: Iterator[Progress | T]) -> T:
+        """Follow a long step to its result, telling the progress."""
+        began, before = perf_counter(), self._done
+        result: T | None = None
+        for step in steps:
+            if isinstance(step, Progress):
+                self._advance(before + int(STEPS * step.done) - self._done)
+            else:
+                result = step
+        if result is None:
+            raise RuntimeError("A step ended without its result.")
+        self._advance(before + STEPS - self._done)
+        self._encode_ms += 1e3 * (perf_counter() - began)
+        return result
+
+    def _seeds(self, prompted: PromptedObject) -> dict[SliceKey, Seed]:
+        """Return the prompts of each slice; several on one become their mask."""
+        seeds: dict[SliceKey, Seed] = {}
+        for key in dict.fromkeys(prompts.key for prompts in prompted.prompts):
+            here = [prompts for prompts in prompted.prompts if prompts.key == key]
+            seeds[key] = here[0]
+            if len(here) > 1:
+                masks = [self._predict(prompts).masks[0] for prompts in here]
+                seeds[key] = np.logical_or.reduce(masks)
+        return seeds
+
+    def _predict(self, prompts: SlicePrompts) -> MaskPrediction:
+        plane = self._volume.geometry.plane(*prompts.key)
+        prediction = self._session.predict(plane, prompts, window=self._window)
+        self._encode_ms += prediction.encode_ms or 0.0
+        self._decode_ms += prediction.decode_ms
+        return prediction
+
+    def _write(
+        self, view: NDArray[np.uint8], mask: NDArray[np.bool_], structure: Structure
+    ) -> int:
+        free = mask & (view == BACKGROUND)
+        view[free] = structure.label
+        return int(np.count_nonzero(free))
+
+    def _note(
+        self,
+        structure: Structure,
+        voxels: int,
+        predicted_iou: float,
+        slices: int,
+        confidence: float | None = None,
+    ) -> None:
+        volume = voxels * float(np.prod(self._volume.geometry.spacing))
+        self._results.append(
+            ObjectResult(
+                structure.name,
+                structure.label,
+                voxels,
+                volume,
+                predicted_iou,
+                slices,
+                confidence,
+            )
+        )
+
+    def _advance(self, steps: int) -> None:
+        self._done += steps
+        if self._progress is not None and steps:
+            self._progress(self._done, self._total)

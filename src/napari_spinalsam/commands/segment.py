@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from napari_spinalsam.model.session import SegmentationSession
-    from napari_spinalsam.segmenting import Segmentation
+    from napari_spinalsam.segmenting import ObjectResult, Segmentation
 
 
 def load_session(model: str, device: str) -> SegmentationSession:
@@ -53,7 +53,7 @@ def run(options: Namespace) -> None:
     _check_options(options, output)
     volume = read_volume(options.image)
     objects = read_prompts(options.prompts, volume.grid)
-    check_objects(objects)
+    check_objects(objects, volume)
     window = (
         parse_window(options.window)
         if options.window
@@ -74,7 +74,7 @@ def run(options: Namespace) -> None:
         show_json(
             {
                 "output": str(output),
-                "objects": [asdict(each) for each in found.objects],
+                "objects": [_as_json(each) for each in found.objects],
                 "seconds": {key: round(value, 4) for key, value in seconds.items()},
                 "model": session.record.name,
                 "device": session.device,
@@ -104,6 +104,11 @@ def _check_options(options: Namespace, output: Path) -> None:
                 f"The output {output} would replace {path.name}, which is read: "
                 "choose another name."
             )
+
+
+def _as_json(result: ObjectResult) -> dict[str, object]:
+    """Return the fields that there are."""
+    return {key: value for key, value in asdict(result).items() if value is not None}
 
 
 def _show(found: Segmentation) -> None:

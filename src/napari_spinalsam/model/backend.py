@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 
@@ -99,6 +99,40 @@ class Backend(Protocol):
         masks : ndarray of bool, shape (n, rows, cols)
         predicted_iou : ndarray of float32, shape (n,)
         low_res_logits : ndarray of float32, shape (n, h, w)
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseVotes:
+    """What a network says of every cell of a batch of slices, before any prompt.
+
+    Parameters
+    ----------
+    foreground : ndarray of float32, shape (n, h, w)
+        Logits of "some structure of the spine"; a cell is two pixels wide.
+    centres : ndarray of float32, shape (n, 2, h, w)
+        (row, col) pixel that the centre of the whole structure lies at, seen along
+        the normal of the slice.
+    """
+
+    foreground: NDArray[np.float32]
+    centres: NDArray[np.float32]
+
+
+@runtime_checkable
+class VotingBackend(Backend, Protocol):
+    """A network that also tells structures apart without a prompt."""
+
+    pixel_mm: float
+
+    def votes(self, images: NDArray[np.float32]) -> DenseVotes:
+        """Vote on slices.
+
+        Parameters
+        ----------
+        images : ndarray of float32, shape (n, 3, rows, cols)
+            Each slice between its neighbours, windowed to 0..1, at `pixel_mm` per
+            pixel; rows and cols are even.
         """
 
 

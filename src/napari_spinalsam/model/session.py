@@ -12,15 +12,30 @@ import numpy as np
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+from napari_spinalsam.model.backend import VotingBackend
 from napari_spinalsam.model.cache import EmbeddingCache
+from napari_spinalsam.model.propagation import propagate, propagate_all
+from napari_spinalsam.model.votes import gather_votes
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.propagated import (
+        Direction,
+        Progress,
+        Propagated,
+        Seed,
+        SliceKey,
+        VolumeMask,
+    )
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.backend import Backend, ModelRecord, SliceEmbedding
+    from napari_spinalsam.model.region import Region
+    from napari_spinalsam.model.votes import VoteField
 
 CACHE_BYTES = 512 * 1024**2
 # Distance of the slices that the network sees on either side of the prompted one.
@@ -132,6 +147,48 @@ class SegmentationSession:
             encode_ms=encode_ms,
             decode_ms=1e3 * (perf_counter() - began),
         )
+
+    @property
+    def pixel_mm(self) -> float | None:
+        """Pixels on which the network votes without a prompt; None if it cannot."""
+        backend = self._backend
+        return backend.pixel_mm if isinstance(backend, VotingBackend) else None
+
+    def gather_votes(
+        self, region: Region, window: Window
+    ) -> Generator[float, None, VoteField]:
+        """Encode a region in all three planes; see `votes.gather_votes`.
+
+        Raises
+        ------
+        InputError
+            If there is no volume, or the network cannot vote.
+        """
+        if self._volume is None:
+            raise InputError("There is no image to encode: choose one first.")
+        if not isinstance(self._backend, VotingBackend):
+            raise InputError(
+                f"The model {self.record.name} cannot find structures without a "
+                "prompt: choose spinalsam-tiny."
+            )
+        return gather_votes(self._backend, self._volume, region, window)
+
+    def propagate(
+        self,
+        seeds: Mapping[SliceKey, Seed],
+        *,
+        window: Window,
+        direction: Direction = "both",
+        slices: int | None = None,
+    ) -> Iterator[Propagated]:
+        """Carry one structure through the volume; see `propagation.propagate`."""
+        return propagate(self, seeds, window=window, direction=direction, slices=slices)
+
+    def propagate_all(
+        self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
+    ) -> Iterator[Progress | list[VolumeMask]]:
+        """Carry several structures at once; see `propagation.propagate_all`."""
+        return propagate_all(self, objects, window=window)
 
     def _plane(self, axis: int, index: int) -> SlicePlane:
         if self._volume is None:

@@ -1,0 +1,208 @@
+"""From one slice to the whole: what is yielded, where it ends, what is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.metrics import dice
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    PointPrompt,
+    Polarity,
+    SlicePrompts,
+)
+from napari_spinalsam.core.propagated import Progress, SliceMask, VolumeMask
+from tests.model.balls import (
+    SHAPE,
+    WINDOW,
+    PromptedBalls,
+    VotingBalls,
+    ball,
+    ball_volume,
+    session_on,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.model.session import SegmentationSession
+
+UPPER, LOWER = (26.0, 24.0, 30.0), (56.0, 26.0, 30.0)
+# Around the upper ball in the sagittal slice through its middle.
+BOX = BoxPrompt(11, 15, 23, 33)
+SEED = {(2, 10): SlicePrompts(2, 10, box=BOX)}
+
+
+@pytest.fixture
+def volume() -> Volume:
+    return ball_volume([UPPER, LOWER])
+
+
+@pytest.fixture
+def session(volume: Volume) -> SegmentationSession:
+    return session_on(volume, VotingBalls())
+
+
+@pytest.fixture
+def slow_session(volume: Volume) -> SegmentationSession:
+    """Of a network that answers prompts only."""
+    return session_on(volume, PromptedBalls())
+
+
+def run(session: SegmentationSession, seeds: Any = SEED, **options: Any) -> list[Any]:
+    return list(session.propagate(seeds, window=WINDOW, **options))
+
+
+def filled(whole: VolumeMask) -> NDArray[np.bool_]:
+    mask = np.zeros(SHAPE, bool)
+    mask[whole.box] = whole.mask
+    return mask
+
+
+def slices_of(steps: list[Any]) -> list[int]:
+    return [
+        step.index for step in steps if isinstance(step, SliceMask) and step.mask.any()
+    ]
+
+
+def test_a_box_in_one_slice_becomes_the_whole_structure(
+    session: SegmentationSession,
+) -> None:
+    whole = run(session)[-1]
+    assert isinstance(whole, VolumeMask)
+    assert dice(filled(whole), ball(UPPER)) > 0.9
+    assert whole.predicted_iou > 0.8
+    assert whole.stopped == ()
+
+
+def test_the_seed_is_yielded_first_then_its_neighbours_on_both_sides(
+    session: SegmentationSession,
+) -> None:
+    steps = run(session)
+    assert isinstance(steps[0], SliceMask)
+    assert slices_of(steps) == [10, 11, 12, 9, 8]
+    assert not steps[0].mask[30:].any()
+
+
+def test_the_walk_tells_where_and_why_it_ends(session: SegmentationSession) -> None:
+    stops = {
+        step.index: step.stopped
+        for step in run(session)
+        if isinstance(step, SliceMask) and step.stopped
+    }
+    assert stops == {13: "nothing of it is left", 7: "nothing of it is left"}
+
+
+def test_without_votes_the_slices_make_the_structure(
+    slow_session: SegmentationSession,
+) -> None:
+    whole = run(slow_session)[-1]
+    assert dice(filled(whole), ball(UPPER)) > 0.95
+    assert whole.predicted_iou == pytest.approx(0.9)
+    assert whole.stopped == (
+        "slice 13: nothing of it is left",
+        "slice 7: nothing of it is left",
+    )
+
+
+@pytest.mark.parametrize(
+    ("direction", "slices", "expected"),
+    [
+        ("forward", None, {10, 11, 12}),
+        ("backward", None, {8, 9, 10}),
+        ("both", 1, {9, 10, 11}),
+        ("forward", 1, {10, 11}),
+    ],
+)
+def test_direction_and_limit_hold_for_walk_and_whole(
+    session: SegmentationSession, direction: str, slices: int | None, expected: set[int]
+) -> None:
+    steps = run(session, direction=direction, slices=slices)
+    assert set(slices_of(steps)) == expected
+    assert set(np.flatnonzero(filled(steps[-1]).any((0, 1)))) == expected
+
+
+def test_the_consumer_may_stop_and_no_more_is_computed(volume: Volume) -> None:
+    backend = VotingBalls()
+    steps = session_on(volume, backend).propagate(SEED, window=WINDOW)
+    assert isinstance(next(steps), SliceMask)
+    assert isinstance(next(steps), SliceMask)
+    steps.close()
+    assert backend.voted == 0
+
+
+def test_progress_of_joining_rises_to_one(session: SegmentationSession) -> None:
+    done = [step.done for step in run(session) if isinstance(step, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_any_plane_can_be_the_start(session: SegmentationSession, axis: int) -> None:
+    index = (17, 24, 10)[axis]
+    mask = np.take(ball(UPPER), index, axis)
+    whole = run(session, {(axis, index): mask})[-1]
+    assert dice(filled(whole), ball(UPPER)) > 0.9
+
+
+def test_a_given_mask_is_kept_exactly(session: SegmentationSession) -> None:
+    drawn = np.zeros((60, 50), bool)
+    drawn[14:22, 18:30] = True
+    whole = run(session, {(2, 10): drawn})[-1]
+    assert (filled(whole)[:, :, 10] == drawn).all()
+    assert filled(whole)[:, :, 9].any()
+
+
+def test_a_slice_whose_points_are_contradicted_keeps_its_own_mask(
+    session: SegmentationSession,
+) -> None:
+    inside = PointPrompt(17, 24)
+    refused = PointPrompt(17, 20, Polarity.NEGATIVE)  # well inside of the ball
+    agreed = SlicePrompts(2, 10, (inside,))
+    against = SlicePrompts(2, 10, (inside, refused))
+    joined = filled(run(session, {(2, 10): agreed})[-1])[:, :, 10]
+    kept = run(session, {(2, 10): against})
+    assert (filled(kept[-1])[:, :, 10] == kept[0].mask).all()
+    assert not (joined == kept[0].mask).all()
+
+
+def test_what_the_votes_do_not_know_is_followed_slice_by_slice(volume: Volume) -> None:
+    class Blind(VotingBalls):
+        def votes(self, images: NDArray[np.float32]) -> Any:
+            votes = super().votes(images)
+            votes.foreground[:] = -6
+            return votes
+
+    whole = run(session_on(volume, Blind()))[-1]
+    assert dice(filled(whole), ball(UPPER)) > 0.95
+    assert whole.stopped
+
+
+def test_several_structures_come_in_the_order_asked_for(
+    session: SegmentationSession,
+) -> None:
+    seeds = [
+        {(0, 37): np.take(ball(LOWER), 37, 0)},
+        {(0, 17): np.take(ball(UPPER), 17, 0)},
+    ]
+    masks = list(session.propagate_all(seeds, window=WINDOW))[-1]
+    assert isinstance(masks, list)
+    for mask, centre in zip(masks, (LOWER, UPPER), strict=True):
+        assert dice(filled(mask), ball(centre)) > 0.9
+
+
+def test_without_an_image_it_says_so() -> None:
+    from napari_spinalsam.model.session import SegmentationSession
+
+    with pytest.raises(InputError, match="no image"):
+        run(SegmentationSession(VotingBalls()))
+
+
+def test_an_empty_seed_is_refused(session: SegmentationSession) -> None:
+    with pytest.raises(InputError, match="no mask on slice 10"):
+        run(session, {(2, 10): np.zeros((60, 50), bool)})
