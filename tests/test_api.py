@@ -58,6 +58,21 @@ def test_prompt_accept_save_and_read_back(
     assert np.array_equal(read.data, work.annotation.labels)
 
 
+def test_an_annotation_is_saved_opened_and_replayed(
+    volume: Volume, session: SegmentationSession, tmp_path: Path
+) -> None:
+    work = api.annotate(volume, session)
+    work.run(a.SelectStructure(structure="L3"))
+    work.annotation.set_box(0, 4, api.BoxPrompt(11, 13, 28, 34))
+    work.run_plan([a.GoToSlice(index=4), a.GenerateMask(), a.AcceptMask()])
+    api.save_annotation(work.annotation, tmp_path / "case.spinalsam")
+    opened = api.open_annotation(tmp_path / "case.spinalsam", volume)
+    assert np.array_equal(opened.labels, work.annotation.labels)
+    labels = api.replay(tmp_path / "case.spinalsam", volume, session)
+    assert labels.any()
+    assert np.array_equal(labels, opened.labels)
+
+
 def test_a_session_answers_the_same_whether_or_not_the_slice_is_at_hand(
     volume: Volume, session: SegmentationSession
 ) -> None:

@@ -16,6 +16,9 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.provenance import ModelReference
+from napari_spinalsam.annotation.replay import replay as replay_with
+from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.intensity import PRESETS, Window, default_window
 from napari_spinalsam.core.metrics import evaluate_labels
 from napari_spinalsam.core.prompts import (
@@ -56,7 +59,10 @@ __all__ = [
     "load_labels",
     "load_session",
     "load_volume",
+    "open_annotation",
     "read_sample",
+    "replay",
+    "save_annotation",
     "save_labels",
     "segment_objects",
 ]
@@ -106,10 +112,46 @@ def annotate(
         `run` applies actions; `annotation` is the document.
     """
     annotation = Annotation(volume, window)
-    annotation.model = session.record.sha256
+    annotation.use_model(ModelReference.of(session.record))
     session.set_volume(volume)
     view = HeadlessView(volume.geometry)
     return Executor(annotation, view, DirectPrediction(annotation, session))
+
+
+def replay(
+    path: Path | str,
+    volume: Volume,
+    session: SegmentationSession,
+    *,
+    any_model: bool = False,
+) -> NDArray[np.uint8]:
+    """Make the labels of a saved annotation again, from its prompts and strokes.
+
+    Parameters
+    ----------
+    path : Path or str
+        A file of `save_annotation`.
+    volume : Volume
+        The image that it was made on.
+    session : SegmentationSession
+        The model that its masks were made with.
+    any_model : bool
+        Whether masks of another model may be predicted by this one.
+
+    Returns
+    -------
+    ndarray of uint8, shape (z, y, x)
+        The labels, bit for bit those of the file with the same model, device and
+        version of torch.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be opened on this image, or a mask was made by another
+        model.
+    """
+    session.set_volume(volume)
+    return replay_with(path, volume, session, any_model=any_model)
 
 
 def save_labels(path: Path | str, labels: NDArray[np.uint8], volume: Volume) -> None:

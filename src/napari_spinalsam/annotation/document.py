@@ -14,13 +14,7 @@ from napari_spinalsam.annotation import labelling, objects, prompt_editing
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
 from napari_spinalsam.annotation.image import ImageReference
-from napari_spinalsam.annotation.provenance import (
-    ModelReference,
-)
-from napari_spinalsam.annotation.requests import (
-    build_request,
-    waiting_preview,
-)
+from napari_spinalsam.annotation.requests import build_request, waiting_preview
 from napari_spinalsam.annotation.state import State
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.intensity import default_window
@@ -33,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.requests import PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
