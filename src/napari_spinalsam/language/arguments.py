@@ -183,8 +183,11 @@ def _segment(fit: Fit) -> list[Step]:
     """One step for the structures in a row, one for each region."""
     lists: list[list[str]] = []
     open_list = False
+    single = bool(places_of(fit.tokens, "structure"))
     for token in fit.tokens:
         regions = places_of([token], "region")
+        if single and regions == ["spine"] and _has(token, "vertebra"):
+            continue
         names = [] if regions else places_of([token], "structure")
         if regions:
             lists += [[region] for region in regions]

@@ -19,6 +19,11 @@ _VERBS = (
     "add draw generate segment select clear accept reject undo redo propagate measure"
     " save show hide go open verify predict box_verb reset carry calculate"
 )
+_COURTESIES = frozenset(
+    "ok okay um uh er hm hmm oh well hi hello hey sorry yes yeah please and so but 嗯 呃 那"
+    " 哦 啊 其实 不好意思 好 好的 请问".split()
+)
+_MORE_VERBS = "drop_alone keep_alone generate_alone drop_it adopt turn change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,17 @@ class Fragment:
         The connective before it.
     negated : bool
         Whether it says what is not to be done.
+    turned : bool
+        Whether it is to be done before the fragment that it follows.
+    part : int
+        Fragments of one part have no connective between.
     """
 
     tokens: tuple[Token, ...] = field(default=())
     joiner: Token | None = None
     negated: bool = False
     turned: bool = False
+    part: int = 0
 
     def has(self, names: str) -> bool:
         """Return whether a word has one of these concepts."""
@@ -60,9 +70,77 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     tokens : sequence of Token
         The tokens of the sentence.
     """
-    fragments = [_without_manner(part) for part in _cut(_passive_as_active(tokens))]
+    fragments = _cut(_without_manner(_passive_as_active(tokens)))
     fragments = _mark_negated(fragments)
-    return [part for part in fragments if not _says_nothing(part)]
+    fragments = _put_in_order(fragments)
+    telling = [part for part in fragments if not _says_nothing(part)]
+    if not telling:
+        telling = [part for part in fragments if part.has("reset judge")]
+    return telling
+
+
+def split_finely(fragments: Sequence[Fragment]) -> list[Fragment]:
+    """Cut fragments before their verbs too, for dictation without any stops."""
+    fine: list[Fragment] = []
+    for number, fragment in enumerate(fragments):
+        words: list[Token] = []
+        joiner, turned = fragment.joiner, fragment.turned
+        for token in fragment.tokens:
+            starts = token.concepts & mask(f"{_VERBS} plane preset") and not (
+                token.concepts & mask("filler")
+            )
+            if starts and any(not w.concepts & mask("filler") for w in words):
+                fine.append(
+                    replace(
+                        fragment,
+                        tokens=tuple(words),
+                        joiner=joiner,
+                        turned=turned,
+                        part=number,
+                    )
+                )
+                words, joiner, turned = [], None, False
+            words.append(token)
+        fine.append(
+            replace(
+                fragment, tokens=tuple(words), joiner=joiner, turned=turned, part=number
+            )
+        )
+    return fine
+
+
+def is_aside(fragment: Fragment, *, leads: bool) -> bool:
+    """Whether a fragment may be a remark: about somebody or something, no request.
+
+    Parameters
+    ----------
+    fragment : Fragment
+        One that fits no frame.
+    leads : bool
+        Whether it comes before the request; then it need not be a sentence.
+    """
+    if fragment.joiner is not None and fragment.joiner.concepts & mask("because"):
+        return True
+    if fragment.has("howto quoting forget request_word") or any(
+        token.concepts & mask("if") and not token.concepts & mask("filler")
+        for token in fragment.tokens
+    ):
+        return False
+    first = next(
+        (t for t in fragment.tokens if not _is_courtesy(t)), fragment.tokens[0]
+    )
+    if first.concepts & mask("judge") or _starts_as_aside(first.text):
+        return True
+    return leads and not fragment.has(f"{_VERBS} {_MORE_VERBS} outside reported not")
+
+
+def _is_courtesy(token: Token) -> bool:
+    return token.text in _COURTESIES
+
+
+def _starts_as_aside(text: str) -> bool:
+    asides = load_lexicon().asides
+    return text.split()[0] in asides or (not text.isascii() and text.startswith(asides))
 
 
 def _cut(tokens: Sequence[Token]) -> list[Fragment]:
@@ -70,22 +148,54 @@ def _cut(tokens: Sequence[Token]) -> list[Fragment]:
     words: list[Token] = []
     joiner: Token | None = None
     turned = False
-    for token in tokens:
-        comes_before = bool(words) and not token.text.isascii()
-        if token.concepts & mask("before") and (comes_before or token.text.isascii()):
-            fragments.append(Fragment(tuple(words), joiner, turned=turned))
-            turned = comes_before or not any(part.tokens for part in fragments)
-            words, joiner = [], token
-        elif token.text in _STOPS or token.concepts & mask("then but or after"):
-            fragments.append(Fragment(tuple(words), joiner, turned=turned))
-            turned = bool(token.concepts & mask("after")) and any(
-                part.tokens for part in fragments
-            )
-            words, joiner = [], token
-        else:
+    for at, token in enumerate(tokens):
+        started = bool(words) or any(fragment.tokens for fragment in fragments)
+        if not _joins(tokens, at, bool(words)):
             words.append(token)
+            continue
+        fragments.append(Fragment(tuple(words), joiner, turned=turned))
+        turned = started and _turns(tokens, at)
+        if words or joiner is None or not joiner.concepts & mask("because"):
+            joiner = token
+        words = []
     fragments.append(Fragment(tuple(words), joiner, turned=turned))
-    return [part for part in fragments if part.tokens]
+    filled = [fragment for fragment in fragments if fragment.tokens]
+    return [replace(fragment, part=n) for n, fragment in enumerate(filled)]
+
+
+def _joins(tokens: Sequence[Token], at: int, started: bool) -> bool:
+    """Whether a token is a connective; a Chinese "before" is one only behind words."""
+    token = tokens[at]
+    if token.concepts & mask("before") and not token.text.isascii():
+        return started
+    return token.text in _STOPS or bool(
+        token.concepts & mask("then but or after before because")
+    )
+
+
+def _turns(tokens: Sequence[Token], at: int) -> bool:
+    """Whether what follows is to be done first: "generate it after adding a point"."""
+    token = tokens[at]
+    if token.concepts & mask("before"):
+        return not token.text.isascii()
+    if not token.concepts & mask("after") or token.concepts & mask("then"):
+        return False
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    return follows.endswith("ing")
+
+
+def _put_in_order(fragments: Sequence[Fragment]) -> list[Fragment]:
+    """Put "before saving, generate the mask" in the order of doing."""
+    if len(fragments) < 2:
+        return list(fragments)
+    first = fragments[0]
+    leads = first.joiner is not None and first.joiner.concepts & mask("before")
+    if leads and first.joiner is not None and first.joiner.text.isascii():
+        stop = fragments[1].joiner
+        if stop is not None and stop.text == ",":
+            turned = replace(fragments[1], turned=True)
+            return [replace(first, joiner=None), turned, *fragments[2:]]
+    return list(fragments)
 
 
 def _passive_as_active(tokens: Sequence[Token]) -> list[Token]:
@@ -110,28 +220,40 @@ def _passive_as_active(tokens: Sequence[Token]) -> list[Token]:
     return result
 
 
-def _without_manner(part: Fragment) -> Fragment:
-    """Drop "without prompts", which only says in what way."""
-    at = next(
-        (n for n, t in enumerate(part.tokens) if t.concepts & mask("without")), None
-    )
-    if at is None:
-        return part
-    end = at + 1
-    while end < len(part.tokens) and part.tokens[end].concepts & mask(
-        f"filler all {_OBJECTS} or add draw vague"
-    ):
-        end += 1
-        if part.tokens[end - 1].concepts & mask(_OBJECTS):
+def _without_manner(tokens: Sequence[Token]) -> list[Token]:
+    """Drop "without prompts" and "不用点", which only say in what way."""
+    kept = list(tokens)
+    at = 0
+    while at < len(kept):
+        end = _end_of_manner(kept, at) if kept[at].concepts & mask("without") else None
+        if end is not None:
+            del kept[at:end]
+        else:
+            at += 1
+    return kept
+
+
+def _end_of_manner(tokens: Sequence[Token], at: int) -> int | None:
+    """Return where the scope of a "without" ends, None where it is a negation."""
+    end, named = at + 1, None
+    while end < len(tokens):
+        token = tokens[end]
+        if token.concepts & mask(_OBJECTS):
+            named = end + 1
+        elif (
+            named
+            and not token.concepts & mask("or")
+            and token.text not in ("and", "和")
+        ):
             break
-    scope = part.tokens[at + 1 : end]
-    rest = (*part.tokens[:at], *part.tokens[end:])
-    names = any(token.concepts & mask(_OBJECTS) for token in scope)
+        elif not token.concepts & mask("filler all or add draw vague then"):
+            break
+        end += 1
+    if named is None:
+        return None
+    rest = (*tokens[:at], *tokens[named:])
     other = any(token.concepts & mask(_VERBS) for token in rest)
-    only_manner = not part.tokens[at].concepts & mask("not")
-    if names and (other or only_manner):
-        return replace(part, tokens=rest)
-    return part
+    return named if other or not tokens[at].concepts & mask("not") else None
 
 
 def _mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
@@ -145,7 +267,7 @@ def _mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
             tied = part.joiner is not None and part.joiner.text in (
                 "and", "or", "和", "与", "或", "或者", "及", "以及", "并", "跟", "还是",
             )  # fmt: skip
-            negated = tied or not part.has(_VERBS)
+            negated = tied or not part.has(f"{_VERBS} {_MORE_VERBS}")
         marked.append(replace(part, negated=negated))
     return marked
 
@@ -162,7 +284,7 @@ def _says_nothing(part: Fragment) -> bool:
     """Whether a fragment is only courtesy, or a remark on a result."""
     fillers = mask("filler judge")
     if all(token.concepts & fillers for token in part.tokens):
-        return not part.has("help")
+        return not part.has("help keep_alone drop_alone generate_alone")
     if not part.has("judge"):
         return False
     allowed = fillers | mask(

@@ -19,7 +19,7 @@ from napari_spinalsam.language.tokens import Token
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SIGNS = frozenset("-/~")
+_SIGNS = frozenset(("-", "/", "~", "slash", "dash", "hyphen"))
 _TO = frozenset(
     ("to", "through", "thru", "until", "till", "to the", "至", "到", "down to", "up to")
 )

@@ -1,5 +1,7 @@
 """Read the words and wordings of `lexicon.toml`, once, when they are first needed.
 
+`characters.toml` adds which Chinese characters are written or sound alike.
+
 Concepts are bits of an integer, so that a frame can be tried on a clause with a few
 operations: a token carries the concepts that its word may stand for.
 """
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 # Words, numbers and single Chinese characters; any other sign stands alone.
 ATOM = re.compile(r"[a-z]+|\d+(?:\.\d+)?|[^\s_]")
 _SYNTHETIC = ("number", "ordinal", "filler")
+# Single characters that are found by their sound where they make no other sense.
+_LONE_SOUNDS = frozenset("点框层张例图负正")
 
 
 @dataclass(slots=True)
@@ -37,6 +41,11 @@ class Entry:
     concepts: int = 0
     values: dict[str, Any] = field(default_factory=dict)
 
+    def merge(self, other: Entry) -> None:
+        """Take over what another entry means besides."""
+        self.concepts |= other.concepts
+        self.values.update(other.values)
+
 
 @dataclass(slots=True)
 class Node:
@@ -44,6 +53,15 @@ class Node:
 
     next: dict[str, Node] = field(default_factory=dict)
     entry: Entry | None = None
+
+    def enter(self, atoms: Iterable[str], entry: Entry) -> None:
+        """Add a phrase below this place."""
+        node = self
+        for atom in atoms:
+            node = node.next.setdefault(atom, Node())
+        if node.entry is None:
+            node.entry = Entry()
+        node.entry.merge(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,8 @@ class Frame:
         Arguments that the wording itself gives.
     asks : bool
         Whether a question is answered by it.
+    beside : bool
+        Whether it is understood only beside other steps.
     key : str
         The wording of a question back or a refusal.
     """
@@ -72,6 +92,7 @@ class Frame:
     may: int
     sets: Mapping[str, Any]
     asks: bool = False
+    beside: bool = False
     key: str = ""
 
 
@@ -85,6 +106,10 @@ class Lexicon:
         The bit of each concept, by name.
     root : Node
         The tree of phrases.
+    sounds : Node
+        The tree of Chinese phrases by how they sound.
+    alike : mapping
+        The sounds that a Chinese character may stand for.
     frames : tuple of Frame
         The wordings, those with more needs first.
     passive : mapping
@@ -93,17 +118,25 @@ class Lexicon:
         All words in Latin letters.
     real_words : frozenset of str
         Words that must not be taken for a misspelling.
-    script : tuple of (str, str)
-        Traditional characters and what they become.
+    short_forms : mapping
+        What misspelt short words stand for.
+    simplified : mapping
+        The code point of a traditional character, and what it becomes.
+    asides : tuple of str
+        What a remark may begin with.
     """
 
     bits: Mapping[str, int]
     root: Node
+    sounds: Node
+    alike: Mapping[str, tuple[str, ...]]
     frames: tuple[Frame, ...]
     passive: Mapping[str, int]
     vocabulary: frozenset[str]
     real_words: frozenset[str]
-    script: tuple[tuple[str, str], ...]
+    short_forms: Mapping[str, str]
+    simplified: Mapping[int, str]
+    asides: tuple[str, ...]
 
     def mask(self, names: str) -> int:
         """Return the bits of concepts named with blanks between."""
@@ -120,37 +153,81 @@ def phrases(text: str) -> Iterator[str]:
 @cache
 def load_lexicon() -> Lexicon:
     """Return the lexicon of the package."""
-    source = resources.files(__package__).joinpath("lexicon.toml")
-    return build_lexicon(tomllib.loads(source.read_text(encoding="utf-8")))
+    return build_lexicon(_table("lexicon.toml"), _table("characters.toml"))
 
 
-def build_lexicon(data: Mapping[str, Any]) -> Lexicon:
-    """Make a lexicon of the tables of the file."""
+def _table(name: str) -> dict[str, Any]:
+    source = resources.files(__package__).joinpath(name)
+    return tomllib.loads(source.read_text(encoding="utf-8"))
+
+
+def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lexicon:
+    """Make a lexicon of the tables of the two files."""
     names = dict.fromkeys((*_SYNTHETIC, *data["words"], *data["values"]))
     bits = {name: 1 << place for place, name in enumerate(names)}
-    root = Node()
-    for text in data["filler"].values():
-        _enter(root, phrases(text), bits["filler"])
-    for name, text in data["words"].items():
-        _enter(root, phrases(text), bits[name])
-    for name, table in data["values"].items():
-        for value, text in table.items():
-            _enter(root, phrases(text), bits[name], {name: value})
+    alike = _alike(characters["sounds"], data["spelling"]["look_alike"])
+    root, sounds = Node(), Node()
+    for phrase, entry in _entries(data, bits):
+        atoms = ATOM.findall(phrase)
+        root.enter(atoms, entry)
+        if _sounds_matter(atoms, entry, bits):
+            sounds.enter((alike.get(atom, (atom,))[0] for atom in atoms), entry)
     passive: dict[str, int] = {}
     for name, text in data["passive"].items():
         for word in phrases(text):
             passive[word] = passive.get(word, 0) | bits[name]
     frames = [_frame(row, bits) for row in data["frame"]]
     frames.sort(key=lambda frame: -len(frame.needs))
+    short = (pair.split("=") for pair in phrases(data["spelling"]["short"]))
     return Lexicon(
         bits=MappingProxyType(bits),
         root=root,
+        sounds=sounds,
+        alike=MappingProxyType(alike),
         frames=tuple(frames),
         passive=MappingProxyType(passive),
         vocabulary=frozenset(_words(root)),
         real_words=frozenset(phrases(data["spelling"]["real"])),
-        script=tuple(tuple(pair) for pair in data["script"]["traditional"].split()),
+        short_forms=MappingProxyType({wrong: right for wrong, right in short}),
+        simplified=MappingProxyType(
+            {ord(old): new for old, new in characters["traditional"].split()}
+        ),
+        asides=tuple(phrases(data["asides"]["starts"])),
     )
+
+
+def _entries(
+    data: Mapping[str, Any], bits: Mapping[str, int]
+) -> Iterator[tuple[str, Entry]]:
+    for text in data["filler"].values():
+        for phrase in phrases(text):
+            yield phrase, Entry(bits["filler"])
+    for name, text in data["words"].items():
+        for phrase in phrases(text):
+            yield phrase, Entry(bits[name])
+    for name, table in data["values"].items():
+        for value, text in table.items():
+            for phrase in phrases(text):
+                yield phrase, Entry(bits[name], {name: value})
+
+
+def _alike(rows: str, look_alike: str) -> dict[str, tuple[str, ...]]:
+    """Return for each character the rows of sounds it may be meant in."""
+    sounds: dict[str, tuple[str, ...]] = {}
+    for row in rows.split():
+        for sign in row:
+            sounds[sign] = (row[0],)
+    for wrong, right in look_alike.split():
+        meant = sounds.get(right, (right,))
+        sounds[wrong] = tuple(dict.fromkeys((*sounds.get(wrong, (wrong,)), *meant)))
+    return sounds
+
+
+def _sounds_matter(atoms: list[str], entry: Entry, bits: Mapping[str, int]) -> bool:
+    """Whether a phrase may be found by its sound: two signs, or a common noun."""
+    if any(atom.isascii() for atom in atoms) or entry.concepts == bits["filler"]:
+        return False
+    return len(atoms) > 1 or atoms[0] in _LONE_SOUNDS
 
 
 def _frame(row: Mapping[str, Any], bits: Mapping[str, int]) -> Frame:
@@ -160,20 +237,9 @@ def _frame(row: Mapping[str, Any], bits: Mapping[str, int]) -> Frame:
     may = sum(bits[name] for name in {"filler", *row["may"].split()})
     sets = MappingProxyType(dict(row.get("sets", {})))
     asks = row.get("asks", False)
-    return Frame(row["action"], tuple(needs), may, sets, asks, row.get("key", ""))
-
-
-def _enter(
-    root: Node, words: Iterable[str], bit: int, values: dict[str, Any] | None = None
-) -> None:
-    for word in words:
-        node = root
-        for atom in ATOM.findall(word):
-            node = node.next.setdefault(atom, Node())
-        if node.entry is None:
-            node.entry = Entry()
-        node.entry.concepts |= bit
-        node.entry.values.update(values or {})
+    beside = row.get("beside", False)
+    key = row.get("key", "")
+    return Frame(row["action"], tuple(needs), may, sets, asks, beside, key)
 
 
 def _words(node: Node) -> Iterator[str]:

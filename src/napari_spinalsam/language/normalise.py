@@ -39,6 +39,7 @@ _SHORT_FORMS = (
     (re.compile(r"'d\b"), " would"),
     (re.compile(r"'s\b|(?<=s)'(?=\s)"), ""),
 )
+_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 _THOUSANDS = re.compile(r"(?<![\d,])(\d{1,2}),(\d{3})(?![\d,])")
 
 
@@ -51,9 +52,10 @@ def normalise(text: str) -> str:
         What was typed or dictated; bound its length before.
     """
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
-    folded = "".join(map(_plain, folded)).translate(_simplified())
+    folded = "".join(map(_plain, folded)).translate(load_lexicon().simplified)
     for pattern, long_form in _SHORT_FORMS:
         folded = pattern.sub(long_form, folded)
+    folded = _HYPHEN.sub(" ", folded)
     return " ".join(_THOUSANDS.sub(r"\1\2", folded).split())
 
 
@@ -66,8 +68,3 @@ def _plain(sign: str) -> str:
     if category in ("Cf", "Mn", "Me", "Co", "Cs", "Cn"):
         return ""
     return " " if category[0] in "CZ" else sign
-
-
-@cache
-def _simplified() -> dict[int, str]:
-    return {ord(old): new for old, new in load_lexicon().script}

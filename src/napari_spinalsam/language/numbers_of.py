@@ -29,7 +29,8 @@ def numbers_of(tokens: Sequence[Token]) -> list[tuple[int, float]]:
                 continue
         if value is not None:
             found.append((at, value))
-    return found
+    ranking = [pair for pair in found if not _is(tokens[pair[0]], "filler")]
+    return ranking or found
 
 
 def count_of(tokens: Sequence[Token]) -> int | None:
@@ -54,23 +55,23 @@ def sign_of(tokens: Sequence[Token]) -> int:
 def level_and_width(tokens: Sequence[Token]) -> tuple[float | None, float | None]:
     """Return the window level and width of a clause, None where one is missing."""
     found: dict[str, float] = {}
-    waiting: str | None = None
+    waiting: list[str] = []
     loose: float | None = None
     negative = False
     for token in tokens:
         name = _window_word(token)
-        if name and name not in found:
+        if name and name not in (*found, *waiting):
             if loose is not None:
                 found[name], loose = loose, None
             else:
-                waiting = name
+                waiting.append(name)
         elif token.text == "-" or _is(token, "minus"):
             negative = True
         elif "number" in token.values:
             value = -token.values["number"] if negative else token.values["number"]
             negative = False
             if waiting:
-                found[waiting], waiting = float(value), None
+                found[waiting.pop(0)] = float(value)
             else:
                 loose = float(value)
     return found.get("level"), found.get("width")

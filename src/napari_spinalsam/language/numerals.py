@@ -164,25 +164,42 @@ def _phrase(atoms: Sequence[str], start: int) -> Numeral | None:
 
 
 def _english(atoms: Sequence[str], start: int) -> Numeral | None:
-    """Read "three", "twenty-one", "one hundred and twenty", "third"."""
+    """Read "three", "twenty-one", "one hundred and twenty", "fifteen hundred"."""
+    spelt = _digit_by_digit(atoms, start)
+    if spelt is not None:
+        return spelt
     below = _below_hundred(atoms, start)
-    at = start
-    hundreds = 0
-    if below is not None and not below.ordinal and below.value < 10:
-        at = below.end
-        hundreds = int(below.value)
-    elif atoms[start] == "a" or atoms[start] == "one":
-        at, hundreds = start + 1, 1
-    if at == start and atoms[start] == "hundred":
-        hundreds = 1
-    if hundreds and at < len(atoms) and atoms[at] == "hundred":
-        at += 1
+    if below is None:
+        leads = atoms[start] in ("a", "hundred", "thousand")
+        below = Numeral(start + (atoms[start] == "a"), 1, False) if leads else None
+        if below is None or below.end >= len(atoms):
+            return None
+    total, at, large = below.value, below.end, False
+    for word, factor in (("hundred", 100), ("thousand", 1000), ("hundred", 100)):
+        if at >= len(atoms) or atoms[at] != word or below.ordinal:
+            continue
+        if factor == 100 and large:
+            continue
+        total, at, large = total * factor, at + 1, True
         rest_at = at + 1 if at < len(atoms) and atoms[at] == "and" else at
-        rest = _below_hundred(atoms, rest_at) if rest_at < len(atoms) else None
-        if rest is None:
-            return Numeral(at, 100 * hundreds, False)
-        return Numeral(rest.end, 100 * hundreds + rest.value, rest.ordinal)
-    return below
+        rest = _english(atoms, rest_at) if rest_at < len(atoms) else None
+        if rest is not None and rest.value < factor:
+            return Numeral(rest.end, total + rest.value, rest.ordinal)
+    if atoms[start] in ("a", "hundred", "thousand") and not large:
+        return None
+    return Numeral(at, total, below.ordinal)
+
+
+def _digit_by_digit(atoms: Sequence[str], start: int) -> Numeral | None:
+    """Read "one oh four" and "two five six"."""
+    digits = ""
+    at = start
+    while at < len(atoms) and (atoms[at] == "oh" or _UNITS.get(atoms[at], 10) < 10):
+        digits += "0" if atoms[at] == "oh" else str(_UNITS[atoms[at]])
+        at += 1
+    if len(digits) < 2 or digits[0] == "0":
+        return None
+    return Numeral(at, float(digits), False)
 
 
 def _below_hundred(atoms: Sequence[str], start: int) -> Numeral | None:

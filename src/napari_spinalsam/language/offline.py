@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
 from napari_spinalsam.language.clauses import mask, split
+from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.normalise import normalise
 from napari_spinalsam.language.planning import Outcome, plan
@@ -61,7 +62,7 @@ def parse_offline(text: str) -> Reply:
     if key is not None:
         return refuse(key, language)
     sentence = read_sentence(normalise(text))
-    tokens = _mark_questions(join_levels(sentence.tokens))
+    tokens = _mark_questions(correct_oneself(join_levels(sentence.tokens)))
     fragments = split(tokens)
     if not fragments:
         return refuse("outside" if tokens else "empty", language)
@@ -76,7 +77,7 @@ def _reply(
         return refuse("not", language)
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
-    outcome = plan(_without_kept(wanted))
+    outcome = plan(_without_kept(wanted), tokens)
     if outcome.steps and _is_bare_question(tokens, outcome):
         return ask_back("sure", language)
     if outcome.steps:

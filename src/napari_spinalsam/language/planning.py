@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.core.anatomy import REGIONS
 from napari_spinalsam.language.arguments import UnclearError, build_steps
-from napari_spinalsam.language.clauses import mask
+from napari_spinalsam.language.clauses import is_aside, mask, split_finely
 from napari_spinalsam.language.frames import find_fits
 
 if TYPE_CHECKING:
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.clauses import Fragment
     from napari_spinalsam.language.tokens import Token
 
+# Steps that may be asked for twice in a row.
+_REPEATED = frozenset(
+    "undo redo move_slice next_image previous_image add_points add_box".split()
+)
 _LONGEST_CLAUSE = 8  # fragments
 _MOST_FRAGMENTS = 24
 _VERBS = "add draw generate segment select measure show hide go open calculate"
-_GUARDED = (ActionClass.DESTRUCTIVE, ActionClass.WRITE)
-_STEP, _BORROWED, _UNCLEAR, _NOTHING = 1.0, 1.5, 50.0, 1000.0
+_ALL_VERBS = f"{_VERBS} clear save accept reject undo redo propagate verify adopt turn"
+_THINGS = (
+    "point box mask preview structure region metric labels reference image slice plane"
+    " preset window gpu parameters sample help prompt point_mask box_mask segmentation"
+    " next previous forward back number ordinal polarity quality filler"
+)
+_OBJECTS = "point box mask preview structure region metric labels reference"
+
+_STEP, _BORROWED, _ASIDE, _UNCLEAR, _NOTHING = 1.0, 1.5, 10.0, 50.0, 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +55,51 @@ class Outcome:
         The key of a refusal, or empty.
     answers : bool
         Whether the steps answer a question.
+    aside : bool
+        Whether it is a remark that asks for nothing.
+    beside : bool
+        Whether the steps are meant only beside others.
+    plain : bool
+        Whether a request was made in so many words.
+    its : bool
+        Whether "its" was said, of the structure named before.
+    cost : float
+        How far the reading is from a perfect one.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)
     question: str = ""
     refusal: str = ""
     answers: bool = False
+    aside: bool = False
+    beside: bool = False
+    plain: bool = False
+    its: bool = False
     cost: float = _NOTHING
 
 
-def plan(fragments: Sequence[Fragment]) -> Outcome:
+def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
     """Return what the fragments that are not negated ask for.
 
     Parameters
     ----------
     fragments : sequence of Fragment
         In the order said.
+    said : sequence of Token
+        The whole sentence, for what "them" stands for.
     """
+    outcome = _plan(fragments, said)
+    if outcome.steps:
+        return outcome
+    finer = split_finely(fragments)
+    if len(finer) > len(fragments):
+        found = _plan(finer, said)
+        if found.steps:
+            return found
+    return outcome
+
+
+def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
     if not fragments or len(fragments) > _MOST_FRAGMENTS:
         return Outcome()
     best: list[tuple[float, tuple[Outcome, ...]]] = [(0.0, ())]
@@ -67,7 +107,7 @@ def plan(fragments: Sequence[Fragment]) -> Outcome:
     for end in range(1, len(fragments) + 1):
         options = []
         for start in range(max(0, end - _LONGEST_CLAUSE), end):
-            outcome = _read(fragments, start, end)
+            outcome = _read(fragments, start, end, said)
             cost = best[start][0] + outcome.cost
             options.append((cost, start, (*best[start][1], outcome)))
         cost, start, outcomes = min(options, key=lambda option: option[:2])
@@ -81,61 +121,118 @@ def _together(
 ) -> Outcome:
     question = next((o.question for o in outcomes if o.question), "")
     refusal = next((o.refusal for o in outcomes if o.refusal), "")
-    if not all(outcome.steps for outcome in outcomes):
+    kept = [
+        (outcome, fragments[start])
+        for outcome, start in zip(outcomes, starts, strict=True)
+        if not outcome.aside
+    ]
+    acts = [outcome for outcome, _ in kept if not outcome.beside]
+    if not acts or not all(outcome.steps for outcome, _ in kept):
+        return Outcome(question=question, refusal=refusal)
+    if len(kept) < len(outcomes) and not any(outcome.plain for outcome in acts):
         return Outcome(question=question, refusal=refusal)
     ordered: list[Outcome] = []
-    for outcome, start in zip(outcomes, starts, strict=True):
-        if ordered and fragments[start].turned:
+    for outcome, fragment in kept:
+        if ordered and fragment.turned:
             ordered.insert(-1, outcome)
         else:
             ordered.append(outcome)
-    steps = _resolve([outcome.steps for outcome in ordered])
-    return Outcome(steps, answers=all(outcome.answers for outcome in outcomes))
+    steps = _in_a_row(ordered)
+    return Outcome(steps, answers=all(outcome.answers for outcome in ordered))
 
 
-def _read(fragments: Sequence[Fragment], start: int, end: int) -> Outcome:
+def _in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Return the steps, "its volume" with the structure named before, none twice."""
+    steps: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        for step in outcome.steps:
+            if outcome.its and step.get("structure", "") is None:
+                step = {**step, "structure": _last_structure(steps)}
+            if not steps or step != steps[-1] or step["action"] in _REPEATED:
+                steps.append(step)
+    return steps
+
+
+def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:
+    """Return the structure of the last step, None where it is selected or many."""
+    last = steps[-1] if steps else {}
+    names = last.get("structures", [])
+    if last.get("action") == "measure":
+        return last.get("structure")
+    return names[0] if len(names) == 1 and names[0] not in REGIONS else None
+
+
+def _read(
+    fragments: Sequence[Fragment], start: int, end: int, said: Sequence[Token]
+) -> Outcome:
     """Read some fragments as one clause."""
-    tokens: list[Token] = []
-    for at in range(start, end):
-        part = fragments[at]
-        if at > start and part.joiner is not None:
-            if part.turned:
-                return Outcome(cost=_NOTHING * (end - start))
-            filler = part.joiner.concepts | mask("filler")
-            tokens.append(replace(part.joiner, concepts=filler))
-        tokens += part.tokens
-    outcome = _clause(tokens)
-    if outcome.steps or end - start > 1 or start == 0:
+    part = fragments[start:end]
+    joiner = part[0].joiner
+    if joiner is not None and joiner.concepts & mask("because"):
+        return Outcome(aside=True, cost=_ASIDE * len(part))
+    if any(fragment.turned for fragment in part[1:]):
+        return Outcome(cost=_NOTHING * len(part))
+    outcome = _clause(_tokens(part), part)
+    if outcome.steps or len(part) > 1:
         return outcome
-    borrowed = _with_objects(tokens, fragments[:start])
-    if borrowed is not None:
-        found = _clause(borrowed)
+    first = part[0].tokens[0].start
+    earlier = [token for token in said if token.end <= first]
+    if earlier:
+        borrowed = _with_objects(part[0].tokens, earlier)
+        found = Outcome() if borrowed is None else _clause(borrowed, part)
         if found.steps:
             return replace(found, cost=_BORROWED)
+    whole = sum(fragment.part == part[0].part for fragment in fragments) == 1
+    leads = end < len(fragments)
+    if whole and not outcome.refusal and is_aside(part[0], leads=leads):
+        return Outcome(aside=True, cost=_ASIDE)
     return outcome
 
 
+def _tokens(fragments: Sequence[Fragment]) -> list[Token]:
+    """Return the words of neighbouring fragments, connectives as courtesy."""
+    tokens: list[Token] = []
+    for at, fragment in enumerate(fragments):
+        if at and fragment.joiner is not None:
+            courtesy = fragment.joiner.concepts | mask("filler")
+            tokens.append(replace(fragment.joiner, concepts=courtesy))
+        tokens += fragment.tokens
+    return tokens
+
+
 def _with_objects(
-    tokens: Sequence[Token], before: Sequence[Fragment]
+    tokens: Sequence[Token], earlier: Sequence[Token]
 ) -> list[Token] | None:
     """Add what a clause leaves out: its verb, or the thing that "them" stands for."""
-    earlier = [token for part in before for token in part.tokens]
     if any(t.concepts & mask("it") for t in tokens) and any(
         t.concepts & mask("show hide clear") for t in tokens
     ):
         things = mask("point box labels reference")
         thing = next((t for t in reversed(earlier) if t.concepts & things), None)
         return None if thing is None else [*tokens, thing]
-    verb = next((t for t in reversed(earlier) if t.concepts & mask(_VERBS)), None)
+    if any(
+        t.concepts & mask(_VERBS) and not t.concepts & mask(_OBJECTS) for t in tokens
+    ):
+        return None
+    verb = next((t for t in reversed(earlier) if _is_verb(t)), None)
     if verb is None or any(t.concepts & mask("clear save") for t in (verb, *tokens)):
         return None
     return [verb, *tokens]
 
 
-def _clause(tokens: Sequence[Token]) -> Outcome:
+def _is_verb(token: Token) -> bool:
+    """Whether a word is a verb and cannot be a thing."""
+    return bool(token.concepts & mask(_ALL_VERBS)) and not token.concepts & mask(
+        _THINGS
+    )
+
+
+def _clause(tokens: Sequence[Token], fragments: Sequence[Fragment]) -> Outcome:
     doubt = Outcome()
     for fit in find_fits(tokens):
         frame = fit.frame
+        if _leaves_verb(fit.used, fragments):
+            continue
         if frame.action == "refuse":
             return Outcome(refusal=frame.key, cost=_UNCLEAR)
         if frame.action == "clarify":
@@ -151,14 +248,41 @@ def _clause(tokens: Sequence[Token]) -> Outcome:
         if not fit.exact and any(_is_guarded(step) for step in steps):
             key = "clear_what" if fit.used[0].concepts & mask("clear") else "misspelt"
             return Outcome(question=key, cost=_UNCLEAR)
-        return Outcome(steps, answers=frame.asks, cost=_STEP)
+        plain = any(token.concepts & mask("request") for token in tokens) or any(
+            _is_verb(token) or token.concepts & mask(_VERBS) for token in fit.used
+        )
+        return Outcome(
+            steps,
+            answers=frame.asks,
+            beside=frame.beside,
+            plain=plain,
+            its=any(token.concepts & mask("its") for token in tokens),
+            cost=_STEP,
+        )
     return doubt
 
 
+def _leaves_verb(used: Sequence[Token], fragments: Sequence[Fragment]) -> bool:
+    """Whether a part with a verb of its own would be read as belonging to another."""
+    if len({fragment.part for fragment in fragments}) < 2:
+        return False
+    words = {token.text for token in used}
+    verbs = [
+        (fragment.part, token)
+        for fragment in fragments
+        for token in fragment.tokens
+        if _is_verb(token)
+    ]
+    if not verbs:
+        return False
+    home = next(((p, t) for p, t in verbs if t.text in words), verbs[0])
+    return any(
+        part != home[0]
+        and token.text not in words
+        and not token.concepts & home[1].concepts & mask(_ALL_VERBS)
+        for part, token in verbs
+    )
+
+
 def _is_guarded(step: dict[str, Any]) -> bool:
-    return ACTION_CLASS[step["action"]] in _GUARDED
-
-
-def _resolve(groups: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Put the steps in a row; a mask after prompts is predicted from all of them."""
-    return [step for group in groups for step in group]
+    return ACTION_CLASS[step["action"]] is ActionClass.DESTRUCTIVE

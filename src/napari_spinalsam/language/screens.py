@@ -19,6 +19,10 @@ _PATHS = (
     re.compile(rf"[\w)-]\.(?:{_EXTENSIONS})(?![a-z])", re.I),
     re.compile(r"\$(?:home|path|env|\{|\()|%\w+%", re.I),
 )
+# Names of formats that look like names of files.
+_FORMATS = re.compile(
+    r"(?<![\w./\\])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))\b", re.I
+)
 _ADDRESSES = (
     re.compile(r"[a-z][a-z0-9+]{1,9}://|(?<![a-z])www\.|file:|\w@\w", re.I),
     re.compile(
@@ -83,6 +87,7 @@ def screen(text: str) -> str | None:
     """
     if len(text) > LONGEST_SENTENCE:
         return "too_long"
+    text = _FORMATS.sub(" ", text)
     for key, patterns in (
         ("trick", _TRICKS),
         ("address", _ADDRESSES),

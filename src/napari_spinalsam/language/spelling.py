@@ -23,6 +23,7 @@ _SHORTEST = 4  # letters; shorter words have too many neighbours
 _SHORTEST_FOR_TWO = 7  # letters from which two errors are mended
 _MOST_WORDS = 12  # with more unknown words it is no request to this tool
 _SHORTEST_GLUED = 3
+_SMALL_WORDS = frozenset(("it", "to", "on", "in", "at", "of"))
 
 
 def correct(atoms: Sequence[str]) -> list[tuple[str, ...]]:
@@ -56,8 +57,10 @@ def _targets() -> tuple[str, ...]:
 
 
 def _is_doubtful(atom: str) -> bool:
+    if atom in load_lexicon().short_forms:
+        return True
     return (
-        len(atom) >= _SHORTEST
+        len(atom) > 2
         and atom.isascii()
         and atom.isalpha()
         and atom not in _vocabulary()
@@ -67,33 +70,55 @@ def _is_doubtful(atom: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _mend(word: str) -> tuple[str, ...]:
+    short = load_lexicon().short_forms.get(word)
+    if short is not None:
+        return (short,)
+    if len(word) < _SHORTEST:
+        return _unscrambled(word)
     errors = 2 if len(word) >= _SHORTEST_FOR_TWO else 1
     near = process.extract(
-        word, _targets(), scorer=OSA.distance, score_cutoff=errors, limit=4
+        word, _targets(), scorer=OSA.distance, score_cutoff=errors, limit=6
     )
-    ranked = sorted((distance, hit[0] != word[0], hit) for hit, distance, _ in near)
-    if ranked and _is_plain(word, ranked):
-        return (ranked[0][2],)
+    ranked = sorted((*_rank(word, hit, distance), hit) for hit, distance, _ in near)
+    if ranked and _is_plain(ranked):
+        return (str(ranked[0][-1]),)
     return _unglued(word) or (word,)
 
 
-def _is_plain(word: str, ranked: list[tuple[float, bool, str]]) -> bool:
+def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool]:
+    """Order near words: fewest errors, the same letters, the same first letter."""
+    return distance, sorted(word) != sorted(hit), hit[0] != word[0]
+
+
+def _is_plain(ranked: list[tuple[float, bool, bool, str]]) -> bool:
     """Whether the first is nearer than the second, or means the same."""
-    distance, other_start, best = ranked[0]
+    distance, _, other_start, best = ranked[0]
     if distance > 1 and other_start:
         return False
-    if len(ranked) == 1 or ranked[1][:2] > (distance, other_start):
+    if len(ranked) == 1 or ranked[1][:3] > ranked[0][:3]:
         return True
-    return _stem(best) == _stem(ranked[1][2])
+    return _mean_alike(best, ranked[1][3])
 
 
-def _stem(word: str) -> str:
-    return word.removesuffix("s").removesuffix("e")
+def _mean_alike(word: str, other: str) -> bool:
+    nodes = [load_lexicon().root.next.get(each) for each in (word, other)]
+    entries = [node.entry for node in nodes if node and node.entry]
+    return len(entries) == 2 and bool(entries[0].concepts & entries[1].concepts)
+
+
+def _unscrambled(word: str) -> tuple[str, ...]:
+    """Return the known word of the same three letters, such as "the" for "teh"."""
+    same = [w for w in _vocabulary() if len(w) == 3 and sorted(w) == sorted(word)]
+    return (same[0],) if len(same) == 1 else (word,)
 
 
 def _unglued(word: str) -> tuple[str, ...] | None:
     """Split two known words that were written as one."""
-    for at in range(len(word) - _SHORTEST_GLUED, _SHORTEST_GLUED - 1, -1):
-        if word[:at] in _vocabulary() and word[at:] in _vocabulary():
-            return word[:at], word[at:]
+    known = _vocabulary()
+    for at in range(len(word) - 2, 1, -1):
+        first, last = word[:at], word[at:]
+        if min(at, len(last)) < _SHORTEST_GLUED and not {first, last} & _SMALL_WORDS:
+            continue
+        if first in known and last in known:
+            return first, last
     return None

@@ -18,9 +18,11 @@ from napari_spinalsam.language.spelling import correct
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_spinalsam.language.lexicon import Node
+    from napari_spinalsam.language.lexicon import Entry, Node
 
 _UNKNOWN_COST = 8.0
+_SOUND_COST = 3.0  # of a Chinese phrase that only sounds like a known one
+_LONE_SOUND_COST = 5.0
 _SILENT = frozenset("\"'()[]!:~-/*•·^|<>{}#@$%=\\`")
 _STOPS = frozenset(",.;?&+")
 
@@ -88,7 +90,7 @@ def read_sentence(text: str) -> Sentence:
     text : str
         A text as `normalise` returns it.
     """
-    found = [(match.group(), match.start()) for match in ATOM.finditer(text)]
+    found = list(_atoms(text))
     mended_words = correct([atom for atom, _ in found])
     atoms: list[str] = []
     mended, glued = set(), set()
@@ -102,6 +104,20 @@ def read_sentence(text: str) -> Sentence:
     return Sentence(tuple(atoms), frozenset(mended), frozenset(glued))
 
 
+def _atoms(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the atoms and where they start, "onl1" as on, l and 1."""
+    vocabulary = load_lexicon().vocabulary
+    for match in ATOM.finditer(text):
+        atom, start = match.group(), match.start()
+        follows = text[match.end() : match.end() + 1]
+        glued = atom[-1] in "ctls" and follows.isdecimal() and len(atom) > 2
+        if glued and atom not in vocabulary and atom[:-1] in vocabulary:
+            yield atom[:-1], start
+            yield atom[-1], match.end() - 1
+        else:
+            yield atom, start
+
+
 def _cut(sentence: Sentence) -> list[Token]:
     atoms = sentence.atoms
     costs = [0.0] * (len(atoms) + 1)
@@ -109,8 +125,8 @@ def _cut(sentence: Sentence) -> list[Token]:
     for start in range(len(atoms) - 1, -1, -1):
         best = _unknown(atoms, start)
         cost = costs[start + 1] + (1.0 if best.known else _UNKNOWN_COST)
-        for token in _candidates(sentence, start):
-            new = 1.0 + costs[token.end]
+        for token in (*_candidates(sentence, start), *_by_sound(sentence, start)):
+            new = _cost(token) + costs[token.end]
             if new < cost or (new == cost and token.end > best.end):
                 best, cost = token, new
         choices[start], costs[start] = best, cost
@@ -121,6 +137,41 @@ def _cut(sentence: Sentence) -> list[Token]:
             tokens.append(token)
             at = token.end
     return tokens
+
+
+def _cost(token: Token) -> float:
+    if token.exact or token.text.isascii():
+        return 1.0
+    return _SOUND_COST if len(token.text) > 1 else _LONE_SOUND_COST
+
+
+def _by_sound(sentence: Sentence, start: int) -> Iterator[Token]:
+    """Yield Chinese phrases that sound like known ones, as typing by sound mixes up."""
+    lexicon, atoms = load_lexicon(), sentence.atoms
+    places = [lexicon.sounds]
+    for end in range(start, len(atoms)):
+        sounds = lexicon.alike.get(atoms[end], ())
+        places = [
+            place.next[sound]
+            for place in places
+            for sound in sounds
+            if sound in place.next
+        ]
+        if not places:
+            return
+        for place in places:
+            if place.entry is not None:
+                text = "".join(atoms[start : end + 1])
+                values = _values(place.entry)
+                concepts = place.entry.concepts
+                yield Token(text, start, end + 1, concepts, values, exact=False)
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {
+        name: (value,) if name in ("structure", "region") else value
+        for name, value in entry.values.items()
+    }
 
 
 def _unknown(atoms: Sequence[str], start: int) -> Token:
@@ -162,11 +213,7 @@ def _phrases(
         if node is None:
             return
         if node.entry is not None:
-            values = {
-                name: (value,) if name in ("structure", "region") else value
-                for name, value in node.entry.values.items()
-            }
-            yield end + 1, node.entry.concepts, values
+            yield end + 1, node.entry.concepts, _values(node.entry)
 
 
 def _text(sentence: Sentence, start: int, end: int) -> str:
