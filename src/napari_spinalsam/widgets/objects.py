@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QItemSelectionModel, Signal
+from qtpy.QtCore import QItemSelectionModel
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.widgets.counting import LiveTally
+from napari_spinalsam.widgets.measures import MeasuresWindow
 from napari_spinalsam.widgets.object_commands import ObjectCommands
 from napari_spinalsam.widgets.object_model import (
     Column,
@@ -39,13 +40,12 @@ class ObjectsPanel(QWidget):
         Through which everything is done.
     """
 
-    measures_pressed = Signal()
-
     def __init__(self, controller: SegmentController) -> None:
         super().__init__()
         self.controller = controller
         self.commands = ObjectCommands(controller)
         self.live = LiveTally(controller, self)
+        self.measures_window: MeasuresWindow | None = None
         self.model = ObjectModel()
         self.table = ObjectTable(self.model)
         self.empty = QLabel(EMPTY)
@@ -61,7 +61,7 @@ class ObjectsPanel(QWidget):
             "Measures…",
             "Volumes, agreement with the reference and a plot along the spine",
             "",
-            self.measures_pressed.emit,
+            self.open_measures,
         )
         foot = QHBoxLayout()
         foot.addWidget(self.next_free)
@@ -80,6 +80,19 @@ class ObjectsPanel(QWidget):
         self.live.updated.connect(self._show)
         controller.annotation_changed.connect(self._on_changed)
         self._show()
+
+    def open_measures(self) -> MeasuresWindow:
+        """Show the Measures window in front, and return it."""
+        if self.measures_window is None:
+            self.measures_window = MeasuresWindow(self.controller, self.live, self)
+        self.measures_window.show()
+        self.measures_window.raise_()
+        return self.measures_window
+
+    def close_windows(self) -> None:
+        """Close what was opened from here."""
+        if self.measures_window is not None:
+            self.measures_window.close()
 
     def _on_clicked(self, index: QModelIndex) -> None:
         row = self.model.rows[index.row()]

@@ -91,6 +91,7 @@ class SegmentWidget(QWidget):
         self.images.disconnect_viewer()
         self.reference.disconnect_viewer()
         self.models.close_threads()
+        self.objects.close_windows()
         self.controller.close()
         super().closeEvent(event)
 

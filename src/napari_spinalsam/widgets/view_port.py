@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari.layers import Image
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.core.prompts import Polarity
@@ -182,11 +182,16 @@ class NapariView:
 
     def show_report(self, report: Report) -> None:
         """Show a table in a window of its own."""
-        show_table(report)
+        show_table(report, self._owner())
 
     def show_help(self, report: Report) -> None:
         """Show what can be said."""
-        show_table(report)
+        show_table(report, self._owner())
+
+    def _owner(self) -> QWidget | None:
+        """Return the dock: a window that nobody owns would be gone at once."""
+        parent = self._controller.parent()
+        return parent if isinstance(parent, QWidget) else None
 
     def _take(self, tool: str) -> None:
         layers = self._layers()
