@@ -186,7 +186,7 @@ def _segment(fit: Fit) -> list[Step]:
     single = bool(places_of(fit.tokens, "structure"))
     for token in fit.tokens:
         regions = places_of([token], "region")
-        if single and regions == ["spine"] and _has(token, "vertebra"):
+        if single and regions == ["spine"] and "vertebra" in token.text:
             continue
         names = [] if regions else places_of([token], "structure")
         if regions:

@@ -23,6 +23,9 @@ _COURTESIES = frozenset(
     "ok okay um uh er hm hmm oh well hi hello hey sorry yes yeah please and so but 嗯 呃 那"
     " 哦 啊 其实 不好意思 好 好的 请问".split()
 )
+_WISHES = (
+    "我想", "我要", "我还想", "i want", "i would like", "i need", "i have to", "i am going"
+)  # fmt: skip
 _MORE_VERBS = "drop_alone keep_alone generate_alone drop_it adopt turn change"
 
 
@@ -71,7 +74,7 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
         The tokens of the sentence.
     """
     fragments = _cut(_without_manner(_passive_as_active(tokens)))
-    fragments = _mark_negated(fragments)
+    fragments = _mark_negated(_without_wishes(fragments))
     fragments = _put_in_order(fragments)
     telling = [part for part in fragments if not _says_nothing(part)]
     if not telling:
@@ -131,7 +134,8 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     )
     if first.concepts & mask("judge") or _starts_as_aside(first.text):
         return True
-    return leads and not fragment.has(f"{_VERBS} {_MORE_VERBS} outside reported not")
+    loose = leads or not first.text.isascii()
+    return loose and not fragment.has(f"{_VERBS} {_MORE_VERBS} outside reported not")
 
 
 def _is_courtesy(token: Token) -> bool:
@@ -256,6 +260,20 @@ def _end_of_manner(tokens: Sequence[Token], at: int) -> int | None:
     return named if other or not tokens[at].concepts & mask("not") else None
 
 
+def _without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
+    """Drop "I want to see the image" beside a request that says please."""
+    asked = [part.has("request_word") and part.has(_VERBS) for part in fragments]
+    kept = []
+    for at, part in enumerate(fragments):
+        follows = fragments[at + 1].joiner if at + 1 < len(fragments) else None
+        alone = all(j is None or j.text in _STOPS for j in (part.joiner, follows))
+        others = any(asked[:at] + asked[at + 1 :])
+        wishes = part.tokens[0].text.startswith(_WISHES)
+        if not (others and alone and wishes and not part.has("request_word")):
+            kept.append(part)
+    return kept
+
+
 def _mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
     """Mark what is negated; "and", "or" and verbless words carry it on."""
     marked: list[Fragment] = []
@@ -274,7 +292,7 @@ def _mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
 
 def _is_other_word(part: Fragment) -> bool:
     """Whether each "not" of the fragment is part of another meaning."""
-    both = mask("hide reject without")
+    both = mask("hide reject")
     return all(
         token.concepts & both for token in part.tokens if token.concepts & mask("not")
     )

@@ -42,7 +42,10 @@ def find_fits(tokens: Sequence[Token]) -> Iterator[Fit]:
     for token in tokens:
         present |= token.concepts
     for frame in load_lexicon().frames:
-        if all(need & present for need in frame.needs):
+        for need in frame.needs:
+            if not need & present:
+                break
+        else:
             used = _assign(frame, tokens)
             if used is not None:
                 yield Fit(frame, tuple(tokens), used)

@@ -54,10 +54,16 @@ def join_levels(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
+    ranked = _ranked_list(tokens, at)
+    if ranked is not None:
+        return ranked
     first = _vertebra_of(tokens[at])
     if first is None:
         return _discs_of_region(tokens, at)
     sign, next_at = _separator(tokens, at + 1)
+    if next_at == at + 1 and tokens[at].text.isascii():
+        follows = tokens[next_at].text if next_at < len(tokens) else ""
+        sign = "glued" if follows[:1] in "clst" and not follows[1:2].isalpha() else ""
     if next_at >= len(tokens):
         return None
     last = _vertebra_of(tokens[next_at]) or _number_as_vertebra(tokens, next_at, first)
@@ -76,6 +82,27 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     return _merged(tokens[at:end], names), end
 
 
+def _ranked_list(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
+    """Read "third and fourth lumbar vertebrae" as L3 and L4."""
+    ranks: list[float] = []
+    end = at
+    while end + 1 < len(tokens) and "ordinal" in tokens[end].values:
+        if _vertebra_of(tokens[end]) is not None:
+            break
+        ranks.append(tokens[end].values["ordinal"])
+        end += 1
+        while end < len(tokens) and tokens[end].text in (*_AND, "the"):
+            end += 1
+    if not ranks or end >= len(tokens):
+        return None
+    last = _vertebra_of(tokens[end])
+    if last is None or not last[1:].isdecimal():
+        return None
+    names = [vertebra(last[0], rank) for rank in ranks]
+    found = tuple(name for name in names if name) + (last,)
+    return _merged(tokens[at : end + 1], found), end + 1
+
+
 def _meant(
     first: str, last: str, sign: str, *, discs: bool, bodies: bool
 ) -> tuple[str, ...]:
@@ -85,8 +112,10 @@ def _meant(
     disc = disc_between(first, last) or disc_between(last, first)
     if discs:
         return (disc,) if disc else discs_within(vertebra_range(first, last))
-    if sign in ("and", ""):
-        return (disc,) if sign == "and" or sign == "" else ()
+    if sign in ("and", "glued"):
+        return (disc,) if disc else ()
+    if sign == "":
+        return ()
     if sign == "-" and disc and not bodies:
         return (disc,)
     return vertebra_range(first, last)

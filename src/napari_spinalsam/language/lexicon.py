@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 ATOM = re.compile(r"[a-z]+|\d+(?:\.\d+)?|[^\s_]")
 _SYNTHETIC = ("number", "ordinal", "filler")
 # Single characters that are found by their sound where they make no other sense.
+_NOT_BY_SOUND = (
+    "filler outside reported if meaning quoting ask howto past forget judge context"
+    " because correction subject request ask_first use keep vague other_one"
+).split()
 _LONE_SOUNDS = frozenset("点框层张例图负正")
 
 
@@ -225,7 +229,9 @@ def _alike(rows: str, look_alike: str) -> dict[str, tuple[str, ...]]:
 
 def _sounds_matter(atoms: list[str], entry: Entry, bits: Mapping[str, int]) -> bool:
     """Whether a phrase may be found by its sound: two signs, or a common noun."""
-    if any(atom.isascii() for atom in atoms) or entry.concepts == bits["filler"]:
+    if any(atom.isascii() for atom in atoms):
+        return False
+    if entry.concepts & sum(bits[name] for name in _NOT_BY_SOUND):
         return False
     return len(atoms) > 1 or atoms[0] in _LONE_SOUNDS
 

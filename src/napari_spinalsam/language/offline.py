@@ -82,6 +82,8 @@ def _reply(
         return ask_back("sure", language)
     if outcome.steps:
         return _as_plan(outcome.steps, language)
+    if len(wanted) < len(fragments) or all(part.has("keep") for part in wanted):
+        return refuse("not", language)
     return _why_not(tokens, outcome, language)
 
 

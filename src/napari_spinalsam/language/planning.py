@@ -173,6 +173,8 @@ def _read(
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=_NOTHING * len(part))
     outcome = _clause(_tokens(part), part)
+    if outcome.steps and len(part) > 1 and _are_apart(part):
+        return replace(outcome, cost=_STEP * len(part) + _BORROWED)
     if outcome.steps or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
@@ -187,6 +189,23 @@ def _read(
     if whole and not outcome.refusal and is_aside(part[0], leads=leads):
         return Outcome(aside=True, cost=_ASIDE)
     return outcome
+
+
+def _are_apart(fragments: Sequence[Fragment]) -> bool:
+    """Whether fragments ask for different things, each complete in itself."""
+    alone = [_clause(fragment.tokens, (fragment,)) for fragment in fragments]
+    steps = [
+        outcome.steps[0] for outcome in alone if outcome.steps and not outcome.beside
+    ]
+    if len({(step["action"], step.get("visible")) for step in steps}) > 1:
+        return True
+    named = [
+        step
+        for step in steps
+        if step.get("structure")
+        and (step["action"] == "add_points" or "metrics" in step)
+    ]
+    return len(named) > 1
 
 
 def _tokens(fragments: Sequence[Fragment]) -> list[Token]:
@@ -204,12 +223,20 @@ def _with_objects(
     tokens: Sequence[Token], earlier: Sequence[Token]
 ) -> list[Token] | None:
     """Add what a clause leaves out: its verb, or the thing that "them" stands for."""
-    if any(t.concepts & mask("it") for t in tokens) and any(
-        t.concepts & mask("show hide clear") for t in tokens
-    ):
+    present = 0
+    for token in tokens:
+        present |= token.concepts
+    if present & mask("show hide clear") and not present & mask(_OBJECTS):
         things = mask("point box labels reference")
         thing = next((t for t in reversed(earlier) if t.concepts & things), None)
-        return None if thing is None else [*tokens, thing]
+        meant = thing is not None and present & mask(
+            "it" if present & mask("clear") else "it show hide"
+        )
+        return [*tokens, thing] if thing is not None and meant else None
+    if present & mask("it") and present & mask("select segment"):
+        named = (t for t in reversed(earlier) if t.concepts & mask("structure"))
+        name = next(named, None)
+        return None if name is None else [*tokens, name]
     if any(
         t.concepts & mask(_VERBS) and not t.concepts & mask(_OBJECTS) for t in tokens
     ):
@@ -248,8 +275,8 @@ def _clause(tokens: Sequence[Token], fragments: Sequence[Fragment]) -> Outcome:
         if not fit.exact and any(_is_guarded(step) for step in steps):
             key = "clear_what" if fit.used[0].concepts & mask("clear") else "misspelt"
             return Outcome(question=key, cost=_UNCLEAR)
-        plain = any(token.concepts & mask("request") for token in tokens) or any(
-            _is_verb(token) or token.concepts & mask(_VERBS) for token in fit.used
+        plain = len(fit.used) > 1 or any(
+            token.concepts & mask(f"request {_ALL_VERBS}") for token in tokens
         )
         return Outcome(
             steps,

@@ -21,7 +21,7 @@ _PATHS = (
 )
 # Names of formats that look like names of files.
 _FORMATS = re.compile(
-    r"(?<![\w./\\])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))\b", re.I
+    r"(?<![a-z0-9_./\\-])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))\b", re.I
 )
 _ADDRESSES = (
     re.compile(r"[a-z][a-z0-9+]{1,9}://|(?<![a-z])www\.|file:|\w@\w", re.I),
