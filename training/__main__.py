@@ -1,4 +1,4 @@
-"""Command line of the training: prepare, fit, plot, export, evaluate."""
+"""Command line of the training: `python -m training COMMAND`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
+from training import slice_commands
+from training.slice_commands import add_adapter_options, add_slice_options, positive
 
 if TYPE_CHECKING:
     from training.config import RunConfig
 
 HERE = Path(__file__).resolve().parent
+TINY_CONFIG = HERE / "configs" / "tiny.yaml"
+TINY_STORE = Path("runs/store")
 DATA_VARIABLE = "NAPARI_SPINALSAM_DATA"
 
 
@@ -24,29 +28,27 @@ def default_data() -> Path:
     return Path(os.environ.get(DATA_VARIABLE, HERE.parent.parent / "shared" / "data"))
 
 
-def positive(text: str) -> int:
-    """Return a whole number from 1 up."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not from 1 up")
-    return number
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m training`."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     scans = argparse.ArgumentParser(add_help=False)
-    scans.add_argument("--config", type=Path, default=HERE / "configs" / "tiny.yaml")
+    scans.add_argument(
+        "--config", type=Path, help="YAML; the bundled network's if none"
+    )
     scans.add_argument("--data", type=Path, default=default_data())
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--store", type=Path, default=Path("runs/store"))
+    store.add_argument(
+        "--store", type=Path, help="runs/store or, of slices, runs/slices"
+    )
     run = argparse.ArgumentParser(add_help=False)
     run.add_argument("--run", type=Path, required=True, help="folder of the run")
 
-    commands.add_parser(
-        "prepare", parents=[scans, store], help="bring scans to the store"
-    ).set_defaults(do=_prepare)
+    prepare = commands.add_parser(
+        "prepare", parents=[scans, store], help="bring scans to a store"
+    )
+    add_slice_options(prepare)
+    prepare.set_defaults(do=_prepare)
 
     fit = commands.add_parser(
         "fit", parents=[scans, store, run], help="train, or go on training"
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--start-from", type=Path, metavar="RUN", help="begin with this run's weights"
     )
     fit.add_argument("--export", type=Path, help="write the weights here at the end")
+    add_adapter_options(fit)
     fit.set_defaults(do=_fit)
 
     plot = commands.add_parser("plot", parents=[run], help="draw the loss of a run")
@@ -71,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         "evaluate", parents=[scans], help="measure a model on a scan"
     )
     evaluate.add_argument("--model", default="spinalsam-tiny", metavar="FILE|NAME")
+    evaluate.add_argument("--adapter", type=Path, help="to put on the model")
     evaluate.add_argument("--scan", required=True, metavar="NAME", help="of the config")
     evaluate.add_argument("--every", type=positive, default=1, help="n-th slices alone")
     evaluate.add_argument("--rows", type=Path, metavar="CSV", help="one line a prompt")
@@ -96,19 +100,26 @@ def main(arguments: list[str] | None = None) -> int:
 def _config(options: argparse.Namespace) -> RunConfig:
     from training.config import load_config
 
-    return load_config(options.config)
+    return load_config(options.config or TINY_CONFIG)
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    if options.source is not None:
+        slice_commands.prepare(options)
+        return
     from training.store import prepare
 
-    prepare(_config(options).scans, options.data, options.store)
+    prepare(_config(options).scans, options.data, options.store or TINY_STORE)
 
 
 def _fit(options: argparse.Namespace) -> None:
+    if slice_commands.is_for_sam(options):
+        slice_commands.fit(options)
+        return
     from napari_spinalsam.model.checkpoint import save_tiny
     from training.fit import Trainer
 
+    slice_commands.refuse_adapter_options(options)
     config = _config(options).without(tuple(options.leave_out))
     changes: dict[str, object] = {}
     if options.steps is not None:
@@ -117,7 +128,7 @@ def _fit(options: argparse.Namespace) -> None:
         changes["start_from"] = str(options.start_from)
     fit = config.fit.model_copy(update=changes)
     config = config.model_copy(update={"fit": fit})
-    trainer = Trainer(config, options.store, options.run)
+    trainer = Trainer(config, options.store or TINY_STORE, options.run)
     trainer.resume()
     trainer.fit()
     if options.export is not None:
@@ -131,6 +142,9 @@ def _plot(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    if slice_commands.is_sam_run(options.run):
+        slice_commands.export(options)
+        return
     from napari_spinalsam.model.checkpoint import save_tiny
     from training.checkpoints import load_network
 
@@ -159,7 +173,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise InputError(
             f"The scan {scan.name} has no image to predict on: choose one."
         )
-    session = load_session(options.model)
+    session = load_session(options.model, adapter=options.adapter)
     rows = evaluate(session, image, labels.data, every=options.every)
     if options.rows is not None:
         write_rows(rows, options.rows)

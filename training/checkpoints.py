@@ -28,8 +28,15 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     os.replace(unfinished, path)
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path, parts: frozenset[str] = PARTS) -> dict[str, Any]:
     """Read what `write_state` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    parts : frozenset of str
+        What must be in it.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path} is damaged: remove it to train the run from the start."
         ) from error
-    if not isinstance(state, dict) or not set(state) >= PARTS:
+    if not isinstance(state, dict) or not set(state) >= parts:
         raise ModelError(f"{path} is no checkpoint of a run: check the folder.")
     return state
 

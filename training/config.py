@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class _Frozen(BaseModel):
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """Data that is read strictly and never changes."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ScanConfig(_Frozen):
+class ScanConfig(Frozen):
     """One labelled scan.
 
     Parameters
@@ -58,7 +63,7 @@ class ScanConfig(_Frozen):
         return self
 
 
-class ModelConfig(_Frozen):
+class ModelConfig(Frozen):
     """The shape of the network; see TinyConfig."""
 
     widths: tuple[int, ...] = (32, 64, 96, 128)
@@ -67,7 +72,7 @@ class ModelConfig(_Frozen):
     cbam: bool = True
 
 
-class FitConfig(_Frozen):
+class FitConfig(Frozen):
     """The course of the optimisation.
 
     Parameters
@@ -105,7 +110,7 @@ class FitConfig(_Frozen):
     start_from: str | None = None
 
 
-class RunConfig(_Frozen):
+class RunConfig(Frozen):
     """A whole run: scans, network, optimisation."""
 
     scans: tuple[ScanConfig, ...]
@@ -150,8 +155,19 @@ def load_config(path: Path) -> RunConfig:
     InputError
         If the file is missing or a value is not as it should be.
     """
+    return validated(RunConfig, read_yaml(path), path.name)
+
+
+def read_yaml(path: Path) -> object:
+    """Read the content of a YAML file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no YAML.
+    """
     try:
-        content = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise InputError(f"There is no configuration {path}: check its path.") from None
     except yaml.YAMLError as error:
@@ -159,14 +175,24 @@ def load_config(path: Path) -> RunConfig:
         raise InputError(
             f"{path.name} is not valid YAML ({problem}): mend it."
         ) from None
+
+
+def validated(kind: type[Model], content: object, name: str) -> Model:
+    """Return a model of what was read from a file.
+
+    Raises
+    ------
+    InputError
+        If a value is not as it should be; the first one is named.
+    """
     try:
-        return RunConfig.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path.name}: {where}: {first['msg']}.") from None
+        raise InputError(f"{name}: {where}: {first['msg']}.") from None
 
 
-def save_config(config: RunConfig, path: Path) -> None:
-    """Write a run as YAML that `load_config` reads back."""
+def save_config(config: BaseModel, path: Path) -> None:
+    """Write a run as YAML that reads back the same."""
     path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

@@ -13,13 +13,15 @@ from tqdm import tqdm
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 LOG = "log.csv"
 PICTURE = "loss.png"
+# What is written of the bundled network; another's figures have other names.
+COLUMNS = ("loss", "dense", "iou0", "iou1")
 
 
 class Journal:
@@ -36,10 +38,20 @@ class Journal:
         for a run that goes on makes them again.
     every : int
         Steps a row.
+    columns : sequence of str
+        Names of the figures; those of losses begin with "loss", of overlaps "iou".
     """
 
-    def __init__(self, run: Path, step: int, steps: int, every: int) -> None:
+    def __init__(
+        self,
+        run: Path,
+        step: int,
+        steps: int,
+        every: int,
+        columns: Sequence[str] = COLUMNS,
+    ) -> None:
         self._log, self._steps, self._every = run / LOG, steps, every
+        self._columns = ("step", *columns, "seconds")
         self._sums: dict[str, float] = {}
         self._count = 0
         self._began = time.perf_counter()
@@ -75,7 +87,7 @@ class Journal:
     def _write(self, step: int) -> None:
         means = {name: value / self._count for name, value in self._sums.items()}
         means["seconds"] = (time.perf_counter() - self._began) / self._count
-        _append(self._log, {"step": step, **means})
+        _append(self._log, {"step": step, **means}, self._columns)
         shown = " ".join(f"{name} {value:.3f}" for name, value in means.items())
         self._bar.set_postfix_str(shown)
         if self._bar.disable:
@@ -103,8 +115,8 @@ def plot(run: Path) -> Path:
         raise InputError(f"{run} has no log of a run yet: train first.")
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axes, names in ((left, ("loss", "dense")), (right, ("iou0", "iou1"))):
-        for name in names:
+    for axes, starts in ((left, ("loss", "dense")), (right, ("iou",))):
+        for name in (name for name in rows[0] if name.startswith(starts)):
             told = [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
             if told:
                 axes.plot(*zip(*told, strict=True), label=name)
@@ -118,8 +130,7 @@ def plot(run: Path) -> Path:
     return run / PICTURE
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
-    names = ["step", "loss", "dense", "iou0", "iou1", "seconds"]
+def _append(path: Path, row: Mapping[str, object], names: Sequence[str]) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
@@ -141,4 +152,4 @@ def _forget_after(path: Path, step: int) -> None:
         path.unlink()
         for row in rows:
             if int(row["step"]) <= step:
-                _append(path, row)  # type: ignore[arg-type]
+                _append(path, row, list(row))

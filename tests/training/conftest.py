@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+from segment_anything import sam_model_registry
 
-from tests.training.helpers import block_image, block_labels, write_nifti
+from napari_spinalsam.model import families
+from napari_spinalsam.model.families import Family
+from napari_spinalsam.model.sam import SpinalSam
+from tests.model.conftest import build_small_sam
+from tests.training.helpers import block_image, block_labels, folder_tree, write_nifti
 from training.config import FitConfig, ModelConfig, RunConfig, ScanConfig
+from training.data.prepare import prepare_slices
+from training.data.slicing import SliceSettings
+from training.sam_config import SamConfig
 from training.store import prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -63,3 +73,57 @@ def store(data: Path, config: RunConfig, tmp_path: Path) -> Path:
     folder = tmp_path / "store"
     prepare(config.scans, data, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store of slices of 64 pixels of three scans, one of them to test on."""
+    place = tmp_path_factory.mktemp("slices")
+    settings = SliceSettings(size=64, window="bone")
+    prepare_slices("folder", folder_tree(place / "own"), place / "store", settings)
+    return place / "store"
+
+
+@pytest.fixture
+def sam_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the weights of a small SAM that passes for ViT-B, whose file is large."""
+    monkeypatch.setitem(sam_model_registry, "vit_b", build_small_sam)
+    monkeypatch.setitem(families.VIT_SIZES, (32, 2), Family.SAM_B)
+    torch.manual_seed(0)
+    sam = build_small_sam()
+    network = SpinalSam(sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)
+    path = tmp_path / "base.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def sam_config(sam_base: Path) -> SamConfig:
+    """Return a run of three steps on the small SAM, two slices a step."""
+    return SamConfig.model_validate(
+        {
+            "family": "sam_vit_b",
+            "base": str(sam_base),
+            "image_size": 64,
+            "lora": {"rank": 2},
+            "cbam": {"ratio": 4},
+            "rounds": {"later": 3, "masks_per_image": 2},
+            "fit": {
+                "steps": 3,
+                "batch": 2,
+                "learning_rate": 1e-3,
+                "checkpoint_every": 1,
+                "log_every": 1,
+                "threads": 1,
+            },
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _new_processes() -> Iterator[None]:
+    """Let each test choose the precision that processes compute in."""
+    yield
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)

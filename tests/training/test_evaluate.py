@@ -151,7 +151,8 @@ def test_evaluate_on_the_command_line(
     _, labels = read_labelled(scan, data)
     session = KnowingSession(labels.data)
     monkeypatch.setattr(
-        "napari_spinalsam.model.loading.load_session", lambda name: session
+        "napari_spinalsam.model.loading.load_session",
+        lambda name, adapter=None: session,
     )
     options = ["--config", str(tmp_path / "run.yaml"), "--data", str(data)]
     options += ["--scan", "blocks", "--every", "10", "--rows", str(tmp_path / "r.csv")]

@@ -1,0 +1,294 @@
+"""A store becomes an adapter that the plugin loads, whatever stops the run between."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.intensity import PRESETS
+from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
+from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.model.adapter_store import list_adapters
+from napari_spinalsam.model.adapters import read_adapter
+from napari_spinalsam.model.checkpoint import digest_of
+from napari_spinalsam.model.loading import load_session
+from tests.training.helpers import saved_tree
+from training.__main__ import HERE, main
+from training.checkpoints import CHECKPOINT
+from training.config import save_config
+from training.data.slice_store import SliceStore
+from training.feed import SliceFeed
+from training.interactive import InteractiveTask
+from training.processes import Processes
+from training.sam_config import SamConfig, load_any_config, load_sam_config
+from training.sam_fit import build_trainable, fit_sam
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+
+def with_fit(config: SamConfig, **values: object) -> SamConfig:
+    fit = config.fit.model_copy(update=values)
+    return config.model_copy(update={"fit": fit})
+
+
+def trained(run: Path) -> dict[str, Tensor]:
+    return torch.load(run / CHECKPOINT, weights_only=True)["trained"]
+
+
+@pytest.mark.parametrize("name", ["paper_vit_h", "vit_b", "medsam"])
+def test_shipped_configurations_are_those_of_a_sam(name: str) -> None:
+    config = load_sam_config(HERE / "configs" / f"{name}.yaml")
+    assert config.image_size == 512
+    assert config.fit.learning_rate == 1e-4
+    assert config.fit.focal_weight == config.fit.dice_weight
+
+
+def test_the_family_decides_which_network_is_trained(tmp_path: Path) -> None:
+    tiny = load_any_config(HERE / "configs" / "tiny.yaml")
+    assert not isinstance(tiny, SamConfig)
+    file = tmp_path / "tiny.yaml"
+    text = (HERE / "configs" / "tiny.yaml").read_text()
+    file.write_text(f"family: spinalsam-tiny\n{text}")
+    assert load_any_config(file) == tiny
+    with pytest.raises(InputError, match="use a configuration of a SAM"):
+        load_sam_config(file)
+    file.write_text("family: sam_vit_x\nbase: none")
+    with pytest.raises(InputError, match="no family 'sam_vit_x'"):
+        load_any_config(file)
+
+
+def test_the_adapter_answers_in_the_plugin(
+    sam_config: SamConfig, slices: Path, tmp_path: Path
+) -> None:
+    path = fit_sam(sam_config, slices, tmp_path / "run")
+    config = read_adapter(path).config
+    assert config.base_sha256 == digest_of(Path(sam_config.base))
+    assert (config.rank, config.cbam_ratio, config.decoder) == (2, 4, True)
+    assert config.window == (300, 1500)
+    assert config.notes["scans"] == "2"
+
+    session = load_session(sam_config.base, "cpu", path)
+    geometry = Geometry.from_spacing((4, 30, 40), (3.0, 1.0, 1.0))
+    data = np.random.default_rng(0).integers(-100, 600, (4, 30, 40)).astype(np.int16)
+    volume = Volume.from_geometry(data, geometry, "CT")
+    session.set_volume(volume)
+    box = SlicePrompts(0, 2, box=BoxPrompt(5, 5, 20, 25))
+    answer = session.predict(geometry.plane(0, 2), box, window=PRESETS["bone"])
+    assert answer.masks.shape == (3, 30, 40)
+
+
+def test_a_killed_run_ends_as_one_that_was_not(
+    sam_config: SamConfig,
+    slices: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = with_fit(sam_config, accumulate=2)
+    fit_sam(config, slices, tmp_path / "whole")
+    make_step = InteractiveTask.train_step
+
+    def killed_at_the_third(task: object, step: int, rng: object) -> object:
+        if step == 2:
+            raise KeyboardInterrupt
+        return make_step(task, step, rng)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(InteractiveTask, "train_step", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        fit_sam(config, slices, tmp_path / "killed")
+    monkeypatch.setattr(InteractiveTask, "train_step", make_step)
+    fit_sam(config, slices, tmp_path / "killed")
+
+    whole, killed = (trained(tmp_path / run) for run in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    logs = [(tmp_path / run / "log.csv").read_text() for run in ("whole", "killed")]
+    steps = [[line.split(",")[:4] for line in log.splitlines()] for log in logs]
+    assert steps[0] == steps[1]
+    assert (tmp_path / "killed" / "loss.png").exists()
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(
+    sam_config: SamConfig, slices: Path, tmp_path: Path
+) -> None:
+    one = with_fit(sam_config, steps=1)
+    fit_sam(one, slices, tmp_path / "run")
+    with pytest.raises(ModelError, match="another configuration"):
+        fit_sam(with_fit(one, seed=1), slices, tmp_path / "run")
+
+
+def test_slices_of_another_size_are_refused(
+    sam_config: SamConfig, slices: Path, tmp_path: Path
+) -> None:
+    larger = sam_config.model_copy(update={"image_size": 128})
+    with pytest.raises(InputError, match="prepare with --size 128"):
+        fit_sam(larger, slices, tmp_path / "run")
+
+
+def test_a_base_of_another_family_is_refused(
+    sam_config: SamConfig, slices: Path, tmp_path: Path
+) -> None:
+    other = sam_config.model_copy(update={"family": "sam_vit_h"})
+    with pytest.raises(ModelError, match="is SAM ViT-B and the configuration says"):
+        fit_sam(other, slices, tmp_path / "run")
+
+
+def test_medsam_is_trained_as_the_vit_b_that_it_is(
+    sam_config: SamConfig, slices: Path, tmp_path: Path
+) -> None:
+    config = with_fit(sam_config, steps=1)
+    base = Path(config.base).rename(tmp_path / "medsam_vit_b.pth")
+    config = config.model_copy(update={"family": "medsam_vit_b", "base": str(base)})
+    path = fit_sam(config, slices, tmp_path / "run")
+    assert read_adapter(path).config.family == "sam_vit_b"
+    assert load_session(base, "cpu", path).record.adapter == "adapter"
+
+
+def test_tensorboard_that_is_not_installed_is_told(
+    sam_config: SamConfig,
+    slices: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="pip install tensorboard"):
+        fit_sam(with_fit(sam_config, tensorboard=True), slices, tmp_path / "run")
+
+
+@pytest.fixture
+def adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where the plugin looks for adapters."""
+    monkeypatch.setenv("NAPARI_SPINALSAM_ADAPTERS", str(tmp_path / "adapters"))
+    return tmp_path / "adapters"
+
+
+def test_own_labels_become_an_adapter_that_the_plugin_finds(
+    sam_config: SamConfig,
+    adapters: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_config(with_fit(sam_config, steps=1), tmp_path / "small.yaml")
+    own = saved_tree(tmp_path / "my-lab", ("a",))
+    line = ["fit", "--config", str(tmp_path / "small.yaml"), "--from-labels", str(own)]
+    line += ["--run", str(tmp_path / "run")]
+    assert main(line) == 0
+
+    (found,) = list_adapters()
+    assert found.name == "my-lab"
+    assert found.config.notes["scans"] == "1"
+    assert load_session(sam_config.base, "cpu", found.path).record.adapter == "my-lab"
+    assert "% of the parameters are kept" in capsys.readouterr().out
+
+    assert main(line) == 2
+    assert "give --replace" in capsys.readouterr().err
+
+
+def test_an_absent_base_is_told_before_anything_is_prepared(
+    adapters: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("NAPARI_SPINALSAM_MODELS", str(tmp_path / "models"))
+    own = saved_tree(tmp_path / "own", ("a",))
+    run = tmp_path / "run"
+    assert main(["fit", "--from-labels", str(own), "--run", str(run)]) == 2
+    assert "models download sam-vit-b" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_options_of_the_other_network_are_refused(
+    sam_config: SamConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_config(sam_config, tmp_path / "sam.yaml")
+    run = ["fit", "--run", str(tmp_path / "run")]
+    sam = ["--config", str(tmp_path / "sam.yaml"), "--leave-out", "a"]
+    assert main([*run, *sam]) == 2
+    assert "--leave-out is for the bundled network" in capsys.readouterr().err
+    assert main([*run, "--base", "sam-vit-b"]) == 2
+    assert "--base is for adapters" in capsys.readouterr().err
+
+
+LAUNCHED = """
+import sys
+from segment_anything import sam_model_registry
+from napari_spinalsam.model import families
+from napari_spinalsam.model.families import Family
+from tests.model.conftest import build_small_sam
+from training.__main__ import main
+sam_model_registry["vit_b"] = build_small_sam
+families.VIT_SIZES[32, 2] = Family.SAM_B
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Make this process the first of two; return how the second one is started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    for name, value in {
+        "ACCELERATE_USE_CPU": "true",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "WORLD_SIZE": "2",
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield [sys.executable, "-c", LAUNCHED, "fit"]
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_make_the_step_of_one_that_sees_as_many_slices(
+    sam_config: SamConfig, slices: Path, tmp_path: Path, second: list[str]
+) -> None:
+    # Tight boxes around every structure, each as often as any other: nothing but the
+    # slices depends on the process.
+    values = {"later": 0, "box_share": 1.0, "box_shift": 0, "masks_per_image": 6}
+    rounds = sam_config.rounds.model_copy(update=values)
+    config = with_fit(sam_config, steps=1).model_copy(update={"rounds": rounds})
+    save_config(config, tmp_path / "two.yaml")
+    line = [*second, "--config", str(tmp_path / "two.yaml")]
+    line += ["--store", str(slices), "--run", str(tmp_path / "two")]
+    env = {**os.environ, "RANK": "1", "LOCAL_RANK": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(line, env=env, cwd=HERE.parent) as other:
+        try:
+            fit_sam(config, slices, tmp_path / "two")
+            assert other.wait(timeout=120) == 0
+        finally:
+            other.kill()
+    states = [torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)]
+    assert states[0]["processes"] == 2
+
+    store = SliceStore(slices)
+    feed = SliceFeed(store, store.keys("train"), batch=4)
+    alone = InteractiveTask(build_trainable(config).network, config, feed, Alone())
+    alone.train_step(0, np.random.default_rng(0))
+    states.append({"optimizer": alone.optimizer.state_dict()})
+    # Adam's first mean is a tenth of the gradient.
+    one, two = (state["optimizer"]["state"] for state in states)
+    assert one.keys() == two.keys()
+    for place, moments in one.items():
+        torch.testing.assert_close(
+            moments["exp_avg"], two[place]["exp_avg"], atol=1e-6, rtol=1e-3
+        )
+
+
+class Alone(Processes):
+    """One process, although this one is the first of two."""
+
+    count, rank = 1, 0
