@@ -128,7 +128,10 @@ def written_slice(
 
 def exchanged_delta(labels: NDArray[np.uint8], exchange: ValuesExchanged) -> LabelDelta:
     """Find what giving all voxels of some values other values changes."""
-    return LabelDelta.between(labels, exchange.table[labels])
+    flat = labels.ravel()
+    # Bytes are looked up in half the time that indexing a table takes.
+    new = np.frombuffer(flat.tobytes().translate(exchange.table.tobytes()), LABEL_DTYPE)
+    return replace(LabelDelta.between(flat, new), shape=labels.shape)
 
 
 def painted_delta(
