@@ -26,6 +26,9 @@ _COURTESIES = frozenset(
 _WISHES = (
     "我想", "我要", "我还想", "i want", "i would like", "i need", "i have to", "i am going"
 )  # fmt: skip
+_STRONG_VERBS = (
+    "generate segment select clear accept reject propagate save hide undo redo reset"
+)
 _MORE_VERBS = "drop_alone keep_alone generate_alone drop_it adopt turn change"
 
 
@@ -124,6 +127,8 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     """
     if fragment.joiner is not None and fragment.joiner.concepts & mask("because"):
         return True
+    if any(_commands(token) for token in fragment.tokens):
+        return False
     if fragment.has("howto quoting forget request_word") or any(
         token.concepts & mask("if") and not token.concepts & mask("filler")
         for token in fragment.tokens
@@ -134,8 +139,16 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     )
     if first.concepts & mask("judge") or _starts_as_aside(first.text):
         return True
-    loose = leads or not first.text.isascii()
-    return loose and not fragment.has(f"{_VERBS} {_MORE_VERBS} outside reported not")
+    if first.concepts & mask("outside reported not"):
+        return False
+    return leads or not first.text.isascii()
+
+
+def _commands(token: Token) -> bool:
+    """Whether a word is a verb that only a request to this tool would hold."""
+    return bool(token.concepts & mask(_STRONG_VERBS)) and not token.concepts & mask(
+        "filler past point box mask preview labels image slice judge"
+    )
 
 
 def _is_courtesy(token: Token) -> bool:
@@ -172,6 +185,8 @@ def _joins(tokens: Sequence[Token], at: int, started: bool) -> bool:
     token = tokens[at]
     if token.concepts & mask("before") and not token.text.isascii():
         return started
+    if token.text == "把":
+        return started and any(t.concepts & mask("keep") for t in tokens[:at])
     return token.text in _STOPS or bool(
         token.concepts & mask("then but or after before because")
     )
@@ -262,7 +277,7 @@ def _end_of_manner(tokens: Sequence[Token], at: int) -> int | None:
 
 def _without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
     """Drop "I want to see the image" beside a request that says please."""
-    asked = [part.has("request_word") and part.has(_VERBS) for part in fragments]
+    asked = [part.has("request_word") for part in fragments]
     kept = []
     for at, part in enumerate(fragments):
         follows = fragments[at + 1].joiner if at + 1 < len(fragments) else None

@@ -150,7 +150,9 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
             token = replace(token, concepts=mask("ask"))
         if polite and token.concepts & mask("please_ask"):
             token = replace(token, concepts=mask("filler"))
-        if not (token.concepts & mask("filler") and not token.concepts & mask("ask")):
+        if not token.concepts & mask("filler") or token.concepts & mask(
+            "ask request subject"
+        ):
             first = False
         result.append(token)
     return result
@@ -165,12 +167,14 @@ def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
 
 def _without_kept(fragments: Sequence[Fragment]) -> list[Fragment]:
     """Drop what is to be kept where something else is to be cleared."""
-    clears = any(part.has("clear") and not part.has("keep") for part in fragments)
+    clears = any(
+        part.has("clear not_wanted") and not part.has("keep") for part in fragments
+    )
     if not clears:
         return list(fragments)
     kept, keeping = [], False
     for part in fragments:
-        keeping = part.has("keep") or (keeping and not part.has("clear"))
+        keeping = part.has("keep") or (keeping and not part.has("clear not_wanted"))
         if not keeping:
             kept.append(part)
     return kept
