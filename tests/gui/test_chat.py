@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from napari import settings
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -16,6 +17,9 @@ from napari_spinalsam.widgets.transcript import LONGEST_TRANSCRIPT, Tone, Transc
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from napari import Viewer
 
     from napari_spinalsam.widgets.handle import SegmentHandle
@@ -23,8 +27,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gui
 
 
+@pytest.fixture(autouse=True)
+def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the plugin's page of the Preferences of whoever runs the tests out."""
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    settings._clear_plugin_settings_cache()
+    yield
+    settings._clear_plugin_settings_cache()
+
+
 @pytest.fixture
-def chat(handle: SegmentHandle, plugin_settings: object) -> ChatWidget:
+def chat(handle: SegmentHandle) -> ChatWidget:
     """Return the Chat dock beside a Segment dock that shows the block."""
     _, widget = handle.viewer.window.add_plugin_dock_widget("napari-spinalsam", "Chat")
     assert isinstance(widget, ChatWidget)
@@ -171,9 +184,7 @@ def test_what_fails_is_told_in_one_sentence(
     assert "4000" in text
 
 
-def test_the_chat_alone_opens_the_segment_dock(
-    viewer: Viewer, plugin_settings: object
-) -> None:
+def test_the_chat_alone_opens_the_segment_dock(viewer: Viewer) -> None:
     data, attributes, _ = image_layer(make_volume())
     viewer.add_image(data, **attributes)
     _, widget = viewer.window.add_plugin_dock_widget("napari-spinalsam", "Chat")

@@ -54,9 +54,7 @@ _LAYERS = MappingProxyType(
         "reference": "参考",
     }
 )
-_DIRECTIONS = MappingProxyType(
-    {"both": "向两个方向", "forward": "向后", "backward": "向前"}
-)
+_DIRECTIONS = MappingProxyType({"both": "双向", "forward": "正向", "backward": "反向"})
 _FORMATS = MappingProxyType(
     {"nifti": "NIfTI", "nrrd": "NRRD", "dicom_seg": "DICOM SEG"}
 )

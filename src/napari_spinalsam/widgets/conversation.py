@@ -151,6 +151,8 @@ class Conversation(QObject):
         source = understanding.source
         source = words["offline"] if source == "offline" else source
         detail = f"{source} · {_duration(understanding.seconds)}"
+        if understanding.failure:
+            self.answered.emit(Answer(understanding.failure, "error"))
         if isinstance(reply, Clarify):
             choices = dict(map(self._option, reply.options))
             self.answered.emit(Answer(reply.question, "question", detail, choices))
