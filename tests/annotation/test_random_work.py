@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.kept import LOGITS_KEPT
 from napari_spinalsam.annotation.predictor import DirectPrediction
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
@@ -25,6 +26,7 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.conftest import DiscPredictor
+from tests.annotation.helpers import masks_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,8 +239,7 @@ WEIGHTS = {
 PROBABILITIES = np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())
 
 
-def new_document() -> Annotation:
-    shape = (6, 20, 24)
+def new_document(shape: tuple[int, int, int] = (6, 20, 24)) -> Annotation:
     data = np.random.default_rng(1).normal(0, 300, shape).astype(np.float32)
     geometry = Geometry.from_spacing(shape, (3.0, 1.0, 0.7), (10.0, -4.0, 2.0))
     return Annotation(Volume.from_geometry(data, geometry, "CT", "small"))
@@ -291,6 +292,35 @@ def test_memory_grows_little() -> None:
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert used * part < 200 * MEGABYTE
+
+
+def test_predictions_of_a_long_day_need_little_memory() -> None:
+    document = new_document((4, 512, 512))
+    document.select_structure("L3")
+    answer = masks_for(document, (512, 512))
+
+    def click(number: int) -> None:
+        document.add_point(0, 1, PointPrompt(200, number))
+        document.show_prediction(answer, document.prediction_request(0, 1))
+
+    click(0)
+    first = document.state.preview
+    predictions = LOGITS_KEPT + 8
+    tracemalloc.start()
+    for number in range(predictions):
+        click(number)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used / predictions < 0.02 * MEGABYTE  # an unpacked mask is 0.26
+    document.undo(predictions)
+    assert first is not None
+    assert document.state.preview is first
+    np.testing.assert_array_equal(first.mask, answer.masks[0])
+    # Too long ago to be refined: the next mask is asked for from all prompts.
+    document.add_point(0, 1, PointPrompt(200, 300))
+    request = document.prediction_request(0, 1)
+    assert request.mask_input is None
+    assert request.earlier == ()
 
 
 def test_the_random_work_records_masks_and_strokes() -> None:

@@ -14,6 +14,7 @@ from napari_spinalsam.annotation import labelling, objects, prompt_editing
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
 from napari_spinalsam.annotation.image import ImageReference
+from napari_spinalsam.annotation.kept import RecentLogits
 from napari_spinalsam.annotation.requests import build_request, waiting_preview
 from napari_spinalsam.annotation.state import State
 from napari_spinalsam.core.anatomy import structure
@@ -83,6 +84,7 @@ class Annotation:
         self.model = ""
         self.clock: Callable[[], datetime] = _utc_now
         self._models: dict[str, ModelReference] = {}
+        self._recent = RecentLogits()
         self._reference: NDArray[Any] | None = None
         self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
         first = window or default_window(volume.data, volume.modality)
@@ -98,16 +100,7 @@ class Annotation:
     ) -> Annotation:
         """Take an annotation up where it was left, with a history that begins here.
 
-        Parameters
-        ----------
-        volume : Volume
-            The image.
-        state : State
-            Objects, selection, window and record.
-        labels : ndarray of uint8, shape (z, y, x)
-            Made by that record; belongs to the annotation from now on.
-        image : ImageReference
-            What the volume is recognised by.
+        The labels, of shape (z, y, x), belong to the annotation from now on.
         """
         annotation = cls(volume, state.window)
         annotation.image, annotation._labels = image, labels
@@ -186,6 +179,7 @@ class Annotation:
         if not request.fits(self.state, self.model):
             return False
         preview = request.preview(prediction)
+        self._recent.keep(preview.prediction)
         asked_by = request.asked_by
         if asked_by is None or not self.history.amend(asked_by, preview):
             self.history.do("Predict mask", replace(self.state, preview=preview))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from napari_spinalsam.annotation.carrying import VolumePredictor, write_masks
+from napari_spinalsam.annotation.kept import KeptPrediction
 from napari_spinalsam.annotation.state import Preview
 from napari_spinalsam.core.errors import ModelError
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.history import Step
     from napari_spinalsam.annotation.provenance import Question
@@ -66,7 +69,7 @@ class PredictionRequest:
         Low-res logits of the previous mask, where this is a refinement of it.
     all_prompts : SlicePrompts
         All prompts of the slice at the time of asking.
-    answered : MaskPrediction or None
+    answered : KeptPrediction or None
         The prediction that was shown at the time of asking.
     model : str
         What the model is known by that is asked.
@@ -82,7 +85,7 @@ class PredictionRequest:
     window: Window
     mask_input: NDArray[np.float32] | None
     all_prompts: SlicePrompts
-    answered: MaskPrediction | None
+    answered: KeptPrediction | None
     model: str
     asked_by: Step | None
     earlier: tuple[Question, ...] = ()
@@ -126,7 +129,7 @@ class PredictionRequest:
             structure=self.structure,
             axis=self.plane.axis,
             index=self.plane.index,
-            prediction=prediction,
+            prediction=KeptPrediction(prediction),
             prompts=self.prompts,
             all_prompts=self.all_prompts,
             window=self.window,
@@ -156,6 +159,19 @@ class PredictionPort(Protocol):
             Whether the preview is shown already; False while it is being computed.
         """
 
+    def carry(self, job: CarryJob) -> bool:
+        """Do work on whole objects, and write its masks into the annotation.
+
+        Returns
+        -------
+        bool
+            Whether the masks are written already; False while it goes on.
+        """
+
+
+class WholePredictor(Predictor, VolumePredictor, Protocol):
+    """A model that knows slices and whole objects."""
+
 
 class DirectPrediction:
     """Predict at once in the calling thread, for scripts and tests.
@@ -168,7 +184,7 @@ class DirectPrediction:
         The model, with the annotation's volume set.
     """
 
-    def __init__(self, annotation: Annotation, predictor: Predictor) -> None:
+    def __init__(self, annotation: Annotation, predictor: WholePredictor) -> None:
         self._annotation = annotation
         self._predictor = predictor
 
@@ -181,3 +197,11 @@ class DirectPrediction:
             mask_input=request.mask_input,
         )
         return self._annotation.show_prediction(prediction, request)
+
+    def carry(self, job: CarryJob) -> bool:
+        """Work to the end now. See `PredictionPort.carry`."""
+        for _ in job.run(self._predictor):
+            pass
+        if masks := job.masks():
+            write_masks(self._annotation, masks, job.step)
+        return True

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.kept import KeptPrediction
     from napari_spinalsam.annotation.provenance import (
         AcceptedSlice,
         LabelEvent,
         ModelReference,
     )
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.prompts import MaskPrediction
 
 SliceKey = tuple[int, int]
 
@@ -38,7 +38,7 @@ class Preview:
         Canonical name of the structure it was predicted for.
     axis, index : int
         The slice.
-    prediction : MaskPrediction
+    prediction : KeptPrediction
         Candidates, the most trusted first.
     prompts : SlicePrompts
         What the model was given.
@@ -57,7 +57,7 @@ class Preview:
     structure: str
     axis: int
     index: int
-    prediction: MaskPrediction
+    prediction: KeptPrediction
     prompts: SlicePrompts
     all_prompts: SlicePrompts
     window: Window
@@ -78,12 +78,12 @@ class Preview:
     @property
     def count(self) -> int:
         """Number of candidates."""
-        return len(self.prediction.masks)
+        return self.prediction.count
 
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The candidate that is shown, shape (rows, cols)."""
-        return np.asarray(self.prediction.masks[self.chosen], dtype=np.bool_)
+        return self.prediction.mask(self.chosen)
 
     @property
     def predicted_iou(self) -> float:
@@ -91,9 +91,13 @@ class Preview:
         return float(self.prediction.predicted_iou[self.chosen])
 
     @property
-    def logits(self) -> NDArray[np.float32]:
-        """Low-res logits of the candidate that is shown, shape (height, width)."""
-        return np.asarray(self.prediction.low_res_logits[self.chosen], dtype=np.float32)
+    def logits(self) -> NDArray[np.float32] | None:
+        """Low-res logits of the candidate that is shown, shape (height, width).
+
+        None for a preview that undo brought back from long ago.
+        """
+        logits = self.prediction.low_res_logits
+        return None if logits is None else np.asarray(logits[self.chosen], np.float32)
 
     def origin(self, model: ModelReference, time: str, version: str) -> MaskOrigin:
         """Return how the candidate that is shown was made, for when it is accepted."""
