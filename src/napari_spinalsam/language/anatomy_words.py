@@ -163,6 +163,8 @@ def _by_region(atoms: Sequence[str], start: int) -> Named | None:
         return None
     if end < len(atoms) and atoms[end] in _COUNTED and not number.ordinal:
         return None
+    if atoms[at] == "one" and start and atoms[start - 1] == "the":
+        return None  # "the cervical one" is the cervical spine
     name = vertebra(region, number.value)
     if not name:
         digits = atoms[at]

@@ -228,6 +228,14 @@ def _clear(fit: Fit) -> list[Step]:
     return [{"action": name} for name in names]
 
 
+def _clear_all(fit: Fit) -> list[Step]:
+    """In English "clear" comes first: "all clear" is no request."""
+    verb = next(at for at, t in enumerate(fit.tokens) if _has(t, "clear reset"))
+    if fit.tokens[verb].text == "clear" and verb == len(fit.tokens) - 1 and verb:
+        raise UnclearError("clear_what")
+    return _plain(fit)
+
+
 def _history(fit: Fit) -> list[Step]:
     return [{"action": fit.frame.action, "steps": count_of(fit.tokens) or 1}]
 
@@ -279,6 +287,7 @@ _BUILDERS: dict[str, Callable[[Fit], list[Step]]] = {
     "segment_structures": _segment,
     "propagate": _propagate,
     "clear_prompts": _clear,
+    "clear_all": _clear_all,
     "undo": _history,
     "redo": _history,
     "measure": _measure,

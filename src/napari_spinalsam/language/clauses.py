@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.language.frames import find_fits
 from napari_spinalsam.language.lexicon import load_lexicon
 
 if TYPE_CHECKING:
@@ -127,11 +128,21 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     """
     if fragment.joiner is not None and fragment.joiner.concepts & mask("because"):
         return True
+    if fragment.has("done_word"):
+        return True
     if any(_commands(token) for token in fragment.tokens):
         return False
-    if fragment.has("howto quoting forget request_word") or any(
-        token.concepts & mask("if") and not token.concepts & mask("filler")
+    asks = any(
+        token.concepts & mask("ask") and not token.concepts & mask("filler")
         for token in fragment.tokens
+    )
+    if (
+        asks
+        or fragment.has("howto quoting forget request_word")
+        or any(
+            token.concepts & mask("if") and not token.concepts & mask("filler")
+            for token in fragment.tokens
+        )
     ):
         return False
     first = next(
@@ -141,7 +152,10 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         return True
     if first.concepts & mask("outside reported not"):
         return False
-    return leads or not first.text.isascii()
+    strange = not all(token.known for token in fragment.tokens) or fragment.has(
+        "outside"
+    )
+    return strange and (leads or not first.text.isascii())
 
 
 def _commands(token: Token) -> bool:
@@ -277,7 +291,11 @@ def _end_of_manner(tokens: Sequence[Token], at: int) -> int | None:
 
 def _without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
     """Drop "I want to see the image" beside a request that says please."""
-    asked = [part.has("request_word") for part in fragments]
+    asked = [
+        part.has("request_word")
+        and not all(t.concepts & mask("filler") for t in part.tokens)
+        for part in fragments
+    ]
     kept = []
     for at, part in enumerate(fragments):
         follows = fragments[at + 1].joiner if at + 1 < len(fragments) else None
@@ -300,9 +318,25 @@ def _mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
             tied = part.joiner is not None and part.joiner.text in (
                 "and", "or", "和", "与", "或", "或者", "及", "以及", "并", "跟", "还是",
             )  # fmt: skip
-            negated = tied or not part.has(f"{_VERBS} {_MORE_VERBS}")
+            paused = part.joiner is not None and part.joiner.text in _STOPS
+            follows = not paused and _only_negates(marked[-1])
+            negated = tied or _is_bare(part) or follows
         marked.append(replace(part, negated=negated))
     return marked
+
+
+def _is_bare(part: Fragment) -> bool:
+    """Whether a fragment says nothing by itself, like the "boxes" of "or boxes"."""
+    if part.has(f"{_VERBS} {_MORE_VERBS}"):
+        return False
+    return all(fit.frame.beside for fit in find_fits(part.tokens))
+
+
+def _only_negates(part: Fragment) -> bool:
+    """Whether a fragment is but a "not", as before the 再 of 不想再看."""
+    return part.negated and all(
+        token.concepts & mask("not filler") for token in part.tokens
+    )
 
 
 def _is_other_word(part: Fragment) -> bool:

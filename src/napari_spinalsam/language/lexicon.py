@@ -27,7 +27,7 @@ _NOT_BY_SOUND = (
     "filler outside reported if meaning quoting ask howto past forget judge context"
     " because correction subject request ask_first use keep vague other_one"
 ).split()
-_LONE_SOUNDS = frozenset("点框层张例图负正")
+_LONE_SOUNDS = frozenset("点框层张例图负正骨肺窗")
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ _STOPPERS = (
     ("reported", "reported past"),
     ("ask", "ask"),
 )
+_SHORTEST_QUESTION = 3  # words; a shorter one is a request cut short
 _SUBJECTS = (
     "add draw generate segment select clear reset accept reject undo redo propagate"
     " measure save show hide go open point box prompt mask preview point_mask box_mask"
@@ -65,6 +66,8 @@ def parse_offline(text: str) -> Reply:
     tokens = _mark_questions(correct_oneself(join_levels(sentence.tokens)))
     fragments = split(tokens)
     if not fragments:
+        if any(token.concepts & mask("more_word") for token in tokens):
+            return ask_back("what_to_do", language)
         return refuse("outside" if tokens else "empty", language)
     return _reply(tokens, fragments, language)
 
@@ -77,12 +80,17 @@ def _reply(
         return refuse("not", language)
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
-    outcome = plan(_without_kept(wanted), tokens)
-    if outcome.steps and _is_bare_question(tokens, outcome):
-        return ask_back("sure", language)
+    outcome = plan(_without_kept(wanted, fragments), tokens)
+    if _is_bare_question(tokens, outcome):
+        if any(step["action"].startswith("clear") for step in outcome.steps):
+            return ask_back("sure", language)
+        if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
+            return refuse("ask", language)
     if outcome.steps:
         return _as_plan(outcome.steps, language)
-    if len(wanted) < len(fragments) or all(part.has("keep") for part in wanted):
+    if (len(wanted) < len(fragments) and not outcome.question) or all(
+        part.has("keep") for part in wanted
+    ):
         return refuse("not", language)
     return _why_not(tokens, outcome, language)
 
@@ -99,6 +107,10 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
     if not all(token.known for token in tokens):
         return refuse("outside", language)
     present = _present(tokens)
+    if present & mask("outside"):
+        return refuse("outside", language)
+    if present & mask("done_word"):
+        return refuse("reported", language)
     for key, names in _STOPPERS:
         if any(_only(token, names) for token in tokens):
             return refuse(key, language)
@@ -115,7 +127,10 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
 
 def _only(token: Token, names: str) -> bool:
     """Whether a word has one of these meanings and no other that a frame takes."""
-    stopping = mask("outside quoting forget if meaning reported past ask howto not")
+    stopping = mask(
+        "outside quoting forget if meaning reported past ask howto not participle"
+        " subject passive_request ask_first"
+    )
     return bool(token.concepts & mask(names)) and not token.concepts & ~stopping
 
 
@@ -160,13 +175,17 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
 
 def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
     """Whether it ends in a question mark without being put as a request."""
-    asked = any(token.text == "?" for token in tokens)
+    asked = any(token.text in ("?", "吗", "么") for token in tokens)
     polite = any(token.concepts & mask("request") for token in tokens)
     return asked and not polite and not outcome.answers
 
 
-def _without_kept(fragments: Sequence[Fragment]) -> list[Fragment]:
-    """Drop what is to be kept where something else is to be cleared."""
+def _without_kept(
+    fragments: Sequence[Fragment], said: Sequence[Fragment]
+) -> list[Fragment]:
+    """Drop what is to be kept where something else is to be cleared, or is not."""
+    if any(part.negated for part in said):
+        return [part for part in fragments if not part.has("keep")]
     clears = any(
         part.has("clear not_wanted") and not part.has("keep") for part in fragments
     )

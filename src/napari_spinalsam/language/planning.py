@@ -110,7 +110,7 @@ def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
             outcome = _read(fragments, start, end, said)
             cost = best[start][0] + outcome.cost
             options.append((cost, start, (*best[start][1], outcome)))
-        cost, start, outcomes = min(options, key=lambda option: option[:2])
+        cost, start, outcomes = min(options, key=lambda option: (option[0], -option[1]))
         best.append((cost, outcomes))
         starts.append((*starts[start], start))
     return _together(fragments, best[-1][1], starts[-1])
@@ -175,7 +175,8 @@ def _read(
     outcome = _clause(_tokens(part), part)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=_STEP * len(part) + _BORROWED)
-    if outcome.steps or len(part) > 1:
+    vague = [{"action": "clear_all"}] == outcome.steps and part[0].has("all_of_them")
+    if (outcome.steps and not vague) or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
     earlier = [token for token in said if token.end <= first]
@@ -184,6 +185,8 @@ def _read(
         found = Outcome() if borrowed is None else _clause(borrowed, part)
         if found.steps:
             return replace(found, cost=_BORROWED)
+    if vague:
+        return outcome
     whole = sum(fragment.part == part[0].part for fragment in fragments) == 1
     leads = end < len(fragments)
     if whole and not outcome.refusal and is_aside(part[0], leads=leads):
@@ -195,7 +198,9 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
     """Whether fragments ask for different things, each complete in itself."""
     alone = [_clause(fragment.tokens, (fragment,)) for fragment in fragments]
     steps = [
-        outcome.steps[0] for outcome in alone if outcome.steps and not outcome.beside
+        outcome.steps[0]
+        for outcome, fragment in zip(alone, fragments, strict=True)
+        if outcome.steps and (not outcome.beside or _is_paused(fragment))
     ]
     if len({(step["action"], step.get("visible")) for step in steps}) > 1:
         return True
@@ -206,6 +211,10 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
         and (step["action"] == "add_points" or "metrics" in step)
     ]
     return len(named) > 1
+
+
+def _is_paused(fragment: Fragment) -> bool:
+    return fragment.joiner is not None and fragment.joiner.text == ","
 
 
 def _tokens(fragments: Sequence[Fragment]) -> list[Token]:
@@ -229,8 +238,9 @@ def _with_objects(
     if present & mask("show hide clear") and not present & mask(_OBJECTS):
         things = mask("point box labels reference")
         thing = next((t for t in reversed(earlier) if t.concepts & things), None)
-        meant = thing is not None and present & mask(
-            "it" if present & mask("clear") else "it show hide"
+        wanted = "it all_of_them" if present & mask("clear") else "it show hide"
+        meant = present & mask(wanted) or any(
+            t.concepts & mask("not_wanted judge") for t in earlier
         )
         return [*tokens, thing] if thing is not None and meant else None
     if present & mask("it") and present & mask("select segment"):

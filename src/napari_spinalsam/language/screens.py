@@ -21,7 +21,8 @@ _PATHS = (
 )
 # Names of formats that look like names of files.
 _FORMATS = re.compile(
-    r"(?<![a-z0-9_./\\-])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))\b", re.I
+    r"(?<![a-z0-9_./\\-])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))(?![a-z0-9])",
+    re.I,
 )
 _ADDRESSES = (
     re.compile(r"[a-z][a-z0-9+]{1,9}://|(?<![a-z])www\.|file:|\w@\w", re.I),
@@ -40,7 +41,8 @@ _CODE = (
     ),
     re.compile(r"[a-z_]\w*\.[a-z_]\w*[(=.\[]|__\w+__|[a-z]\w*\s*=\s*[\w\"'\[{(]", re.I),
     re.compile(
-        r"\b(?:import|from|del|def|class|lambda|print|exec|eval|return)\s+\w+(?:\s*[(:.=]|\.\w|\s+import\b|$)"
+        r"\b(?:def|class|lambda)\s+\w+\s*[(:]|\bfrom\s+\w+\s+import\b"
+        r"|\b(?:print|exec|eval)\s*\("
         r"|\bimport\s+(?:os|sys|subprocess|shutil|napari|numpy|torch|re)\b",
         re.I,
     ),

@@ -60,7 +60,7 @@ def _is_doubtful(atom: str) -> bool:
     if atom in load_lexicon().short_forms:
         return True
     return (
-        len(atom) > 2
+        len(atom) >= _SHORTEST
         and atom.isascii()
         and atom.isalpha()
         and atom not in _vocabulary()
@@ -73,8 +73,6 @@ def _mend(word: str) -> tuple[str, ...]:
     short = load_lexicon().short_forms.get(word)
     if short is not None:
         return (short,)
-    if len(word) < _SHORTEST:
-        return _unscrambled(word)
     errors = 2 if len(word) >= _SHORTEST_FOR_TWO else 1
     near = process.extract(
         word, _targets(), scorer=OSA.distance, score_cutoff=errors, limit=6
@@ -104,12 +102,6 @@ def _mean_alike(word: str, other: str) -> bool:
     nodes = [load_lexicon().root.next.get(each) for each in (word, other)]
     entries = [node.entry for node in nodes if node and node.entry]
     return len(entries) == 2 and bool(entries[0].concepts & entries[1].concepts)
-
-
-def _unscrambled(word: str) -> tuple[str, ...]:
-    """Return the known word of the same three letters, such as "the" for "teh"."""
-    same = [w for w in _vocabulary() if len(w) == 3 and sorted(w) == sorted(word)]
-    return (same[0],) if len(same) == 1 else (word,)
 
 
 def _unglued(word: str) -> tuple[str, ...] | None:
