@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
@@ -232,6 +233,20 @@ def chosen(panel: ObjectsPanel, name: str, *path: str) -> None:
         menu = found[0].menu()
     entry = [each for each in menu.actions() if each.text().startswith(path[-1])]
     entry[0].trigger()
+
+
+def test_a_right_click_opens_the_menu_and_selects_nothing(
+    annotated: SegmentHandle, qtbot: QtBot
+) -> None:
+    panel = counted(annotated, qtbot)
+    annotated.run(a.SelectStructure(structure="L2"))
+    place = panel.table.visualRect(panel.model.index(1, Column.NAME)).center()
+    panel.table.customContextMenuRequested.emit(place)
+    menu = QApplication.activePopupWidget()
+    assert "Delete L3" in " ".join(entry.text() for entry in menu.actions())
+    menu.close()
+    assert annotated.annotation.state.selected == "L2"
+    assert selected_row(panel) == "L2"
 
 
 def test_the_menu_renames(annotated: SegmentHandle, qtbot: QtBot) -> None:

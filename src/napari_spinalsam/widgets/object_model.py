@@ -133,8 +133,8 @@ class ObjectModel(QAbstractTableModel):
         size = "Area" if self.unit == "mm²" else "Volume"
         headings = {
             Column.NAME: ("Structure", "From head to foot, then discs and canal"),
-            Column.LOCKED: ("Lock", "A locked structure keeps its voxels"),
-            Column.VISIBLE: ("Show", "A hidden structure is not drawn in the image"),
+            Column.LOCKED: ("", "Lock: a locked structure keeps its voxels"),
+            Column.VISIBLE: ("", "Show: a hidden structure is not drawn in the image"),
             Column.SIZE: (self.unit, f"{size} in {self.unit}"),
             Column.DICE: ("Dice", "Agreement with the reference, 0 to 1"),
         }

@@ -18,14 +18,15 @@ from qtpy.QtWidgets import (
 from napari_spinalsam.widgets.object_model import Column, ObjectModel
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QSize
-    from qtpy.QtGui import QKeyEvent, QPainter
+    from qtpy.QtCore import QRect, QSize
+    from qtpy.QtGui import QColor, QKeyEvent, QPainter
     from qtpy.QtWidgets import QStyleOptionViewItem
 
     from napari_spinalsam.widgets.object_model import AnyIndex, ObjectRow
 
 ICON_PX = 16
 FAINT, CLEAR = 0.3, 1.0
+HEAD_SIGNS = {Column.LOCKED: "lock", Column.VISIBLE: "visibility"}
 CELL_STYLE = "QTableView::item { padding: 0px 4px; }"
 # Rows that are shown before the table scrolls.
 MOST_ROWS = 10
@@ -48,11 +49,8 @@ class SignDelegate(QStyledItemDelegate):
         if painter is None or not isinstance(model, ObjectModel):
             return
         name, opacity = _sign(model.rows[index.row()], Column(index.column()))
-        color = option.palette.color(QPalette.ColorRole.Text).name()
-        drawing = get_colorized_svg(get_icon_path(name), color, opacity)
-        place = QRectF(0, 0, ICON_PX, ICON_PX)
-        place.moveCenter(option.rect.toRectF().center())
-        QSvgRenderer(QByteArray(drawing.encode())).render(painter, place)
+        color = option.palette.color(QPalette.ColorRole.Text)
+        _draw_sign(painter, option.rect, name, color, opacity)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: AnyIndex) -> QSize:
         """Return the size of a sign with its margin."""
@@ -65,6 +63,31 @@ def _sign(row: ObjectRow, column: Column) -> tuple[str, float]:
     if column is Column.LOCKED:
         return ("lock", CLEAR) if row.locked else ("lock_open", FAINT)
     return ("visibility", CLEAR) if row.visible else ("visibility_off", FAINT)
+
+
+def _draw_sign(
+    painter: QPainter, cell: QRect, name: str, color: QColor, opacity: float
+) -> None:
+    """Draw one of napari's icons in the middle of a cell."""
+    drawing = get_colorized_svg(get_icon_path(name), color.name(), opacity)
+    place = QRectF(0, 0, ICON_PX, ICON_PX)
+    place.moveCenter(cell.toRectF().center())
+    QSvgRenderer(QByteArray(drawing.encode())).render(painter, place)
+
+
+class SignHeader(QHeaderView):
+    """Headings, of which those of locks and eyes are signs to save room."""
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setMinimumSectionSize(ICON_PX + 10)
+
+    def paintSection(self, painter: QPainter | None, cell: QRect, section: int) -> None:
+        """Draw one heading."""
+        super().paintSection(painter, cell, section)
+        if painter is not None and section in HEAD_SIGNS:
+            color = self.palette().color(QPalette.ColorRole.WindowText)
+            _draw_sign(painter, cell, HEAD_SIGNS[Column(section)], color, CLEAR)
 
 
 class ObjectTable(QTableView):
@@ -87,9 +110,9 @@ class ObjectTable(QTableView):
         signs = SignDelegate(self)
         for column in (Column.LOCKED, Column.VISIBLE):
             self.setItemDelegateForColumn(column, signs)
-        header, numbers = self.horizontalHeader(), self.verticalHeader()
-        if header is None or numbers is None:
-            raise RuntimeError("a table without headers")
+        header, numbers = SignHeader(), QHeaderView(Qt.Orientation.Vertical)
+        self.setHorizontalHeader(header)
+        self.setVerticalHeader(numbers)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)

@@ -51,6 +51,7 @@ class ObjectsPanel(QWidget):
         self.empty = QLabel(EMPTY)
         self.empty.setWordWrap(True)
         self.summary = QLabel()
+        self.summary.setWordWrap(True)
         self.next_free = button(
             "Next free",
             "Select the next structure that is not annotated yet",
