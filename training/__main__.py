@@ -79,6 +79,18 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--every", type=positive, default=1, help="n-th slices alone")
     evaluate.add_argument("--rows", type=Path, metavar="CSV", help="one line a prompt")
     evaluate.set_defaults(do=_evaluate)
+
+    compare = commands.add_parser(
+        "compare", help="measure networks on the test part of a store of slices"
+    )
+    slice_commands.add_compare_options(compare)
+    compare.set_defaults(do=slice_commands.compare)
+
+    ablate = commands.add_parser(
+        "ablate", help="measure what each part of the model brings"
+    )
+    slice_commands.add_ablate_options(ablate)
+    ablate.set_defaults(do=slice_commands.ablate)
     return parser
 
 

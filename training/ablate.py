@@ -1,0 +1,134 @@
+"""`ablate`: the paper's Table 2, with the row that it leaves out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.model.backend import pick_device
+from training.compare import adapter_backend, is_here
+from training.data.slice_store import SliceStore
+from training.methods import Method, Prompted, Row
+from training.sam_fit import fit_sam
+from training.tables import held_back, measure, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from training.methods import PromptKind
+    from training.sam_config import SamConfig
+    from training.scores import Unit
+
+KINDS: tuple[PromptKind, ...] = ("box", "point + 2")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What of the model is used.
+
+    Parameters
+    ----------
+    name : str
+        In the table.
+    cbam, lora, interactive : bool
+        The three parts. Without interaction there is the first round alone.
+    """
+
+    name: str
+    cbam: bool
+    lora: bool
+    interactive: bool
+
+    def of(self, config: SamConfig) -> SamConfig:
+        """Return a configuration with these parts alone."""
+        lora = config.lora if self.lora else config.lora.model_copy(update={"rank": 0})
+        cbam = config.cbam.model_copy(update={"use": self.cbam})
+        rounds = config.rounds
+        if not self.interactive:
+            rounds = rounds.model_copy(update={"later": 0})
+        return config.model_copy(update={"lora": lora, "cbam": cbam, "rounds": rounds})
+
+
+VARIANTS = (
+    Variant("none", cbam=False, lora=False, interactive=False),
+    Variant("CBAM", cbam=True, lora=False, interactive=False),
+    Variant("LoRA", cbam=False, lora=True, interactive=False),
+    Variant("CBAM + LoRA", cbam=True, lora=True, interactive=False),
+    Variant("CBAM + LoRA + interactive", cbam=True, lora=True, interactive=True),
+)
+
+
+def ablate(
+    config: SamConfig,
+    store_folder: Path,
+    output: Path,
+    *,
+    unit: Unit = "patient",
+    every: int = 1,
+) -> str:
+    """Train every variant on the store, measure it, and write the tables.
+
+    All variants train the mask decoder and see the same slices. Interaction makes more
+    steps of Adam for each of them, which each row tells.
+
+    Parameters
+    ----------
+    config : SamConfig
+        The whole model.
+    store_folder, output : Path
+        Folder to read and folder to write; a killed run goes on.
+    unit : {"patient", "slice"}
+        What mean, sd and tests run over.
+    every : int
+        Take each n-th slice alone.
+
+    Raises
+    ------
+    InputError
+        If the configuration lacks a part, or nothing was held back.
+    """
+    if not (config.lora.rank and config.cbam.use and config.rounds.later):
+        raise InputError(
+            "The configuration lacks LoRA, CBAM or later rounds: give the whole model, "
+            "and parts are taken away from it."
+        )
+    store = SliceStore(store_folder)
+    keys = held_back(store, every)
+    rows = [
+        row
+        for variant in VARIANTS
+        for row in _rows(variant, variant.of(config), store_folder, output)
+    ]
+    measured, scores = measure(rows, store, keys)
+    return write_table(
+        measured, scores, output, against=rows[-1].name, unit=unit, store=store
+    )
+
+
+def _rows(
+    variant: Variant, config: SamConfig, store_folder: Path, output: Path
+) -> list[Row]:
+    """Return a row for each way to ask one variant, which is trained once."""
+    updates = 1 + config.rounds.later
+    what = (
+        f"mask decoder{' + CBAM' * variant.cbam}{' + LoRA' * variant.lora} of "
+        f"{config.base} trained, {updates} steps of Adam for each batch"
+    )
+    run = output / variant.name.replace(" + ", "_").lower()
+
+    def make(kind: PromptKind) -> Method:
+        adapter = fit_sam(config, store_folder, run)
+        return Prompted(
+            adapter_backend(adapter, config.base, pick_device("auto")), kind
+        )
+
+    def maker(kind: PromptKind) -> Callable[[], Method] | None:
+        return partial(make, kind) if is_here(config.base) else None
+
+    return [Row(f"{variant.name}, {kind}", what, maker(kind)) for kind in KINDS]

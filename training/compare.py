@@ -1,0 +1,233 @@
+"""`compare`: the paper's Table 1 on a store, with what each row really is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.model.adapter_store import read_config
+from napari_spinalsam.model.adapters import read_adapter
+from napari_spinalsam.model.backend import pick_device
+from napari_spinalsam.model.loading import build_backend, find_weights, read_model
+from napari_spinalsam.model.registry import (
+    BUNDLED,
+    ENTRIES,
+    entry_of_sha256,
+    is_downloaded,
+)
+from training.baselines import (
+    Baseline,
+    BaselineConfig,
+    build_baseline,
+    describe_baseline,
+    fit_baseline,
+)
+from training.data.slice_store import SliceStore
+from training.foreign import MedSam, SamMed2D
+from training.methods import (
+    Automatic,
+    Method,
+    Prompted,
+    PromptKind,
+    Row,
+    SliceBackend,
+)
+from training.panel import draw_panel
+from training.tables import held_back, measure, write_table
+
+if TYPE_CHECKING:
+    from training.scores import Unit
+
+TITLES: dict[Baseline, str] = {
+    "unet": "U-Net",
+    "transunet": "TransUNet-like",
+    "swin_unetr": "Swin-UNETR",
+}
+PANEL = "panel.png"
+BOX_ALONE: tuple[PromptKind, ...] = ("box",)
+BOX_AND_POINT: tuple[PromptKind, ...] = ("box", "point")
+
+MakeBackend = Callable[[], SliceBackend]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is compared.
+
+    Parameters
+    ----------
+    baselines : tuple of {"unet", "transunet", "swin_unetr"}
+        Networks to train on the store.
+    steps, batch : int
+        Of their training.
+    ours : Path or None
+        An adapter.
+    base : str or None
+        Its base; without one the downloaded model that it was made for.
+    sam : str
+        The SAM without training: a name or a file.
+    medsam, sam_med_2d : Path or None
+        Their weights.
+    against : str or None
+        The row that tests compare with; without one the last that is measured.
+    unit : {"patient", "slice"}
+        What mean, sd and tests run over.
+    every : int
+        Take each n-th slice alone.
+    """
+
+    baselines: tuple[Baseline, ...]
+    steps: int
+    batch: int
+    ours: Path | None
+    base: str | None
+    sam: str
+    medsam: Path | None
+    sam_med_2d: Path | None
+    against: str | None
+    unit: Unit
+    every: int
+
+
+def compare(what: Comparison, store_folder: Path, output: Path) -> str:
+    """Train the baselines, measure all rows, and write tables and a panel.
+
+    Raises
+    ------
+    InputError
+        If there is no store, nothing was held back, or no row to test against.
+    """
+    store = SliceStore(store_folder)
+    keys = held_back(store, what.every)
+    output.mkdir(parents=True, exist_ok=True)
+    rows = [_baseline_row(name, what, store, output) for name in what.baselines]
+    rows += _prompted_rows(what)
+    measured, scores = measure(rows, store, keys)
+    methods = {m.row.name: m.method for m in measured if m.method is not None}
+    if not methods:
+        raise InputError("There is nothing to measure: give --baselines or weights.")
+    against = what.against or list(methods)[-1]
+    if against not in methods:
+        raise InputError(
+            f"There is no measured row {against!r} to test against: choose one of "
+            f"{', '.join(methods)}."
+        )
+    table = write_table(
+        measured, scores, output, against=against, unit=what.unit, store=store
+    )
+    logger.info("panel: %s", draw_panel(methods, store, keys, output / PANEL))
+    return table
+
+
+def adapter_backend(adapter: Path, base: str | None, device: str) -> SliceBackend:
+    """Build a base with its adapter.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, or the adapter was made for another base.
+    """
+    added = read_adapter(adapter)
+    if base is None:
+        entry = entry_of_sha256(added.config.base_sha256)
+        if entry is None:
+            raise ModelError(
+                f"The base of {adapter.name} is no known model: name it with --base."
+            )
+        base = entry.name
+    file = read_model(find_weights(base), registered=base in ENTRIES)
+    return build_backend(file, device, added)
+
+
+def is_here(model: str) -> bool:
+    """Whether the weights of a name or path are on this machine."""
+    return is_downloaded(model) if model in ENTRIES else Path(model).is_file()
+
+
+def _baseline_row(
+    name: Baseline, what: Comparison, store: SliceStore, output: Path
+) -> Row:
+    size = store.settings.size
+    config = BaselineConfig(network=name, size=size, steps=what.steps, batch=what.batch)
+
+    def make() -> Method:
+        return Automatic(fit_baseline(config, store, output / name), size)
+
+    network = build_baseline(name, size)
+    return Row(TITLES[name], describe_baseline(name, network, what.steps), make)
+
+
+def _prompted_rows(what: Comparison) -> list[Row]:
+    device = pick_device("auto")
+    foreign = "as published, not trained here"
+    med_2d = _foreign(SamMed2D, what.sam_med_2d, device)
+    medsam = _foreign(MedSam, what.medsam, device)
+    sam = partial(_registered_backend, what.sam, device)
+    tiny = partial(_registered_backend, BUNDLED, device)
+    about_tiny = "bundled, trained on other scans; sees no neighbouring slices here"
+    about_ours, ours = _ours(what, device)
+    return [
+        *_rows_of("SAM-Med2D", foreign, BOX_AND_POINT, med_2d),
+        *_rows_of(
+            "SAM",
+            f"{what.sam}, not trained here",
+            BOX_AND_POINT,
+            sam if is_here(what.sam) else None,
+        ),
+        *_rows_of("MedSAM", foreign, BOX_ALONE, medsam),
+        *_rows_of(BUNDLED, about_tiny, BOX_AND_POINT, tiny),
+        *_rows_of("ours", about_ours, (*BOX_AND_POINT, "point + 2"), ours),
+    ]
+
+
+def _registered_backend(model: str, device: str) -> SliceBackend:
+    file = read_model(find_weights(model), registered=model in ENTRIES)
+    return build_backend(file, device)
+
+
+def _ours(what: Comparison, device: str) -> tuple[str, MakeBackend | None]:
+    """Return what our row is, and how to build it if its weights are here."""
+    if what.ours is None or not what.ours.is_file():
+        return "SAM with CBAM, LoRA and simulated interaction", None
+    config = read_config(what.ours)
+    about = (
+        f"adapter {what.ours.stem} on {config.family}, LoRA {config.rank}, "
+        f"{config.notes.get('steps', '?')} steps"
+    )
+    entry = entry_of_sha256(config.base_sha256)
+    base = what.base or (entry.name if entry else None)
+    if base is not None and not is_here(base):
+        return about, None
+    return about, partial(adapter_backend, what.ours, base, device)
+
+
+def _foreign(
+    kind: Callable[[Path, str], SliceBackend], path: Path | None, device: str
+) -> MakeBackend | None:
+    if path is None or not path.is_file():
+        return None
+    return partial(kind, path, device)
+
+
+def _rows_of(
+    name: str,
+    what: str,
+    kinds: tuple[PromptKind, ...],
+    make_backend: MakeBackend | None,
+) -> list[Row]:
+    """Return a row for each way to ask; they share one network."""
+    backend = None if make_backend is None else cache(make_backend)
+
+    def method(kind: PromptKind) -> Callable[[], Method] | None:
+        if backend is None:
+            return None
+        return lambda: Prompted(backend(), kind)
+
+    return [Row(f"{name}, {kind}", what, method(kind)) for kind in kinds]

@@ -1,0 +1,241 @@
+"""MedSAM and SAM-Med2D as their own programs serve them, to compare with.
+
+The plugin does not serve them. Geometry, intensities and decoding differ from SAM's,
+and a wrong one does not fail but silently measures less.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import Polarity
+from napari_spinalsam.model.checkpoint import read_checkpoint
+from napari_spinalsam.model.parameters import load_parameters
+from napari_spinalsam.model.resizing import ResizedSlice
+from napari_spinalsam.model.sam import PATCH_SIZE, SpinalSam, build_sam
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.prompts import SlicePrompts
+
+MED_2D_SIZE = 256
+ADAPTER_SHARE = 4
+AMBIGUOUS = slice(1, 4)
+
+
+class MedSam:
+    """MedSAM (Ma et al., 2024): boxes alone, 1024 x 1024 without keeping the aspect.
+
+    Parameters
+    ----------
+    path : Path
+        Its weights.
+    device : str
+        Torch device.
+
+    Raises
+    ------
+    ModelError
+        If the file is not there or is no SAM ViT-B.
+    """
+
+    def __init__(self, path: Path, device: str) -> None:
+        with torch.device("meta"):
+            network = build_sam("sam_vit_b")
+        load_parameters(network, read_checkpoint(path).tensors, path.name)
+        self._network, self.device = network.eval().to(device), device
+
+    @torch.inference_mode()
+    def encode(
+        self, stack: NDArray[np.float32], spacing: tuple[float, float]
+    ) -> tuple[ResizedSlice, Tensor]:
+        """Embed the middle slice, its intensities from 0 to 1."""
+        image = torch.from_numpy(np.ascontiguousarray(stack[1])).to(self.device)
+        size = self._network.image_size
+        image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)
+        image = F.interpolate(
+            image.expand(1, 3, -1, -1),
+            size=(size, size),
+            mode="bicubic",
+            align_corners=False,
+            antialias=True,
+        ).clamp(0, 1)
+        resized = ResizedSlice((stack.shape[1], stack.shape[2]), (size, size))
+        return resized, self._network.encode(image)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        embedding: tuple[ResizedSlice, Tensor],
+        prompts: SlicePrompts,
+        mask_input: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+        """Answer a box by one mask."""
+        resized, features = embedding
+        if prompts.box is None:
+            raise InputError("MedSAM takes boxes alone: prompt it with one.")
+        boxes = torch.from_numpy(_box(resized, prompts)).to(self.device)
+        logits, iou = self._network.decode(features, None, boxes)
+        logits, iou = logits[:, :1], iou[0, :1]
+        shown = F.interpolate(
+            torch.sigmoid(logits), resized.shape, mode="bilinear", align_corners=False
+        )
+        return _as_arrays(shown > 0.5, iou, logits)
+
+
+class SamMed2D:
+    """SAM-Med2D (Cheng et al., 2023): points or a box, 256 x 256, nearest neighbour.
+
+    Its network is written anew from the published description and tensor shapes.
+
+    Parameters
+    ----------
+    path : Path
+        Its weights.
+    device : str
+        Torch device.
+
+    Raises
+    ------
+    ModelError
+        If the file is not there, or its tensors do not fit.
+    """
+
+    def __init__(self, path: Path, device: str) -> None:
+        network = build_sam_med_2d()
+        load_parameters(network, read_checkpoint(path).tensors, path.name)
+        self._network, self.device = network.eval().to(device), device
+
+    @torch.inference_mode()
+    def encode(
+        self, stack: NDArray[np.float32], spacing: tuple[float, float]
+    ) -> tuple[ResizedSlice, Tensor]:
+        """Embed the middle slice."""
+        image = torch.from_numpy(np.ascontiguousarray(stack[1])).to(self.device)
+        network, size = self._network, (MED_2D_SIZE, MED_2D_SIZE)
+        image = 255 * image.expand(1, 3, -1, -1)
+        image = F.interpolate((image - network.pixel_mean) / network.pixel_std, size)
+        resized = ResizedSlice((stack.shape[1], stack.shape[2]), size)
+        return resized, network.encode(image)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        embedding: tuple[ResizedSlice, Tensor],
+        prompts: SlicePrompts,
+        mask_input: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+        """Answer by three masks; the mask input takes probabilities."""
+        resized, features = embedding
+        points = boxes = mask = None
+        if prompts.points:
+            at = np.array([(point.row, point.col) for point in prompts.points], float)
+            labels = [[int(p.polarity is Polarity.POSITIVE) for p in prompts.points]]
+            points = (
+                torch.from_numpy(resized.to_model(at))[None].to(self.device),
+                torch.tensor(labels).to(self.device),
+            )
+        if prompts.box is not None:
+            boxes = torch.from_numpy(_box(resized, prompts)).to(self.device)
+        if mask_input is not None:
+            mask = torch.sigmoid(torch.from_numpy(mask_input))[None, None]
+            mask = mask.to(self.device)
+        logits, iou = self._network.decode(features, points, boxes, mask)
+        logits, iou = logits[:, AMBIGUOUS], iou[0, AMBIGUOUS]
+        image = F.interpolate(
+            logits, resized.size, mode="bilinear", align_corners=False
+        )
+        shown = F.interpolate(
+            image, resized.shape, mode="bilinear", align_corners=False
+        )
+        return _as_arrays(shown > 0, iou, logits)
+
+
+class Med2DAdapter(nn.Module):
+    """SAM-Med2D's adapter: channels weighed, then a coarse convolution added.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the tokens.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = width // ADAPTER_SHARE
+        self.norm = nn.LayerNorm(width)
+        self.channel = nn.Sequential(
+            nn.Linear(width, hidden, bias=False),
+            nn.ReLU(),
+            nn.Linear(hidden, width, bias=False),
+            nn.Sigmoid(),
+        )
+        self.spatial = nn.Sequential(
+            nn.Conv2d(width, width, 3, stride=2, padding=1, bias=False),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, width, 4, stride=2, padding=1, bias=False),
+            nn.ReLU(),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return adapted tokens, same shape (B, H, W, C)."""
+        grid = tokens.permute(0, 3, 1, 2)
+        weights = self.channel(grid.mean(dim=(2, 3)))[:, :, None, None]
+        adapted = grid + self.spatial(weights * grid)
+        normed: Tensor = self.norm(adapted.permute(0, 2, 3, 1))
+        return normed
+
+
+class AdaptedMlp(nn.Module):
+    """The two layers of a block, behind its adapter."""
+
+    def __init__(self, block: Any, width: int) -> None:
+        super().__init__()
+        self.lin1, self.lin2, self.act = block.mlp.lin1, block.mlp.lin2, block.mlp.act
+        # Of the block, as its checkpoint has it; called from here.
+        block.Adapter = Med2DAdapter(width)
+        self._adapter = [block.Adapter]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return what is added to the tokens."""
+        added: Tensor = self.lin2(self.act(self.lin1(self._adapter[0](tokens))))
+        return added
+
+
+def build_sam_med_2d(family: str = "sam_vit_b") -> SpinalSam:
+    """Build SAM-Med2D with random weights; its names are those of its checkpoint."""
+    network = build_sam(family)
+    encoder: Any = network.image_encoder
+    side = MED_2D_SIZE // PATCH_SIZE
+    for block in encoder.blocks:
+        attention = block.attn
+        if block.window_size == 0:
+            for name in ("rel_pos_h", "rel_pos_w"):
+                width = getattr(attention, name).shape[1]
+                setattr(attention, name, nn.Parameter(torch.zeros(2 * side - 1, width)))
+        block.mlp = AdaptedMlp(block, block.norm2.normalized_shape[0])
+    network.set_image_size(MED_2D_SIZE)
+    return network
+
+
+def _box(resized: ResizedSlice, prompts: SlicePrompts) -> NDArray[np.float32]:
+    box = prompts.box
+    if box is None:
+        raise InputError("There is no box to predict from: draw one.")
+    corners = np.array([(box.row_min, box.col_min), (box.row_max, box.col_max)])
+    return resized.to_model(corners).reshape(1, 4)
+
+
+def _as_arrays(
+    masks: Tensor, iou: Tensor, logits: Tensor
+) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    return masks[0].cpu().numpy(), iou.cpu().numpy(), logits[0].cpu().numpy()
