@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -86,6 +87,8 @@ class Ownership:
             self._file.flush()
             _lock(self._file)
         except OSError as error:
+            with suppress(OSError):
+                _lock_path(folder, self._token).unlink()
             raise InputError(
                 f"The recovery folder {folder} cannot be used ({error.strerror}): "
                 "free some space, or save the annotation yourself."
