@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_spinalsam.cli import main
 from napari_spinalsam.commands import segment
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.core.prompts import MaskPrediction
+from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari_spinalsam.core.geometry import SlicePlane
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.volume import Volume
 
 SHAPE = (10, 20, 30)
+WHERE = (slice(1, 4), slice(2, 6))
 
 
 class FillsTheBox:
@@ -59,6 +62,21 @@ class FillsTheBox:
             encode_ms=2.0,
             decode_ms=1.0,
         )
+
+    def propagate_all(self, objects: Any, *, window: Window) -> Iterator[Any]:
+        yield Progress("working", 0.5)
+        whole = VolumeMask(np.ones((2, 3, 4), bool), (slice(5, 7), *WHERE), 0.8)
+        yield [whole for _ in objects]
+
+    def find_structures(
+        self, names: Any, *, window: Window, anchors: Any
+    ) -> Iterator[Any]:
+        """Everything but L5 is there, in the first slices."""
+        for at, name in enumerate(name for name in names if name != "L5"):
+            whole = VolumeMask(
+                np.ones((1, 3, 4), bool), (slice(at, at + 1), *WHERE), 0.8
+            )
+            yield FoundStructure(name, whole, 0.99 if anchors else 0.4)
 
 
 @pytest.fixture
@@ -137,6 +155,77 @@ def test_segment_json_is_as_in_the_contract(
     assert (second["label"], second["voxels"]) == (123, 0)
 
 
+def test_segment_follows_an_object_that_is_to_be_propagated(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out.nii.gz"
+    prompts = save_prompts(tmp_path, boxed(propagate=True))
+    command = ["segment", str(image), "--prompts", prompts, "-o", str(out), "--json"]
+    assert main(command) == 0
+    (result,) = json.loads(capsys.readouterr().out)["objects"]
+    assert (result["voxels"], result["slices"]) == (24, 4)
+    assert result["predicted_iou"] == 0.8
+    assert np.count_nonzero(read_labels(out).data == 22) == 24
+
+
+def test_segment_finds_named_structures_and_says_what_is_a_guess_or_missing(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out.nii.gz"
+    command = ["segment", str(image), "--structures", "Lumbar", "-o", str(out)]
+    assert main([*command, "--json"]) == 0
+    printed, errors = capsys.readouterr()
+    objects = json.loads(printed)["objects"]
+    assert [each["structure"] for each in objects] == ["L1", "L2", "L3", "L4"]
+    assert {each["confidence"] for each in objects} == {0.4}
+    assert set(np.unique(read_labels(out).data)) == {0, 20, 21, 22, 23}
+    assert errors.count("\n") == 1
+    assert "confidence 0.40" in errors
+    assert "not found: L5" in errors
+
+
+def test_names_counted_from_a_prompted_vertebra_need_no_warning(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = str(tmp_path / "out.nii.gz")
+    prompts = save_prompts(tmp_path)
+    command = ["segment", str(image), "--prompts", prompts, "--structures", "L2,l4"]
+    assert main([*command, "-o", out, "--json"]) == 0
+    printed, errors = capsys.readouterr()
+    objects = json.loads(printed)["objects"]
+    assert [each["structure"] for each in objects] == ["L2", "L4"]
+    assert all("confidence" not in each for each in objects)
+    assert errors == ""
+
+
+@pytest.mark.parametrize("more", [["--structures", "L3"], []])
+def test_a_flat_image_has_no_spine_to_follow(
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+) -> None:
+    picture, out = tmp_path / "flat.png", tmp_path / "out.png"
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(picture)
+    prompts = tmp_path / "prompts.json"
+    prompt = {"box": [[1, 4], [6, 12]]}
+    entry = {"structure": "L3", "propagate": True, "prompts": [prompt]}
+    prompts.write_text(json.dumps({"objects": [entry]}))
+    command = ["segment", str(picture), "--prompts", str(prompts), *more]
+    assert main([*command, "-o", str(out)]) == 2
+    assert "flat" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("option", "limits"),
     [
@@ -171,7 +260,14 @@ def test_the_window_is_the_one_asked_for_or_bone_for_ct(
         ({"output": "ct.nii.gz"}, "would replace ct.nii.gz"),
         ({"more": ["--window", "bright"]}, "'bright' is no window"),
         ({"more": ["--device", "tpu"]}, "'tpu'"),
-        ({"more": ["--structures", "lumbar"]}, "not available in this version"),
+        ({"more": ["--structures", "L9"]}, "no structure 'L9'"),
+        ({"more": ["--structures", " , "]}, "names nothing"),
+        ({"more": ["--structures", "discs"]}, "Only vertebrae and the sacrum"),
+        (
+            {"objects": [boxed("L4-L5")], "more": ["--structures", "L4"]},
+            "can be found, not L4-L5",
+        ),
+        ({"more": ["--structures", "L5"]}, "None of L5 was found"),
         ({"objects": [boxed("L9")]}, "no structure 'L9'"),
         ({"objects": [boxed(), boxed("L4", prompts=[{"axis": 2}])]}, "object 2"),
     ],

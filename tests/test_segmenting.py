@@ -12,10 +12,10 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
-from napari_spinalsam.core.propagated import Progress, VolumeMask
+from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.promptfile import PromptedObject
-from napari_spinalsam.segmenting import segment_objects
+from napari_spinalsam.segmenting import find_structures, segment_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +61,19 @@ class FillsTheBox:
         box = (slice(1, 4), slice(2, 6), slice(3, 8))
         mask = np.ones((3, 4, 5), bool)
         yield [VolumeMask(mask, box, 0.8) for _ in self.seeds]
+
+    def find_structures(
+        self, names: Any, *, window: Window, anchors: Any
+    ) -> Iterator[Any]:
+        """Everything but L5 is there, each one row below the one before."""
+        self.anchors = anchors
+        yield Progress("locating", 1.0)
+        yield Progress("joining", 0.5)
+        for row, name in enumerate(name for name in names if name != "L5"):
+            box = (slice(0, 6), slice(row, row + 1), slice(0, 10))
+            yield FoundStructure(
+                name, VolumeMask(np.ones((6, 1, 10), bool), box, 0.7), 0.6
+            )
 
 
 @pytest.fixture
@@ -189,3 +202,39 @@ def test_a_flat_image_has_nothing_to_follow_through() -> None:
     flat = Volume.from_geometry(np.zeros((1, 8, 10), np.int16), geometry)
     with pytest.raises(InputError, match=r"L3 is to be propagated.*flat"):
         segment_objects(flat, [propagated("L3")], FillsTheBox(), BONE)
+
+
+def test_found_structures_are_written_with_their_confidence(volume: Volume) -> None:
+    wanted = [structure(name) for name in ("L4", "L5", "L3")]
+    found = find_structures(volume, wanted, FillsTheBox(), BONE)
+    assert (found.labels[:, 0] == 23).all()
+    assert (found.labels[:, 1] == 22).all()
+    assert [each.structure for each in found.objects] == ["L4", "L3"]
+    assert [each.slices for each in found.objects] == [10, 10]
+    assert {each.confidence for each in found.objects} == {0.6}
+
+
+def test_names_counted_from_a_known_vertebra_are_no_guess(volume: Volume) -> None:
+    session = FillsTheBox()
+    anchor = boxed("L2", (0, 2, BoxPrompt(1, 2, 4, 5)))
+    found = find_structures(volume, [structure("L3")], session, BONE, [anchor])
+    assert session.anchors == {"L2": {(0, 2): anchor.prompts[0]}}
+    assert found.objects[0].confidence is None
+
+
+def test_progress_of_finding_never_falls(volume: Volume) -> None:
+    seen: list[tuple[int, int]] = []
+    find_structures(
+        volume,
+        [structure("L3")],
+        FillsTheBox(),
+        BONE,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == (100, 100)
+
+
+def test_nothing_found_is_an_error(volume: Volume) -> None:
+    with pytest.raises(InputError, match="None of L5 was found"):
+        find_structures(volume, [structure("L5")], FillsTheBox(), BONE)

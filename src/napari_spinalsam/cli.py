@@ -81,11 +81,14 @@ def _add_json(command: argparse.ArgumentParser) -> None:
 def _add_segment(
     commands: argparse._SubParsersAction[_Parser],
 ) -> None:
-    segment = commands.add_parser("segment", help="labels from prompts")
+    segment = commands.add_parser("segment", help="labels from prompts or names")
     segment.add_argument("image", metavar="IMAGE", help="CT or MR, a volume or flat")
     segment.add_argument("--prompts", metavar="FILE", help="JSON with the prompts")
     segment.add_argument(
-        "--structures", metavar="LIST", help="not available in this version"
+        "--structures",
+        metavar="LIST",
+        help="vertebrae to find: names with commas between, or cervical, thoracic, "
+        "lumbar, spine; prompts are then the known vertebrae to count from",
     )
     segment.add_argument(
         "-o",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -10,7 +9,9 @@ import numpy as np
 
 from napari_spinalsam.core.anatomy import BACKGROUND
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.propagated import Progress
+from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-    from napari_spinalsam.core.propagated import Seed, SliceKey, VolumeMask
+    from napari_spinalsam.core.propagated import (
+        FoundStructure,
+        Seed,
+        SliceKey,
+        VolumeMask,
+    )
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.promptfile import PromptedObject
 
 T = TypeVar("T")
-
-# Steps of the progress of joining planes.
+# Of the progress of joining planes.
 STEPS = 100
 
 
@@ -47,57 +52,14 @@ class Session(Protocol):
     ) -> Iterator[Progress | list[VolumeMask]]:
         """Carry structures through the volume."""
 
-
-@dataclass(frozen=True, slots=True)
-class ObjectResult:
-    """What became of one object.
-
-    Parameters
-    ----------
-    structure : str
-        Canonical name.
-    label : int
-        Value in the label volume.
-    voxels : int
-        Voxels written for this object.
-    volume_mm3 : float
-        Their volume; for a flat image the area in mm2.
-    predicted_iou : float
-        The model's own estimate, 0 to 1; the mean over the object's predictions.
-    slices : int
-        Slices that it was predicted on; of a whole structure, the slices that hold
-        it, along the axis of its first prompt.
-    confidence : float or None
-        How likely the name is right, 0 to 1; None where the name was given.
-    """
-
-    structure: str
-    label: int
-    voxels: int
-    volume_mm3: float
-    predicted_iou: float
-    slices: int
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """Labels of a volume, and how they came about.
-
-    Parameters
-    ----------
-    labels : ndarray of uint8, shape (z, y, x)
-        Labels on the canonical grid; 0 where nothing was found.
-    objects : tuple of ObjectResult
-        In the order of the prompts.
-    encode_seconds, decode_seconds : float
-        Time spent in the two parts of the model.
-    """
-
-    labels: NDArray[np.uint8]
-    objects: tuple[ObjectResult, ...]
-    encode_seconds: float
-    decode_seconds: float
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]],
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find vertebrae by name."""
 
 
 def segment_objects(
@@ -141,6 +103,51 @@ def segment_objects(
         else:
             work.write_slices(each)
     return work.result()
+
+
+def find_structures(
+    volume: Volume,
+    structures: Sequence[Structure],
+    session: Session,
+    window: Window,
+    anchors: Sequence[PromptedObject] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Segmentation:
+    """Find vertebrae by name, walking along the spine.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    structures : sequence of Structure
+        What is wanted, written in this order.
+    session : Session
+        A loaded model.
+    window : Window
+        Maps the intensities to what the model sees.
+    anchors : sequence of PromptedObject
+        Vertebrae whose names are known. Without any, names are a guess, and each
+        object has a confidence.
+    progress : callable or None
+        Called with the steps done and all of them, after each.
+
+    Raises
+    ------
+    InputError
+        If none of the structures is found, or the anchors do not fit together.
+    """
+    session.set_volume(volume)
+    work = _Work(volume, session, window, progress, STEPS)
+    wanted = {each.name: each for each in structures}
+    for found in work.find(list(wanted), anchors):
+        guessed = None if anchors else found.confidence
+        work.write_whole(wanted[found.name], found.whole, Plane.SAGITTAL.axis, guessed)
+    if not (result := work.result()).objects:
+        raise InputError(
+            f"None of {', '.join(wanted)} was found in the image: prompt one vertebra "
+            "with its name, and the others are counted from it."
+        )
+    return result
 
 
 def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
@@ -190,7 +197,17 @@ class _Work:
         if not objects:
             return []
         seeds = [self._seeds(each) for each in objects]
-        return self._last(self._session.propagate_all(seeds, window=self._window))
+        steps = self._session.propagate_all(seeds, window=self._window)
+        (masks,) = self._follow(steps)
+        return masks
+
+    def find(
+        self, names: Sequence[str], anchors: Sequence[PromptedObject]
+    ) -> list[FoundStructure]:
+        """Find vertebrae along the spine."""
+        known = {each.structure.name: self._seeds(each) for each in anchors}
+        steps = self._session.find_structures(names, window=self._window, anchors=known)
+        return self._follow(steps)
 
     def write_whole(
         self,
@@ -218,20 +235,18 @@ class _Work:
         slices = len({prompts.key for prompts in prompted.prompts})
         self._note(prompted.structure, voxels, float(np.mean(trust)), slices)
 
-    def _last(self, steps: Iterator[Progress | T]) -> T:
-        """Follow a long step to its result, telling the progress."""
+    def _follow(self, steps: Iterator[Progress | T]) -> list[T]:
+        """Follow a long step to its results, telling the progress."""
         began, before = perf_counter(), self._done
-        result: T | None = None
+        results = []
         for step in steps:
-            if isinstance(step, Progress):
-                self._advance(before + int(STEPS * step.done) - self._done)
-            else:
-                result = step
-        if result is None:
-            raise RuntimeError("A step ended without its result.")
+            if not isinstance(step, Progress):
+                results.append(step)
+            elif (ahead := before + int(STEPS * step.done)) > self._done:
+                self._advance(ahead - self._done)
         self._advance(before + STEPS - self._done)
         self._encode_ms += 1e3 * (perf_counter() - began)
-        return result
+        return results
 
     def _seeds(self, prompted: PromptedObject) -> dict[SliceKey, Seed]:
         """Return the prompts of each slice; several on one become their mask."""

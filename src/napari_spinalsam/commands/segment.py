@@ -12,20 +12,34 @@ from napari_spinalsam.commands.terminal import (
     show,
     show_json,
     show_table,
+    warn,
 )
+from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import default_window, parse_window
+from napari_spinalsam.core.propagated import check_findable
 from napari_spinalsam.io.formats import output_suffix
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.io.promptfile import read_prompts
 from napari_spinalsam.io.volumes import read_volume
-from napari_spinalsam.segmenting import check_objects, segment_objects
+from napari_spinalsam.segmenting import (
+    check_objects,
+    find_structures,
+    segment_objects,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Sequence
 
+    from napari_spinalsam.core.anatomy import Structure
+    from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.io.promptfile import PromptedObject
     from napari_spinalsam.model.session import SegmentationSession
-    from napari_spinalsam.segmenting import ObjectResult, Segmentation
+
+# A name that is right less often than this is said to be a guess.
+LOW_CONFIDENCE = 0.8
 
 
 def load_session(model: str, device: str) -> SegmentationSession:
@@ -50,10 +64,11 @@ def run(options: Namespace) -> None:
     """
     began = perf_counter()
     output = Path(options.output)
+    structures = parse_structures(options.structures) if options.structures else ()
     _check_options(options, output)
     volume = read_volume(options.image)
-    objects = read_prompts(options.prompts, volume.grid)
-    check_objects(objects, volume)
+    objects = read_prompts(options.prompts, volume.grid) if options.prompts else ()
+    _check_input(objects, structures, volume)
     window = (
         parse_window(options.window)
         if options.window
@@ -62,8 +77,14 @@ def run(options: Namespace) -> None:
     session = load_session(options.model, options.device)
     loaded = perf_counter()
     with progress_bar("segment") as progress:
-        found = segment_objects(volume, objects, session, window, progress)
+        if structures:
+            found = find_structures(
+                volume, structures, session, window, objects, progress
+            )
+        else:
+            found = segment_objects(volume, objects, session, window, progress)
     write_labels(output, found.labels, volume.grid)
+    _warn(found, structures)
     seconds = {
         "load": loaded - began,
         "encode": found.encode_seconds,
@@ -90,20 +111,71 @@ def run(options: Namespace) -> None:
 
 def _check_options(options: Namespace, output: Path) -> None:
     """Refuse what can be refused before anything is read."""
-    if options.structures:
+    if not options.prompts and not options.structures:
         raise InputError(
-            f"--structures {options.structures} is not available in this version: "
-            "give the structures with their prompts in a file with --prompts."
+            "There is nothing to segment: give a file with --prompts, names with "
+            "--structures, or both."
         )
-    if not options.prompts:
-        raise InputError("There is nothing to segment: give a file with --prompts.")
     output_suffix(output)
-    for path in (Path(options.image), Path(options.prompts)):
+    for path in map(Path, filter(None, (options.image, options.prompts))):
         if output.exists() and path.exists() and output.samefile(path):
             raise InputError(
                 f"The output {output} would replace {path.name}, which is read: "
                 "choose another name."
             )
+
+
+def parse_structures(text: str) -> tuple[Structure, ...]:
+    """Return the structures of a list of names with commas between, or of a region.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or no structure that can be found without prompts.
+    """
+    words = [word for word in (part.strip() for part in text.split(",")) if word]
+    names = [name for word in words for name in REGIONS.get(word.lower(), (word,))]
+    found = tuple(dict.fromkeys(structure(name) for name in names))
+    if not found:
+        raise InputError(
+            f"--structures {text!r} names nothing: give, for example, lumbar or L1,L2."
+        )
+    check_findable(found)
+    return found
+
+
+def _check_input(
+    objects: Sequence[PromptedObject],
+    structures: Sequence[Structure],
+    volume: Volume,
+) -> None:
+    """Refuse what does not go together, before a model is loaded."""
+    if not structures:
+        check_objects(objects, volume)
+        return
+    check_findable(each.structure for each in objects)
+    if volume.geometry.is_2d:
+        raise InputError(
+            "The image is flat, so there is no spine to walk along: leave "
+            "--structures out and prompt each structure."
+        )
+
+
+def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:
+    """Say in one line what is missing or was guessed."""
+    names = {each.structure for each in found.objects}
+    missing = [each.name for each in structures if each.name not in names]
+    guesses = [each.confidence for each in found.objects if each.confidence is not None]
+    sentences = []
+    if guesses and min(guesses) < LOW_CONFIDENCE:
+        sentences.append(
+            f"the names are a guess (confidence {min(guesses):.2f}); prompt one "
+            "vertebra with its name to be sure"
+        )
+    if missing:
+        sentences.append(f"not found: {', '.join(missing)}")
+    if sentences:
+        warn("; ".join(sentences))
 
 
 def _as_json(result: ObjectResult) -> dict[str, object]:

@@ -18,6 +18,11 @@ def show(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def warn(text: str) -> None:
+    """Print one line on standard error."""
+    sys.stderr.write(f"napari-spinalsam: {text}.\n")
+
+
 def show_json(result: Mapping[str, object]) -> None:
     """Print a result as one JSON object."""
     show(json.dumps(result, indent=2, allow_nan=False))

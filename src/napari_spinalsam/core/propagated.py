@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_spinalsam.core.anatomy import Kind
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_spinalsam.core.anatomy import Structure
+
+FINDABLE = (Kind.VERTEBRA, Kind.SACRUM)
 
 Direction = Literal["both", "forward", "backward"]
 SliceKey = tuple[int, int]
@@ -162,6 +168,22 @@ class FoundStructure:
     name: str
     whole: VolumeMask
     confidence: float
+
+
+def check_findable(structures: Iterable[Structure]) -> None:
+    """Refuse what cannot be found along the spine, nor be a mark on the way.
+
+    Raises
+    ------
+    InputError
+        If a structure is no vertebra and not the sacrum.
+    """
+    others = [each.name for each in structures if each.kind not in FINDABLE]
+    if others:
+        raise InputError(
+            f"Only vertebrae and the sacrum can be found, not {', '.join(others)}: "
+            "prompt other structures on their slices."
+        )
 
 
 # What a propagation yields: slices as they are reached, and at last the whole.

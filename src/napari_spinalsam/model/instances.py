@@ -27,6 +27,8 @@ BEYOND_MM = 30.0
 SMALLEST_SHARE = 0.08
 # Cells whose vote lies farther from every centre belong to none.
 REACH_MM = 25.0
+# As many cells on the border of a region do not make a structure cut.
+FEW_CELLS = 12
 # Differences of distance count like logits when measured in this unit.
 VOTE_UNIT_MM = 4.0
 # Logit from which a cell is bone; below zero, for the network sees thin bone faintly.
@@ -82,6 +84,12 @@ class Instances:
         own = self._nearest[bone & (self._distances[..., 0] < REACH_MM)]
         counts = np.bincount(own, minlength=len(self.centres))
         return np.asarray(counts * np.prod(self.field.region.cell_mm))
+
+    def is_cut(self, number: int) -> bool:
+        """Whether a structure reaches the upper or lower end of the region."""
+        own = (self._nearest == number) & (self._distances[..., 0] < REACH_MM)
+        ends = own[[0, -1]] & (self.field.foreground[[0, -1]] > 0)
+        return bool(ends.sum((1, 2)).max() > FEW_CELLS)
 
     def logits(self, number: int) -> NDArray[np.float32]:
         """Return what is above zero in the cells of a centre; no two overlap."""

@@ -8,18 +8,21 @@ the structure is cut out in competition with its neighbours; see docs/propagatio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.prompts import Polarity, SlicePrompts
-from napari_spinalsam.core.propagated import Progress, SliceMask, VolumeMask
+from napari_spinalsam.core.propagated import Progress, VolumeMask
 from napari_spinalsam.model.fusion import fuse, region_around
-from napari_spinalsam.model.walking import Predictor, walk
+from napari_spinalsam.model.seeds import (
+    JOINING,
+    followed,
+    geometry_of,
+    keep_seeds,
+    known_slices,
+)
+from napari_spinalsam.model.walking import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
@@ -28,27 +31,9 @@ if TYPE_CHECKING:
         Propagated,
         Seed,
         SliceKey,
+        SliceMask,
     )
-    from napari_spinalsam.core.volume import Volume
-    from napari_spinalsam.model.region import Region
-    from napari_spinalsam.model.votes import VoteField
-
-
-class VotingSession(Predictor, Protocol):
-    """What is needed of a `model.session.SegmentationSession`."""
-
-    @property
-    def volume(self) -> Volume | None:
-        """The volume that slices are taken from."""
-
-    @property
-    def pixel_mm(self) -> float | None:
-        """Pixels that the network votes on; None if it cannot vote."""
-
-    def gather_votes(
-        self, region: Region, window: Window
-    ) -> Generator[float, None, VoteField]:
-        """Encode a region in all three planes."""
+    from napari_spinalsam.model.seeds import VotingSession
 
 
 def propagate(
@@ -89,10 +74,8 @@ def propagate(
     InputError
         If there is no volume, it is flat, or a seed is empty.
     """
-    geometry = _geometry(session)
-    known = [
-        _known(session, geometry, key, seed, window) for key, seed in seeds.items()
-    ]
+    geometry = geometry_of(session)
+    known = known_slices(session, seeds, window)
     yield from known
     reach = _Reach.of(known, geometry, direction, slices)
     walked = list(known)
@@ -103,11 +86,11 @@ def propagate(
     whole: VolumeMask | None = None
     if session.pixel_mm is not None:
         region = region_around(known, geometry, session.pixel_mm)
-        field = yield from _join(session, region, window)
-        (whole,) = fuse(field, [known])
+        votes = session.gather_votes(region, window)
+        (whole,) = fuse((yield from followed(votes, JOINING)), [known])
     if whole is None:
         whole = VolumeMask.of_slices(walked, reach.axis)
-    yield _keep_seeds(whole.within(reach.axis, reach.first, reach.last), known, seeds)
+    yield keep_seeds(whole.within(reach.axis, reach.first, reach.last), known, seeds)
 
 
 def propagate_all(
@@ -134,22 +117,20 @@ def propagate_all(
     list of VolumeMask
         Last, one for each object, in the same order.
     """
-    geometry = _geometry(session)
-    known = [
-        [_known(session, geometry, key, seed, window) for key, seed in seeds.items()]
-        for seeds in objects
-    ]
+    geometry = geometry_of(session)
+    known = [known_slices(session, seeds, window) for seeds in objects]
     found: list[VolumeMask | None] = [None] * len(known)
     if session.pixel_mm is not None and known:
         seen = [each for slices in known for each in slices]
         region = region_around(seen, geometry, session.pixel_mm)
-        found = fuse((yield from _join(session, region, window)), known)
+        votes = session.gather_votes(region, window)
+        found = fuse((yield from followed(votes, JOINING)), known)
     masks = []
     for seeds, slices, whole in zip(objects, known, found, strict=True):
         if whole is None:
             yield Progress("slice by slice", 0.0)
             whole = _walk_all(session, geometry, slices, window)
-        masks.append(_keep_seeds(whole, slices, seeds))
+        masks.append(keep_seeds(whole, slices, seeds))
     yield masks
 
 
@@ -189,57 +170,6 @@ class _Reach:
         yield starts[0], range(starts[0].index - 1, self.first - 1, -1)
 
 
-def _geometry(session: VotingSession) -> Geometry:
-    if session.volume is None:
-        raise InputError("There is no image to propagate in: choose one first.")
-    geometry = session.volume.geometry
-    if geometry.is_2d:
-        raise InputError(
-            "The image is flat, so there is nothing to propagate through: leave "
-            "propagate out."
-        )
-    return geometry
-
-
-def _known(
-    session: VotingSession,
-    geometry: Geometry,
-    key: SliceKey,
-    seed: Seed,
-    window: Window,
-) -> SliceMask:
-    """Return the mask of a seed: as given, or what its prompts ask for."""
-    plane = geometry.plane(*key)
-    if isinstance(seed, SlicePrompts):
-        prediction = session.predict(plane, seed, window=window)
-        found = SliceMask(
-            *key,
-            prediction.masks[0],
-            float(prediction.predicted_iou[0]),
-            prediction.low_res_logits[0],
-        )
-    else:
-        found = SliceMask(*key, seed.astype(np.bool_), 1.0)
-    if not found.mask.any():
-        raise InputError(
-            f"There is no mask on slice {plane.index} to propagate from: prompt the "
-            "structure there first."
-        )
-    return found
-
-
-def _join(
-    session: VotingSession, region: Region, window: Window
-) -> Generator[Progress, None, VoteField]:
-    gathering = session.gather_votes(region, window)
-    while True:
-        try:
-            yield Progress("joining the planes", next(gathering))
-        except StopIteration as end:
-            field: VoteField = end.value
-            return field
-
-
 def _walk_all(
     session: VotingSession,
     geometry: Geometry,
@@ -251,23 +181,3 @@ def _walk_all(
     for start, steps in reach.walks(known):
         walked.extend(walk(session, geometry, start, steps, window))
     return VolumeMask.of_slices(walked, reach.axis)
-
-
-def _keep_seeds(
-    whole: VolumeMask, known: Sequence[SliceMask], seeds: Mapping[SliceKey, Seed]
-) -> VolumeMask:
-    """Put back slices that were given, or whose points the whole contradicts."""
-    for slice_mask in known:
-        seed = seeds[slice_mask.axis, slice_mask.index]
-        if not (isinstance(seed, SlicePrompts) and _agrees(whole, seed)):
-            whole = whole.pinned(slice_mask)
-    return whole
-
-
-def _agrees(whole: VolumeMask, prompts: SlicePrompts) -> bool:
-    for point in prompts.points:
-        at = [round(point.row), round(point.col)]
-        at.insert(prompts.axis, prompts.index)
-        if whole.holds(at) != (point.polarity is Polarity.POSITIVE):
-            return False
-    return True

@@ -14,6 +14,8 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 from napari_spinalsam.model.backend import VotingBackend
 from napari_spinalsam.model.cache import EmbeddingCache
+from napari_spinalsam.model.finding import find_structures
+from napari_spinalsam.model.locating import locate_spine
 from napari_spinalsam.model.propagation import propagate, propagate_all
 from napari_spinalsam.model.votes import gather_votes
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.propagated import (
         Direction,
+        FoundStructure,
         Progress,
         Propagated,
         Seed,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     )
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.backend import Backend, ModelRecord, SliceEmbedding
+    from napari_spinalsam.model.locating import Limits
     from napari_spinalsam.model.region import Region
     from napari_spinalsam.model.votes import VoteField
 
@@ -164,14 +168,11 @@ class SegmentationSession:
         InputError
             If there is no volume, or the network cannot vote.
         """
-        if self._volume is None:
-            raise InputError("There is no image to encode: choose one first.")
-        if not isinstance(self._backend, VotingBackend):
-            raise InputError(
-                f"The model {self.record.name} cannot find structures without a "
-                "prompt: choose spinalsam-tiny."
-            )
-        return gather_votes(self._backend, self._volume, region, window)
+        return gather_votes(*self._voting(), region, window)
+
+    def locate_spine(self, window: Window) -> Generator[float, None, Limits]:
+        """Find the part of the volume that holds the spine; see `locating`."""
+        return locate_spine(*self._voting(), window)
 
     def propagate(
         self,
@@ -189,6 +190,27 @@ class SegmentationSession:
     ) -> Iterator[Progress | list[VolumeMask]]:
         """Carry several structures at once; see `propagation.propagate_all`."""
         return propagate_all(self, objects, window=window)
+
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]] | None = None,
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find vertebrae by name; see `finding.find_structures`."""
+        return find_structures(self, names, anchors=anchors or {}, window=window)
+
+    def _voting(self) -> tuple[VotingBackend, Volume]:
+        """Return what votes, and on what."""
+        if self._volume is None:
+            raise InputError("There is no image to encode: choose one first.")
+        if not isinstance(self._backend, VotingBackend):
+            raise InputError(
+                f"The model {self.record.name} cannot find structures without a "
+                "prompt: choose spinalsam-tiny."
+            )
+        return self._backend, self._volume
 
     def _plane(self, axis: int, index: int) -> SlicePlane:
         if self._volume is None:

@@ -91,6 +91,16 @@ def gather_votes(
     return VoteField(region, foreground, centres * scale + corner)
 
 
+def sagittal_bone(
+    backend: VotingBackend, volume: Volume, region: Region, window: Window
+) -> NDArray[np.bool_]:
+    """Return the cells of the middle sagittal slice of a region that are spine."""
+    slices = _slices(region.image(volume, window), 2)
+    middle = len(slices) // 2
+    votes = backend.votes(slices[middle : middle + 1].numpy())
+    return np.asarray(votes.foreground[0] > 0)
+
+
 def _slices(image: Tensor, axis: int) -> Tensor:
     """Return one slice a cell between its neighbours, shape (n, 3, rows, cols)."""
     moved = image.movedim(axis, 0)
