@@ -154,11 +154,7 @@ def by_action(answers: Sequence[Answer]) -> str:
     groups: dict[str, list[Answer]] = defaultdict(list)
     for one in answers:
         best = one.sentence.accept[0]
-        if isinstance(best, Plan):
-            key = best.steps[0].action if len(best.steps) == 1 else "several steps"
-        else:
-            key = best if isinstance(best, str) else best.kind
-        groups[key].append(one)
+        groups[_group(best)].append(one)
     rows = sorted(groups.items(), key=lambda row: (_rate(row[1]), row[0]))
     return "\n".join(f"  {name:20} {_share(part)}" for name, part in rows)
 
@@ -173,6 +169,14 @@ def failures(answers: Sequence[Answer]) -> str:
             lines.append(f"    gold {wanted}")
     counts = Counter(one.right for one in answers)
     return "\n".join([*lines, f"{counts[False]} of {len(answers)} went wrong"])
+
+
+def _group(reply: Reply | str) -> str:
+    if isinstance(reply, str):
+        return reply
+    if not isinstance(reply, Plan):
+        return reply.kind
+    return reply.steps[0].action if len(reply.steps) == 1 else "several steps"
 
 
 def _reply(item: Any) -> Reply | str:

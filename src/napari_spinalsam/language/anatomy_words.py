@@ -1,9 +1,9 @@
 """Structures as people write them: L3, 腰三, third lumbar vertebra, L4/5, l45, T12-L1.
 
 Two levels with a hyphen or a slash are the disc between them where they are neighbours
-("L4-L5", "L4/5", "L5S1"), as the contract spells discs, and a range otherwise ("L1-L5");
-with "to" they are a range ("L4 to L5"). Words beside them overrule: with "vertebrae" a
-range is meant, with "disc" the discs of it.
+("L4-L5", "L4/5", "L5S1"), as actions spell discs, and a range otherwise ("L1-L5"); with
+"to" they are a range ("L4 to L5"). Words beside them overrule: with "vertebrae" a range
+is meant, with "disc" the discs of it.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _NOUNS = frozenset(("vertebra", "vertebral", "vertebrae", "body", "segment", "le
 _NUMBER_NOUNS = frozenset(("number", "no", "nr", "#", ".", "-", "level"))
 _CHINESE_NOUNS = ("椎体", "椎骨", "椎", "锥体", "锥", "推")
 _COUNTED = frozenset(
-    "point points click clicks slice slices box boxes dots dot pts layers frames 个 颗 下".split()
-    + ["positive", "negative", "steps", "times", "more", "foreground", "background"]
+    """point points click clicks slice slices box boxes dots dot pts layers frames
+    个 颗 下 positive negative steps times more foreground background""".split()  # noqa: SIM905
 )
 
 
@@ -134,7 +134,7 @@ def _lettered(atoms: Sequence[str], start: int, glued: Collection[int]) -> Named
     digits = atoms[at]
     if digits.isdecimal() and len(digits) == 2:
         disc = _short_disc(region, digits)
-        return disc and Named(at + 1, (disc,))
+        return Named(at + 1, (disc,)) if disc else None
     return None
 
 
@@ -192,7 +192,7 @@ def _ranked(atoms: Sequence[str], start: int) -> Named | None:
     if atoms[at] in ("节", "个", "块", "段"):
         at += 1
     region = _REGION_WORDS.get(atoms[at]) if at < len(atoms) else None
-    name = region and vertebra(region, number.value)
+    name = vertebra(region, number.value) if region else None
     if not name:
         return None
     return Named(_skip_noun(atoms, at + 1), (name,))

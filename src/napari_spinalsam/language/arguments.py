@@ -140,7 +140,8 @@ class _Points:
 
     def steps(self, elsewhere: list[str]) -> Iterator[Step]:
         count = 1 if self.count is None else self.count
-        for place in self.places or elsewhere or [None]:
+        places: list[str | None] = [*(self.places or elsewhere)]
+        for place in places or [None]:
             yield {
                 "action": "add_points",
                 "count": count,
@@ -157,7 +158,9 @@ def _add_points(fit: Fit) -> list[Step]:
         if number is not None:
             if groups[-1].count is not None:
                 groups.append(_Points())
-            if number != int(number) or not 1 <= number <= _MOST_POINTS:
+            below_zero = at > 0 and fit.tokens[at - 1].text == "-"
+            whole = number == int(number) and not below_zero
+            if not whole or not 1 <= number <= _MOST_POINTS:
                 raise UnclearError("how_many_points")
             groups[-1].count = int(number)
         if "polarity" in token.values:
@@ -250,8 +253,8 @@ def _measure(fit: Fit) -> list[Step]:
     step: Step = {"action": "measure", **fit.frame.sets}
     if metrics:
         step["metrics"] = list(metrics)
-    names = places_of(fit.tokens, "structure") or [None]
-    return [{**step, "structure": name} for name in names]
+    names: list[str | None] = [*places_of(fit.tokens, "structure")]
+    return [{**step, "structure": name} for name in names or [None]]
 
 
 def _save(fit: Fit) -> list[Step]:

@@ -60,6 +60,9 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     first = _vertebra_of(tokens[at])
     if first is None:
         return _discs_of_region(tokens, at)
+    listed = _numbers_after(tokens, at, first)
+    if listed is not None:
+        return listed
     sign, next_at = _separator(tokens, at + 1)
     if next_at == at + 1 and tokens[at].text.isascii():
         follows = tokens[next_at].text if next_at < len(tokens) else ""
@@ -99,8 +102,29 @@ def _ranked_list(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     if last is None or not last[1:].isdecimal():
         return None
     names = [vertebra(last[0], rank) for rank in ranks]
-    found = tuple(name for name in names if name) + (last,)
+    found = (*(name for name in names if name), last)
     return _merged(tokens[at : end + 1], found), end + 1
+
+
+def _numbers_after(
+    tokens: Sequence[Token], at: int, first: str
+) -> tuple[Token, int] | None:
+    """Read "L3, 4 and 5" as L3, L4 and L5, "L4, 5 disc" as the disc between."""
+    names, end = [first], at + 1
+    while True:
+        sign, next_at = _separator(tokens, end)
+        if sign != "and" or next_at >= len(tokens):
+            break
+        name = _number_as_vertebra(tokens, next_at, names[-1])
+        if name is None:
+            break
+        names.append(name)
+        end = next_at + 1
+    if len(names) == 1:
+        return None
+    if _says(tokens, at, end, "disc_word"):
+        return _merged(tokens[at:end], discs_within(names)), end
+    return _merged(tokens[at:end], tuple(names)), end
 
 
 def _meant(
@@ -173,11 +197,7 @@ def _between(tokens: Sequence[Token], at: int, next_at: int) -> bool:
     """Whether "A and B" is a pair: between A and B, the disc of A and B."""
     before = [token.text for token in tokens[max(0, at - 3) : at]]
     after = [token.text for token in tokens[next_at + 1 : next_at + 4]]
-    if "between" in before or any("之间" in text or text == "间" for text in after):
-        return True
-    if tokens[next_at].values.get("number") is not None:
-        return _says(tokens, at, next_at + 1, "disc_word")
-    return False
+    return "between" in before or any("之间" in text or text == "间" for text in after)
 
 
 def _says(tokens: Sequence[Token], start: int, end: int, names: str) -> bool:

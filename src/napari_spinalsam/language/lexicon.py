@@ -23,10 +23,29 @@ if TYPE_CHECKING:
 ATOM = re.compile(r"[a-z]+|\d+(?:\.\d+)?|[^\s_]")
 _SYNTHETIC = ("number", "ordinal", "filler")
 # Single characters that are found by their sound where they make no other sense.
-_NOT_BY_SOUND = (
-    "filler outside reported if meaning quoting ask howto past forget judge context"
-    " because correction subject request ask_first use keep vague other_one"
-).split()
+_NOT_BY_SOUND = [
+    "filler",
+    "outside",
+    "reported",
+    "if",
+    "meaning",
+    "quoting",
+    "ask",
+    "howto",
+    "past",
+    "forget",
+    "judge",
+    "context",
+    "because",
+    "correction",
+    "subject",
+    "request",
+    "ask_first",
+    "use",
+    "keep",
+    "vague",
+    "other_one",
+]
 _LONE_SOUNDS = frozenset("点框层张例图负正骨肺窗")
 
 
@@ -182,7 +201,7 @@ def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lex
             passive[word] = passive.get(word, 0) | bits[name]
     frames = [_frame(row, bits) for row in data["frame"]]
     frames.sort(key=lambda frame: -len(frame.needs))
-    short = (pair.split("=") for pair in phrases(data["spelling"]["short"]))
+    short = (pair.partition("=")[::2] for pair in phrases(data["spelling"]["short"]))
     return Lexicon(
         bits=MappingProxyType(bits),
         root=root,
@@ -192,9 +211,12 @@ def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lex
         passive=MappingProxyType(passive),
         vocabulary=frozenset(_words(root)),
         real_words=frozenset(phrases(data["spelling"]["real"])),
-        short_forms=MappingProxyType({wrong: right for wrong, right in short}),
+        short_forms=MappingProxyType(dict(short)),
         simplified=MappingProxyType(
-            {ord(old): new for old, new in characters["traditional"].split()}
+            {
+                ord(old): new
+                for old, new in map(tuple, characters["traditional"].split())
+            }
         ),
         asides=tuple(phrases(data["asides"]["starts"])),
     )
@@ -221,7 +243,8 @@ def _alike(rows: str, look_alike: str) -> dict[str, tuple[str, ...]]:
     for row in rows.split():
         for sign in row:
             sounds[sign] = (row[0],)
-    for wrong, right in look_alike.split():
+    for pair in look_alike.split():
+        wrong, right = pair[0], pair[1]
         meant = sounds.get(right, (right,))
         sounds[wrong] = tuple(dict.fromkeys((*sounds.get(wrong, (wrong,)), *meant)))
     return sounds

@@ -1,7 +1,7 @@
 """Numbers as people write them: digits, English words, ordinals, Chinese numerals.
 
-Each reader looks at the atoms of a sentence from a place on and returns where the number
-ends and what it is, or None.
+Each reader looks at the atoms of a sentence from a place on and returns where the
+number ends and what it is, or None.
 """
 
 from __future__ import annotations
@@ -11,9 +11,29 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SMALL = """zero one two three four five six seven eight nine ten eleven twelve thirteen
-fourteen fifteen sixteen seventeen eighteen nineteen""".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _UNITS = {word: value for value, word in enumerate(_SMALL)} | {
     "tree": 3,
     "fore": 4,
@@ -86,7 +106,7 @@ _PHRASES: dict[tuple[str, ...], int] = {
     ("一", "双"): 2,
 }
 _CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {
-    "〇": 0,
+    "\u3007": 0,
     "两": 2,
     "壹": 1,
     "贰": 2,
@@ -102,6 +122,9 @@ _CHINESE = {sign: value for value, sign in enumerate("零一二三四五六七�
 _CHINESE_PLACES = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000}
 _CHINESE_TENS = {"廿": 20, "卅": 30}
 _ORDINAL_ENDS = frozenset(("st", "nd", "rd", "th"))
+
+
+_MOST_DIGITS = 9  # of a number that somebody may mean
 
 
 class Numeral(NamedTuple):
@@ -146,7 +169,7 @@ def number_words() -> frozenset[str]:
 
 
 def _digits(atoms: Sequence[str], start: int) -> Numeral | None:
-    if not atoms[start][0].isdecimal():
+    if not atoms[start][0].isdecimal() or len(atoms[start]) > _MOST_DIGITS:
         return None
     value = float(atoms[start])
     follows = atoms[start + 1] if start + 1 < len(atoms) else ""
@@ -233,6 +256,8 @@ def _chinese(atoms: Sequence[str], start: int) -> Numeral | None:
     if end == start:
         return None
     signs = atoms[start:end]
+    if len(signs) > _MOST_DIGITS:
+        return None
     if all(sign in _CHINESE for sign in signs):
         value = float("".join(str(_CHINESE[sign]) for sign in signs))
         return Numeral(end, value, False)

@@ -6,15 +6,17 @@ clause must fit a frame that accounts for all its words, else nothing is done.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
-from napari_spinalsam.language.clauses import mask, split
+from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
+from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.normalise import normalise
-from napari_spinalsam.language.planning import Outcome, plan
+from napari_spinalsam.language.planning import plan
 from napari_spinalsam.language.screens import screen
 from napari_spinalsam.language.tokens import read_sentence
 from napari_spinalsam.language.wording import ask_back, language_of, refuse
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.core.replies import Reply
-    from napari_spinalsam.language.clauses import Fragment
+    from napari_spinalsam.language.clause_reading import Outcome
+    from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
     from napari_spinalsam.language.wording import Language
 
@@ -38,7 +41,7 @@ _STOPPERS = (
     ("reported", "reported past"),
     ("ask", "ask"),
 )
-_SHORTEST_QUESTION = 3  # words; a shorter one is a request cut short
+_SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
 _SUBJECTS = (
     "add draw generate segment select clear reset accept reject undo redo propagate"
     " measure save show hide go open point box prompt mask preview point_mask box_mask"
@@ -118,7 +121,7 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
         return refuse(outcome.refusal, language)
     if outcome.question:
         return ask_back(outcome.question, language)
-    if present & mask("judge") and not present & mask(_SUBJECTS):
+    if present & mask("judge") and not present & mask("reset"):
         return refuse("outside", language)
     if present & mask(_SUBJECTS):
         return ask_back("what_to_do", language)
@@ -155,8 +158,6 @@ def _help_or_refuse(tokens: Sequence[Token], language: Language) -> Reply:
 
 def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
     """Mark a question's first word, and let a courteous 吗 be courtesy."""
-    from dataclasses import replace
-
     polite = any(token.concepts & mask("request") for token in tokens)
     result = []
     first = True

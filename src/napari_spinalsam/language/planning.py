@@ -1,81 +1,52 @@
 """From fragments to steps: which fragments make a clause, and what each clause asks.
 
 Neighbouring fragments are read as one clause where a frame fits them together ("segment
-L3 and L4"), else each by itself ("add a point and generate the mask"), else with the verb
-of the clause before. The reading with the fewest clauses wins, if it leaves nothing over.
+L3 and L4"), else each by itself ("add a point and generate the mask"), else with the
+verb of the clause before. The reading with the fewest clauses wins, if it leaves
+nothing over.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
 from napari_spinalsam.core.anatomy import REGIONS
-from napari_spinalsam.language.arguments import UnclearError, build_steps
-from napari_spinalsam.language.clauses import is_aside, mask, split_finely
-from napari_spinalsam.language.frames import find_fits
+from napari_spinalsam.language.asides import is_aside
+from napari_spinalsam.language.clause_reading import (
+    ASIDE,
+    BORROWED,
+    CLAUSE_VERBS,
+    NOTHING,
+    STEP,
+    Outcome,
+    is_verb,
+    read_clause,
+)
+from napari_spinalsam.language.clauses import split_finely
+from napari_spinalsam.language.fragments import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.language.clauses import Fragment
+    from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
 
 # Steps that may be asked for twice in a row.
 _REPEATED = frozenset(
-    "undo redo move_slice next_image previous_image add_points add_box".split()
+    [
+        "undo",
+        "redo",
+        "move_slice",
+        "next_image",
+        "previous_image",
+        "add_points",
+        "add_box",
+    ]
 )
 _LONGEST_CLAUSE = 8  # fragments
 _MOST_FRAGMENTS = 24
-_VERBS = "add draw generate segment select measure show hide go open calculate"
-_ALL_VERBS = f"{_VERBS} clear save accept reject undo redo propagate verify adopt turn"
-_THINGS = (
-    "point box mask preview structure region metric labels reference image slice plane"
-    " preset window gpu parameters sample help prompt point_mask box_mask segmentation"
-    " next previous forward back number ordinal polarity quality filler"
-)
 _OBJECTS = "point box mask preview structure region metric labels reference"
-
-_STEP, _BORROWED, _ASIDE, _UNCLEAR, _NOTHING = 1.0, 1.5, 10.0, 50.0, 1000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was understood.
-
-    Parameters
-    ----------
-    steps : list of dict
-        The steps, where all of it was understood.
-    question : str
-        Else the key of a question back, or empty.
-    refusal : str
-        The key of a refusal, or empty.
-    answers : bool
-        Whether the steps answer a question.
-    aside : bool
-        Whether it is a remark that asks for nothing.
-    beside : bool
-        Whether the steps are meant only beside others.
-    plain : bool
-        Whether a request was made in so many words.
-    its : bool
-        Whether "its" was said, of the structure named before.
-    cost : float
-        How far the reading is from a perfect one.
-    """
-
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    question: str = ""
-    refusal: str = ""
-    answers: bool = False
-    aside: bool = False
-    beside: bool = False
-    plain: bool = False
-    its: bool = False
-    cost: float = _NOTHING
 
 
 def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
@@ -169,34 +140,34 @@ def _read(
     part = fragments[start:end]
     joiner = part[0].joiner
     if joiner is not None and joiner.concepts & mask("because"):
-        return Outcome(aside=True, cost=_ASIDE * len(part))
+        return Outcome(aside=True, cost=ASIDE * len(part))
     if any(fragment.turned for fragment in part[1:]):
-        return Outcome(cost=_NOTHING * len(part))
-    outcome = _clause(_tokens(part), part)
+        return Outcome(cost=NOTHING * len(part))
+    outcome = read_clause(_tokens(part), part)
     if outcome.steps and len(part) > 1 and _are_apart(part):
-        return replace(outcome, cost=_STEP * len(part) + _BORROWED)
-    vague = [{"action": "clear_all"}] == outcome.steps and part[0].has("all_of_them")
+        return replace(outcome, cost=STEP * len(part) + BORROWED)
+    vague = outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
     if (outcome.steps and not vague) or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
     earlier = [token for token in said if token.end <= first]
     if earlier:
         borrowed = _with_objects(part[0].tokens, earlier)
-        found = Outcome() if borrowed is None else _clause(borrowed, part)
+        found = Outcome() if borrowed is None else read_clause(borrowed, part)
         if found.steps:
-            return replace(found, cost=_BORROWED)
+            return replace(found, cost=BORROWED)
     if vague:
         return outcome
     whole = sum(fragment.part == part[0].part for fragment in fragments) == 1
     leads = end < len(fragments)
     if whole and not outcome.refusal and is_aside(part[0], leads=leads):
-        return Outcome(aside=True, cost=_ASIDE)
+        return Outcome(aside=True, cost=ASIDE)
     return outcome
 
 
 def _are_apart(fragments: Sequence[Fragment]) -> bool:
     """Whether fragments ask for different things, each complete in itself."""
-    alone = [_clause(fragment.tokens, (fragment,)) for fragment in fragments]
+    alone = [read_clause(fragment.tokens, (fragment,)) for fragment in fragments]
     steps = [
         outcome.steps[0]
         for outcome, fragment in zip(alone, fragments, strict=True)
@@ -248,78 +219,11 @@ def _with_objects(
         name = next(named, None)
         return None if name is None else [*tokens, name]
     if any(
-        t.concepts & mask(_VERBS) and not t.concepts & mask(_OBJECTS) for t in tokens
+        t.concepts & mask(CLAUSE_VERBS) and not t.concepts & mask(_OBJECTS)
+        for t in tokens
     ):
         return None
-    verb = next((t for t in reversed(earlier) if _is_verb(t)), None)
+    verb = next((t for t in reversed(earlier) if is_verb(t)), None)
     if verb is None or any(t.concepts & mask("clear save") for t in (verb, *tokens)):
         return None
     return [verb, *tokens]
-
-
-def _is_verb(token: Token) -> bool:
-    """Whether a word is a verb and cannot be a thing."""
-    return bool(token.concepts & mask(_ALL_VERBS)) and not token.concepts & mask(
-        _THINGS
-    )
-
-
-def _clause(tokens: Sequence[Token], fragments: Sequence[Fragment]) -> Outcome:
-    doubt = Outcome()
-    for fit in find_fits(tokens):
-        frame = fit.frame
-        if _leaves_verb(fit.used, fragments):
-            continue
-        if frame.action == "refuse":
-            return Outcome(refusal=frame.key, cost=_UNCLEAR)
-        if frame.action == "clarify":
-            return (
-                doubt if doubt.question else Outcome(question=frame.key, cost=_UNCLEAR)
-            )
-        try:
-            steps = build_steps(fit)
-        except UnclearError as unclear:
-            if not doubt.question:
-                doubt = Outcome(question=str(unclear), cost=_UNCLEAR)
-            continue
-        if not fit.exact and any(_is_guarded(step) for step in steps):
-            key = "clear_what" if fit.used[0].concepts & mask("clear") else "misspelt"
-            return Outcome(question=key, cost=_UNCLEAR)
-        plain = len(fit.used) > 1 or any(
-            token.concepts & mask(f"request {_ALL_VERBS}") for token in tokens
-        )
-        return Outcome(
-            steps,
-            answers=frame.asks,
-            beside=frame.beside,
-            plain=plain,
-            its=any(token.concepts & mask("its") for token in tokens),
-            cost=_STEP,
-        )
-    return doubt
-
-
-def _leaves_verb(used: Sequence[Token], fragments: Sequence[Fragment]) -> bool:
-    """Whether a part with a verb of its own would be read as belonging to another."""
-    if len({fragment.part for fragment in fragments}) < 2:
-        return False
-    words = {token.text for token in used}
-    verbs = [
-        (fragment.part, token)
-        for fragment in fragments
-        for token in fragment.tokens
-        if _is_verb(token)
-    ]
-    if not verbs:
-        return False
-    home = next(((p, t) for p, t in verbs if t.text in words), verbs[0])
-    return any(
-        part != home[0]
-        and token.text not in words
-        and not token.concepts & home[1].concepts & mask(_ALL_VERBS)
-        for part, token in verbs
-    )
-
-
-def _is_guarded(step: dict[str, Any]) -> bool:
-    return ACTION_CLASS[step["action"]] is ActionClass.DESTRUCTIVE

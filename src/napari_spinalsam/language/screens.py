@@ -14,7 +14,7 @@ _EXTENSIONS = (
 _PATHS = (
     re.compile(r"(?:^|[^a-z])[a-z]:[\\/]", re.I),
     re.compile(r"\\\\|\\\w|\w\\"),
-    re.compile(r"(?:^|[\s\"'(:=,，：“‘])(?:~|\.{1,2})?/[\w.~-]"),
+    re.compile(r"(?:^|[^\w~./\\])(?:~|\.{1,2})?/[\w.~-]"),
     re.compile(r"[\w.-]*[a-z_]{3,}/[\w.-]+/[\w.-]*\.?[a-z]{2,}", re.I),
     re.compile(rf"[\w)-]\.(?:{_EXTENSIONS})(?![a-z])", re.I),
     re.compile(r"\$(?:home|path|env|\{|\()|%\w+%", re.I),

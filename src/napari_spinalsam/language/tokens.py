@@ -123,7 +123,7 @@ def _cut(sentence: Sentence) -> list[Token]:
     costs = [0.0] * (len(atoms) + 1)
     choices: list[Token | None] = [None] * len(atoms)
     for start in range(len(atoms) - 1, -1, -1):
-        best = _unknown(atoms, start)
+        best: Token = _unknown(atoms, start)
         cost = costs[start + 1] + (1.0 if best.known else _UNKNOWN_COST)
         for token in (*_candidates(sentence, start), *_by_sound(sentence, start)):
             new = _cost(token) + costs[token.end]
@@ -132,10 +132,11 @@ def _cut(sentence: Sentence) -> list[Token]:
         choices[start], costs[start] = best, cost
     tokens, at = [], 0
     while at < len(atoms):
-        token = choices[at]
-        if token is not None:
-            tokens.append(token)
-            at = token.end
+        chosen = choices[at]
+        if chosen is None:  # every place was filled above
+            break
+        tokens.append(chosen)
+        at = chosen.end
     return tokens
 
 

@@ -81,7 +81,7 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             "哪一个结构, 例如 L3?",
         ),
         "one_thing": Question(
-            "This carries the current mask on: which structure should be selected first?",
+            "This carries the current mask on: which structure comes first?",
             "传播的是当前掩码: 先选哪个结构?",
             ("propagate",),
         ),
