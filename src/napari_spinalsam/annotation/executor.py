@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.annotation import masking, prompting, viewing
+from napari_spinalsam.annotation import following, masking, prompting, viewing
 from napari_spinalsam.annotation.ports import Outcome, Run
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.descriptions import describe
@@ -51,21 +51,10 @@ OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingPr
         a.GenerateMask: masking.generate_mask,
         a.AcceptMask: masking.accept_mask,
         a.RejectMask: masking.reject_mask,
+        a.SegmentStructures: following.segment_structures,
+        a.Propagate: following.propagate,
         a.Undo: masking.undo,
         a.Redo: masking.redo,
-    }
-)
-# Known and understood, but without an engine in this version: what to do instead.
-UNAVAILABLE: Mapping[type[BaseAction], str] = MappingProxyType(
-    {
-        a.SegmentStructures: (
-            "Segmenting structures without prompts is not available in this version: "
-            "choose a structure and place a point or a box."
-        ),
-        a.Propagate: (
-            "Propagating a mask through the volume is not available in this version: "
-            "prompt the slices one by one."
-        ),
     }
 )
 
@@ -168,8 +157,6 @@ class Executor:
 
 def check_available(action: Action) -> None:
     """Refuse an action that this version cannot do yet, with an InputError."""
-    if (reason := UNAVAILABLE.get(type(action))) is not None:
-        raise InputError(reason)
     if isinstance(action, a.SaveLabels) and action.format == "dicom_seg":
         raise InputError(
             "Saving as DICOM SEG is not available in this version: save as NIfTI or "

@@ -9,6 +9,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.images import labels_of, shows, volume_of
@@ -189,7 +190,7 @@ class SegmentController(QObject):
     def _name_model(self) -> None:
         """Let the annotation know by which model its next masks are made."""
         if self.annotation is not None and self.session is not None:
-            self.annotation.model = self.session.record.sha256
+            self.annotation.use_model(ModelReference.of(self.session.record))
 
     def _known_annotation(self, image: Image) -> Annotation | None:
         """Return the annotation that the layers beside an image already show."""

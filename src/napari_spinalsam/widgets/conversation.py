@@ -11,6 +11,7 @@ from napari_spinalsam.core.actions import ACTION_TYPES
 from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.replies import Clarify, Refuse, parse_action
 from napari_spinalsam.language.interpreter import Interpreter
 from napari_spinalsam.language.settings import ViewerContext
@@ -195,11 +196,13 @@ class Conversation(QObject):
 def viewer_context(controller: SegmentController) -> ViewerContext:
     """Return the few numbers about the viewer that a language model may see."""
     annotation = controller.annotation
-    if annotation is None:
+    if annotation is None or controller.viewer.dims.ndisplay != 2:
         return ViewerContext()
     state = annotation.state
     axis, index = controller.view.current_slice()
-    prompts = annotation.prompts_at(axis, index)
+    prompts = SlicePrompts(axis, index)
+    if state.selected is not None:
+        prompts = annotation.prompts_at(axis, index)
     return ViewerContext(
         plane=Plane.of_axis(axis),
         slice_index=index,

@@ -20,6 +20,7 @@ from napari_spinalsam.core.errors import SpinalSamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.core.intensity import Window
@@ -50,7 +51,13 @@ class _Loading:
     build: Callable[[], SegmentationSession]
 
 
-_Job = _Prediction | _Encoding | _Loading
+@dataclass(frozen=True, slots=True, eq=False)
+class _Carrying:
+    annotation: Annotation
+    work: CarryJob
+
+
+_Job = _Prediction | _Encoding | _Loading | _Carrying
 
 
 class InferenceThread(QThread):
@@ -64,6 +71,10 @@ class InferenceThread(QThread):
         An answer; the annotation decides whether it is still wanted.
     encoded(axis, index, milliseconds)
         A slice was encoded ahead.
+    carried(job, item)
+        A piece of work on whole objects is done: a slice, or progress.
+    carrying_ended(annotation, job)
+        The work is done, was cancelled or failed; what there is can be written.
     failed(request or None, sentence)
         A job ended in an error.
     working(sentence)
@@ -73,6 +84,8 @@ class InferenceThread(QThread):
     loaded = Signal(object)
     predicted = Signal(object, object, object)
     encoded = Signal(int, int, float)
+    carried = Signal(object, object)
+    carrying_ended = Signal(object, object)
     failed = Signal(object, str)
     working = Signal(str)
 
@@ -80,7 +93,9 @@ class InferenceThread(QThread):
         super().__init__()
         self._condition = Condition()
         self._answered = Event()
+        self._cancelled = Event()
         self._loadings: deque[_Loading] = deque()
+        self._carryings: deque[_Carrying] = deque()
         self._prediction: _Prediction | None = None
         self._encoding: _Encoding | None = None
         self._stopping = False
@@ -99,6 +114,13 @@ class InferenceThread(QThread):
             self._prediction = _Prediction(annotation, request)
             self._condition.notify()
 
+    def carry(self, annotation: Annotation, work: CarryJob) -> None:
+        """Work on whole objects, piece by piece; predictions wait until it ends."""
+        with self._condition:
+            self._cancelled.clear()
+            self._carryings.append(_Carrying(annotation, work))
+            self._condition.notify()
+
     def settle(self, seconds: float) -> None:
         """Wait so long at most for the newest prediction, before the window draws.
 
@@ -114,15 +136,19 @@ class InferenceThread(QThread):
             self._condition.notify()
 
     def cancel(self) -> None:
-        """Forget all that waits; a running job ends by itself."""
+        """Forget all that waits; a running job ends after its present piece."""
         with self._condition:
+            self._cancelled.set()
+            self._carryings.clear()
             self._prediction = self._encoding = None
 
     def stop(self) -> bool:
         """End the thread; return whether it ended in time."""
         with self._condition:
             self._stopping = True
+            self._cancelled.set()
             self._loadings.clear()
+            self._carryings.clear()
             self._prediction = self._encoding = None
             self._condition.notify()
         return bool(self.wait(STOP_TIMEOUT_MS))
@@ -131,21 +157,25 @@ class InferenceThread(QThread):
         """Work until stopped; called by Qt in the new thread."""
         while (job := self._next()) is not None:
             self.working.emit(_describe(job))
-            request = job.request if isinstance(job, _Prediction) else None
-            try:
-                self._do(job)
-            except SpinalSamError as error:
-                self.failed.emit(request, str(error))
-            except Exception as error:
-                logger.exception("The inference thread met an unexpected error")
-                self.failed.emit(request, f"Unexpected error, please report: {error!r}")
-            if request is not None:
-                self._answered.set()
+            self._attempt(job)
             if not self._waiting():
                 self.working.emit("")
 
+    def _attempt(self, job: _Job) -> None:
+        """Do a job; an error becomes a signal."""
+        request = job.request if isinstance(job, _Prediction) else None
+        try:
+            self._do(job)
+        except SpinalSamError as error:
+            self.failed.emit(request, str(error))
+        except Exception as error:
+            logger.exception("The inference thread met an unexpected error")
+            self.failed.emit(request, f"Unexpected error, please report: {error!r}")
+        if request is not None:
+            self._answered.set()
+
     def _next(self) -> _Job | None:
-        """Wait for a job: models first, then predictions, then encoding ahead."""
+        """Wait for a job: models, predictions, whole objects, encoding ahead."""
         with self._condition:
             self._condition.wait_for(lambda: self._stopping or self._waiting())
             if self._stopping:
@@ -155,12 +185,16 @@ class InferenceThread(QThread):
                 return self._loadings.popleft()
             if self._prediction is not None:
                 job, self._prediction = self._prediction, None
+            elif self._carryings:
+                job = self._carryings.popleft()
             else:
                 job, self._encoding = self._encoding, None
             return job
 
     def _waiting(self) -> bool:
-        return bool(self._loadings or self._prediction or self._encoding)
+        return bool(
+            self._loadings or self._prediction or self._carryings or self._encoding
+        )
 
     def _do(self, job: _Job) -> None:
         if isinstance(job, _Loading):
@@ -178,11 +212,34 @@ class InferenceThread(QThread):
                 mask_input=request.mask_input,
             )
             self.predicted.emit(job.annotation, request, prediction)
+        elif isinstance(job, _Carrying):
+            self._carry(job, self._session)
         else:
             self._session.set_volume(job.volume)
             milliseconds = self._session.encode(job.axis, job.index, job.window)
             if milliseconds is not None:
                 self.encoded.emit(job.axis, job.index, milliseconds)
+
+    def _carry(self, job: _Carrying, session: SegmentationSession) -> None:
+        """Work until it is done or cancelled; what was done is never lost."""
+        session.set_volume(job.annotation.volume)
+        try:
+            for item in job.work.run(session):
+                self.carried.emit(job.work, item)
+                if self._cancelled.is_set():
+                    break
+                self._answer_between(job.annotation)
+        finally:
+            self.carrying_ended.emit(job.annotation, job.work)
+
+    def _answer_between(self, annotation: Annotation) -> None:
+        """Answer a prompt on the same image without waiting for the long job's end."""
+        with self._condition:
+            waiting = self._prediction
+            if waiting is None or waiting.annotation is not annotation:
+                return
+            self._prediction = None
+        self._attempt(waiting)
 
 
 def _describe(job: _Job) -> str:
@@ -190,4 +247,6 @@ def _describe(job: _Job) -> str:
         return "Loading the model"
     if isinstance(job, _Encoding):
         return f"Encoding slice {job.index}"
+    if isinstance(job, _Carrying):
+        return job.work.step
     return f"Predicting {job.request.structure}"

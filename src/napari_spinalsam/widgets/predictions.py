@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, Signal
 
+from napari_spinalsam.annotation.carrying import write_masks
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.propagated import Progress
 from napari_spinalsam.widgets.inference import InferenceThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.propagated import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
 
 # Less than anybody notices, and enough for a mask of a slice at hand.
@@ -34,12 +38,18 @@ class Predictions(QObject):
         A job of the thread ended in an error.
     working(sentence)
         What the thread does; empty when idle.
+    carried(job, item)
+        A piece of work on whole objects is done: a slice, or progress.
+    carrying_ended(sentence)
+        Such work has ended and is written.
     """
 
     loaded = Signal(object)
     answered = Signal()
     failed = Signal(str)
     working = Signal(str)
+    carried = Signal(object, object)
+    carrying_ended = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -49,8 +59,11 @@ class Predictions(QObject):
         self.thread_.predicted.connect(self._on_predicted)
         self.thread_.failed.connect(self._on_failed)
         self.thread_.working.connect(self.working)
+        self.thread_.carried.connect(self._on_carried)
+        self.thread_.carrying_ended.connect(self._on_carrying_ended)
         self._annotation: Annotation | None = None
         self._asked: PredictionRequest | None = None
+        self._carrying: CarryJob | None = None
         self.thread_.start()
 
     def follow(self, annotation: Annotation | None) -> None:
@@ -76,6 +89,18 @@ class Predictions(QObject):
         self.answered.connect(loop.quit)
         loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         return True
+
+    def carry(self, job: CarryJob) -> bool:
+        """Work on whole objects in the thread; see annotation.carrying."""
+        if self._annotation is None:
+            return False
+        self._carrying = job
+        self.thread_.carry(self._annotation, job)
+        return False
+
+    def is_carrying(self) -> bool:
+        """Whether work on whole objects is going on."""
+        return self._carrying is not None
 
     def is_asked(self) -> bool:
         """Whether the thread still owes an answer to the newest request."""
@@ -123,6 +148,23 @@ class Predictions(QObject):
             except SpinalSamError as error:
                 self.failed.emit(str(error))
         self._finish(request)
+
+    def _on_carried(self, job: CarryJob, item: SliceMask | Progress) -> None:
+        if isinstance(item, Progress):
+            self.working.emit(f"{job.step}: {item.what} {item.done:.0%}")
+        else:
+            self.working.emit(f"{job.step}: slice {item.index}")
+        self.carried.emit(job, item)
+
+    def _on_carrying_ended(self, annotation: Annotation, job: CarryJob) -> None:
+        """Write what was done, also into an annotation that was left meanwhile."""
+        self._carrying = None
+        try:
+            if masks := job.masks():
+                write_masks(annotation, masks, job.step)
+        except SpinalSamError as error:
+            self.failed.emit(str(error))
+        self.carrying_ended.emit(job.outcome())
 
     def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
         self.failed.emit(sentence)

@@ -1,0 +1,263 @@
+"""Whole objects: what is asked of the model, and how the answer enters the labels.
+
+A job is handed to the prediction port, which runs it piece by piece and can be stopped
+between two pieces; what is there by then is written, as one step of the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from napari_spinalsam.annotation.provenance import (
+    ValuesExchanged,
+    VoxelsWritten,
+    events_of,
+)
+from napari_spinalsam.annotation.runs import Runs
+from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.masks import LabelDelta
+from napari_spinalsam.core.propagated import FoundStructure, SliceMask, VolumeMask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.state import State
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.propagated import (
+        Direction,
+        Progress,
+        Propagated,
+        Seed,
+        SliceKey,
+    )
+
+HAND = "Paint"
+# No structure has this label.
+UNTOUCHED = 255
+
+
+class VolumePredictor(Protocol):
+    """A model with an image set that knows more than single slices."""
+
+    def propagate(
+        self,
+        seeds: Mapping[SliceKey, Seed],
+        *,
+        window: Window,
+        direction: Direction = "both",
+        slices: int | None = None,
+    ) -> Iterator[Propagated]:
+        """Carry one structure through the volume."""
+
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]] | None = None,
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find structures by name along the spine."""
+
+
+class CarryJob(Protocol):
+    """Work on whole objects that takes a while."""
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Do the work, yielding what can be shown; may be left at any time."""
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return what there is by now, by structure."""
+
+    def outcome(self) -> str:
+        """Say in one sentence what came of it."""
+
+
+@dataclass(slots=True, eq=False)
+class PropagationJob:
+    """Carry the mask of one structure through the volume.
+
+    Parameters
+    ----------
+    name : str
+        The structure.
+    seeds : mapping of (axis, index) to ndarray of bool
+        Its known slices, kept exactly as they are.
+    window : Window
+        How to map the intensities.
+    direction : {"both", "forward", "backward"}
+        Forward is towards higher indices.
+    slices : int or None
+        How many to go at most.
+    """
+
+    name: str
+    seeds: Mapping[SliceKey, Seed]
+    window: Window
+    direction: Direction = "both"
+    slices: int | None = None
+    _walked: list[SliceMask] = field(default_factory=list)
+    _whole: VolumeMask | None = None
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+        return f"Propagate {self.name}"
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Walk from slice to slice, then join the planes."""
+        for item in predictor.propagate(
+            self.seeds,
+            window=self.window,
+            direction=self.direction,
+            slices=self.slices,
+        ):
+            if isinstance(item, VolumeMask):
+                self._whole = item
+                return
+            if isinstance(item, SliceMask):
+                self._walked.append(item)
+            yield item
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return the joined mask, or the slices so far."""
+        axis = next(iter(self.seeds))[0]
+        if self._whole is not None:
+            return {self.name: self._whole}
+        if not any(each.mask.any() for each in self._walked):
+            return {}
+        return {self.name: VolumeMask.of_slices(self._walked, axis)}
+
+    def outcome(self) -> str:
+        """Say how far it went."""
+        axis = next(iter(self.seeds))[0]
+        found = self.masks().get(self.name)
+        count = 0 if found is None else found.slices(axis)
+        ended = "" if self._whole is not None else " before it was stopped"
+        return f"{self.name} is carried through {count} slices{ended}."
+
+
+@dataclass(slots=True, eq=False)
+class FindingJob:
+    """Find structures by name, with labelled ones to start from.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What to find.
+    anchors : mapping of str to seeds
+        Structures whose place is known.
+    window : Window
+        How to map the intensities.
+    """
+
+    names: tuple[str, ...]
+    anchors: Mapping[str, Mapping[SliceKey, Seed]]
+    window: Window
+    _found: list[FoundStructure] = field(default_factory=list)
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+        return f"Segment {', '.join(self.names)}"
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Walk along the spine."""
+        for item in predictor.find_structures(
+            self.names, window=self.window, anchors=self.anchors
+        ):
+            if isinstance(item, FoundStructure):
+                self._found.append(item)
+            else:
+                yield item
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return what was found so far."""
+        return {found.name: found.whole for found in self._found}
+
+    def outcome(self) -> str:
+        """Name what was found and how sure the names are."""
+        if not self._found:
+            return "Nothing was found: place a box on one vertebra and accept it first."
+        names = ", ".join(found.name for found in self._found)
+        if self.anchors:
+            return f"Found {names}."
+        sure = min(found.confidence for found in self._found)
+        return (
+            f"Found {names}; the names are a guess (confidence {sure:.2f}): shift them "
+            "by a level in the Objects panel if they are wrong."
+        )
+
+
+def carried(
+    labels: NDArray[np.uint8], state: State, masks: Mapping[str, VolumeMask], step: str
+) -> tuple[State, LabelDelta]:
+    """Find what whole objects change: new voxels in place of what was carried before.
+
+    Voxels of other structures stay, and so do voxels that the hand painted or erased.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (z, y, x)
+        The present labels.
+    state : State
+        The present state.
+    masks : mapping of str to VolumeMask
+        Structures, the one that goes first where two want a voxel.
+    step : str
+        Name of the step.
+
+    Raises
+    ------
+    InputError
+        If a structure is locked.
+    """
+    by_hand = _by_hand(labels, state)
+    after = labels.copy()
+    for name, whole in masks.items():
+        if state.object_of(name).locked:
+            raise InputError(f"{name} is locked: unlock it to write its labels.")
+        label = structure(name).label
+        after[(after == label) & ~by_hand] = 0
+        region = after[whole.box]
+        free = (region == 0) & ~by_hand[whole.box]
+        region[whole.mask & free] = label
+        state = state.with_object(state.object_of(name))
+    delta = LabelDelta.between(labels, after)
+    event = VoxelsWritten(step, Runs.of(delta))
+    return replace(state, preview=None).with_event(event), delta
+
+
+def write_masks(
+    annotation: Annotation, masks: Mapping[str, VolumeMask], step: str
+) -> None:
+    """Put whole objects into an annotation as `carried` says, as one step.
+
+    Raises
+    ------
+    InputError
+        If a structure is locked; nothing has changed then.
+    """
+    after, delta = carried(annotation.labels, annotation.state, masks, step)
+    annotation.history.do(step, after, delta)
+
+
+def _by_hand(labels: NDArray[np.uint8], state: State) -> NDArray[np.bool_]:
+    """Return the voxels that still are as a brush stroke has left them."""
+    last = np.full(labels.shape, UNTOUCHED, np.uint8)
+    for event in events_of(state.record):
+        if isinstance(event, ValuesExchanged):
+            last = event.table[last]
+        elif isinstance(event, VoxelsWritten) and event.step == HAND:
+            event.runs.write(last)
+    return np.asarray(last == labels)

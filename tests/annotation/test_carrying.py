@@ -1,0 +1,197 @@
+"""Whole objects: what a propagation or a search writes, and what it never touches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.annotation.carrying import PropagationJob, write_masks
+from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.annotation.headless import HeadlessView
+from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.core.propagated import (
+    FoundStructure,
+    Progress,
+    SliceMask,
+    VolumeMask,
+)
+from tests.annotation.conftest import DiscPredictor
+from tests.annotation.helpers import L3, L4, act, stroke
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.annotation.document import Annotation
+
+SEED = (0, 2)
+
+
+class BlockPredictor(DiscPredictor):
+    """Carries a block through slices 1 to 4, and finds blocks beside each other."""
+
+    def propagate(
+        self, seeds: Mapping[tuple[int, int], Any], **settings: Any
+    ) -> Iterator[Any]:
+        self.seeds, self.settings = dict(seeds), settings
+        block = np.zeros((20, 24), np.bool_)
+        block[5:12, 5:12] = True
+        for (axis, index), mask in seeds.items():
+            yield SliceMask(axis, index, mask, 1.0)
+        for index in (1, 3, 4):
+            yield SliceMask(0, index, block, 0.9)
+        yield Progress("joining the planes", 0.5)
+        whole = np.zeros((4, 20, 24), np.bool_)
+        whole[:] = block
+        yield VolumeMask(whole, (slice(1, 5), slice(0, 20), slice(0, 24)), 0.9)
+
+    def find_structures(self, names: Any, **settings: Any) -> Iterator[Any]:
+        self.settings = settings
+        yield Progress("looking for the spine", 0.5)
+        for place, name in enumerate(names):
+            box = (slice(0, 2), slice(4 * place, 4 * place + 3), slice(0, 3))
+            whole = VolumeMask(np.ones((2, 3, 3), np.bool_), box, 0.8)
+            yield FoundStructure(name, whole, 0.4)
+
+
+@pytest.fixture
+def predictor() -> BlockPredictor:
+    return BlockPredictor()
+
+
+@pytest.fixture
+def carrier(document: Annotation, predictor: BlockPredictor) -> Executor:
+    """Return an executor whose model knows whole objects, on axial slice 2."""
+    view = HeadlessView(document.geometry)
+    view.go_to_slice(SEED[1])
+    return Executor(document, view, DirectPrediction(document, predictor))
+
+
+def paint(document: Annotation, where: Any, label: int) -> None:
+    document.paint(stroke(document, where, label))
+
+
+def block(document: Annotation) -> NDArray[np.bool_]:
+    return document.labels[1:5, 5:12, 5:12] == L3
+
+
+def test_a_mask_is_carried_through_the_volume_as_one_step(
+    carrier: Executor, document: Annotation
+) -> None:
+    carrier.run(act("select_structure", structure="L3"))
+    paint(document, (2, slice(6, 9), slice(6, 9)), L3)
+    before = document.labels.copy()
+    outcome = carrier.run(act("propagate"))
+
+    assert block(document).all()
+    assert outcome.text == "L3 is carried through 4 slices."
+    assert document.history.undo_names[0].startswith("Propagate")
+    document.undo()
+    np.testing.assert_array_equal(document.labels, before)
+
+
+def test_a_mask_that_waits_is_accepted_and_kept_exactly(
+    carrier: Executor, document: Annotation, predictor: BlockPredictor
+) -> None:
+    carrier.run(act("select_structure", structure="L3"))
+    document.set_box(*SEED, BoxPrompt(6, 6, 9, 9))
+    carrier.run(act("generate_mask"))
+    carrier.run(act("propagate", direction="forward", slices=3))
+
+    assert document.state.preview is None
+    assert list(predictor.seeds) == [SEED]
+    assert predictor.seeds[SEED].sum() == 16
+    assert predictor.settings["direction"] == "forward"
+    assert predictor.settings["slices"] == 3
+
+
+def test_other_structures_and_strokes_of_the_hand_stay(
+    carrier: Executor, document: Annotation
+) -> None:
+    carrier.run(act("select_structure", structure="L3"))
+    paint(document, (2, slice(6, 9), slice(6, 9)), L3)
+    carrier.run(act("propagate"))
+    paint(document, (3, 6, slice(6, 9)), L4)
+    paint(document, (4, 10, 10), 0)
+    paint(document, (4, 18, 18), L3)
+    carrier.run(act("propagate"))
+
+    assert (document.labels[3, 6, 6:9] == L4).all()
+    assert document.labels[4, 10, 10] == 0
+    assert document.labels[4, 18, 18] == L3
+
+
+def test_what_was_carried_before_is_written_anew(
+    carrier: Executor, document: Annotation
+) -> None:
+    leak = np.zeros((6, 20, 24), np.bool_)
+    leak[5, 15:, 15:] = True
+    everywhere = (slice(0, 6), slice(0, 20), slice(0, 24))
+    write_masks(document, {"L3": VolumeMask(leak, everywhere, 0.5)}, "Propagate L3")
+    carrier.run(act("select_structure", structure="L3"))
+    carrier.run(act("propagate"))
+    assert not (document.labels[5] == L3).any()
+
+
+def test_a_job_that_is_left_early_keeps_its_slices(
+    document: Annotation, predictor: BlockPredictor
+) -> None:
+    seed = np.zeros((20, 24), np.bool_)
+    seed[6:9, 6:9] = True
+    job = PropagationJob("L3", {SEED: seed}, document.state.window)
+    steps = job.run(predictor)
+    for _ in range(2):
+        next(steps)
+    write_masks(document, job.masks(), job.step)
+
+    assert (document.labels == L3).any(axis=(1, 2)).tolist() == [
+        index in (1, 2) for index in range(6)
+    ]
+    assert "before it was stopped" in job.outcome()
+
+
+def test_nothing_to_carry_a_lock_and_a_missing_model_are_told(
+    carrier: Executor, document: Annotation
+) -> None:
+    carrier.run(act("select_structure", structure="L3"))
+    with pytest.raises(InputError, match="no mask of L3"):
+        carrier.run(act("propagate"))
+    paint(document, (2, 6, 6), L3)
+    document.set_locked("L3", True)
+    with pytest.raises(InputError, match="L3 is locked"):
+        carrier.run(act("propagate"))
+    carrier.predict = None
+    with pytest.raises(InputError, match="no model"):
+        carrier.run(act("propagate"))
+
+
+def test_structures_are_found_from_what_is_labelled(
+    carrier: Executor, document: Annotation, predictor: BlockPredictor
+) -> None:
+    paint(document, (2, slice(15, 18), slice(15, 18)), L4)
+    outcome = carrier.run(act("segment_structures", structures=["L2", "L3"]))
+
+    assert outcome.text == "Found L2, L3."
+    assert list(predictor.settings["anchors"]) == ["L4"]
+    assert (document.labels == L3).sum() == 18
+    assert len(document.history.undo_names) == 2
+
+
+def test_names_without_an_anchor_are_called_a_guess(carrier: Executor) -> None:
+    outcome = carrier.run(act("segment_structures", structures=["lumbar"]))
+    assert "a guess (confidence 0.40)" in outcome.text
+
+
+def test_what_cannot_be_found_is_told_before_the_model_is_asked(
+    carrier: Executor, document: Annotation
+) -> None:
+    with pytest.raises(InputError, match="Only vertebrae and the sacrum"):
+        carrier.run(act("segment_structures", structures=["discs"]))
+    document.set_locked("L3", True)
+    with pytest.raises(InputError, match="L3 are locked"):
+        carrier.run(act("segment_structures", structures=["L3"]))
