@@ -226,7 +226,8 @@ def ablate(options: argparse.Namespace) -> None:
 def _fit_from_labels(options: argparse.Namespace) -> None:
     """Make slices of own labels, train, and put the adapter where the plugin looks."""
     from napari_spinalsam.model.adapter_store import adapter_path
-    from training.data.prepare import prepare_slices
+    from training.data.picture import draw_summary
+    from training.data.prepare import describe, prepare_slices
     from training.data.slicing import SliceSettings
     from training.processes import Processes
     from training.sam_fit import build_trainable, export_adapter, fit_sam
@@ -243,7 +244,10 @@ def _fit_from_labels(options: argparse.Namespace) -> None:
     store = options.store or options.run / "slices"
     if processes.is_first:
         settings = SliceSettings(size=config.image_size)
-        prepare_slices("folder", options.from_labels, store, settings, test_share=0)
+        prepared = prepare_slices(
+            "folder", options.from_labels, store, settings, test_share=0
+        )
+        print(describe(prepared), f"Picture: {draw_summary(prepared)}", sep="\n")
         print("All scans are trained on: measure the adapter on scans besides these.")
     processes.wait()
     fit_sam(config, store, options.run)

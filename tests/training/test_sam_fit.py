@@ -18,12 +18,10 @@ from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.adapter_store import list_adapters
 from napari_spinalsam.model.adapters import read_adapter
 from napari_spinalsam.model.checkpoint import digest_of
 from napari_spinalsam.model.loading import load_session
-from tests.training.helpers import saved_tree
-from training.__main__ import HERE, main
+from training.__main__ import HERE
 from training.checkpoints import CHECKPOINT
 from training.config import save_config
 from training.data.slice_store import SliceStore
@@ -164,61 +162,6 @@ def test_tensorboard_that_is_not_installed_is_told(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match="pip install tensorboard"):
         fit_sam(with_fit(sam_config, tensorboard=True), slices, tmp_path / "run")
-
-
-@pytest.fixture
-def adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder where the plugin looks for adapters."""
-    monkeypatch.setenv("NAPARI_SPINALSAM_ADAPTERS", str(tmp_path / "adapters"))
-    return tmp_path / "adapters"
-
-
-def test_own_labels_become_an_adapter_that_the_plugin_finds(
-    sam_config: SamConfig,
-    adapters: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    save_config(with_fit(sam_config, steps=1), tmp_path / "small.yaml")
-    own = saved_tree(tmp_path / "my-lab", ("a",))
-    line = ["fit", "--config", str(tmp_path / "small.yaml"), "--from-labels", str(own)]
-    line += ["--run", str(tmp_path / "run")]
-    assert main(line) == 0
-
-    (found,) = list_adapters()
-    assert found.name == "my-lab"
-    assert found.config.notes["scans"] == "1"
-    assert load_session(sam_config.base, "cpu", found.path).record.adapter == "my-lab"
-    assert "% of the parameters are kept" in capsys.readouterr().out
-
-    assert main(line) == 2
-    assert "give --replace" in capsys.readouterr().err
-
-
-def test_an_absent_base_is_told_before_anything_is_prepared(
-    adapters: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("NAPARI_SPINALSAM_MODELS", str(tmp_path / "models"))
-    own = saved_tree(tmp_path / "own", ("a",))
-    run = tmp_path / "run"
-    assert main(["fit", "--from-labels", str(own), "--run", str(run)]) == 2
-    assert "models download sam-vit-b" in capsys.readouterr().err
-    assert not run.exists()
-
-
-def test_options_of_the_other_network_are_refused(
-    sam_config: SamConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save_config(sam_config, tmp_path / "sam.yaml")
-    run = ["fit", "--run", str(tmp_path / "run")]
-    sam = ["--config", str(tmp_path / "sam.yaml"), "--leave-out", "a"]
-    assert main([*run, *sam]) == 2
-    assert "--leave-out is for the bundled network" in capsys.readouterr().err
-    assert main([*run, "--base", "sam-vit-b"]) == 2
-    assert "--base is for adapters" in capsys.readouterr().err
 
 
 LAUNCHED = """

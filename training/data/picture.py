@@ -24,17 +24,18 @@ def draw_summary(store: SliceStore) -> Path:
     """Draw slices of each plane with their labels, and how often structures occur."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3 * SHOWN, 12), layout="constrained")
-    axes = figure.subplots(4, SHOWN)
-    for line, plane in zip(axes, Plane, strict=False):
-        keys = _spread(_of_plane(store, plane))
-        for cell in line:
-            cell.axis("off")
-        for cell, key in zip(line, keys, strict=False):
+    shown = {plane: keys for plane in Plane if (keys := _of_plane(store, plane))}
+    heights = (3 * len(shown), 3)
+    figure = Figure(figsize=(3 * SHOWN, sum(heights)), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=heights)
+    above, below = parts
+    axes = above.subplots(len(shown), SHOWN, squeeze=False)
+    for cell in axes.flat:
+        cell.axis("off")
+    for line, keys in zip(axes, shown.values(), strict=True):
+        for cell, key in zip(line, _spread(keys), strict=False):
             show_slice(cell, store.read(key))
-    for cell in axes[-1]:
-        cell.remove()
-    _draw_counts(figure.add_subplot(4, 1, 4), store)
+    _draw_counts(below.subplots(), store)
     figure.savefig(store.folder / PICTURE, dpi=80)
     return store.folder / PICTURE
 

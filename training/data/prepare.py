@@ -96,9 +96,7 @@ def prepare_slices(
     unfinished = store / f".{INDEX}.part"
     unfinished.write_text(json.dumps(index, indent=1))
     os.replace(unfinished, store / INDEX)
-    complete = SliceStore(store)
-    logger.info("%s", describe(complete))
-    return complete
+    return SliceStore(store)
 
 
 def describe(store: SliceStore) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from training.data.sources import Case
 
 AUTOMATIC = "auto"
+
+logger = logging.getLogger(__name__)
 
 
 class SliceSettings(BaseModel):
@@ -141,9 +144,15 @@ def plan(scan: LabelledScan, settings: SliceSettings) -> list[SliceRow]:
     for kind in Plane:
         first = geometry.plane(kind.axis, 0)
         extent = np.array(first.shape) * first.spacing
-        if extent.min() < settings.short_side * extent.max():
-            continue
         if geometry.is_2d and kind is not Plane.AXIAL:
+            continue
+        if extent.min() < settings.short_side * extent.max():
+            logger.info(
+                "%s: %s slices are left out, %.0f x %.0f mm",
+                scan.volume.name,
+                kind,
+                *extent,
+            )
             continue
         rows += _plane_rows(scan.labels, geometry, kind, settings)
     return rows
