@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -367,11 +367,14 @@ def test_a_drag_a_tool_and_a_hidden_structure_select_nothing(
     start = _pixel(shown, (6, 20, 24))
     QTest.mouseMove(native, start)
     QTest.mousePress(native, LEFT, NONE, start)
+    QCoreApplication.processEvents()
     for step in (4, 8, 12):
         QTest.mouseMove(native, start + QPoint(step, step))
+        QCoreApplication.processEvents()
     QTest.mouseRelease(native, LEFT, NONE, start + QPoint(12, 12))
     assert shown.annotation.state.selected is None
     shown.viewer.reset_view()
+    QCoreApplication.processEvents()
     shown.annotation.set_visible("L3", False)
     QTest.mouseClick(native, LEFT, NONE, _pixel(shown, (6, 20, 24)))
     assert shown.annotation.state.selected is None

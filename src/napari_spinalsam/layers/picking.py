@@ -45,13 +45,16 @@ class LabelPicker:
     def _on_press(self, viewer: Viewer, event: Any) -> Generator[None]:
         if event.button != LEFT or event.modifiers or not self._hand_is_free():
             return
-        pressed, moved = np.asarray(event.pos), 0.0
+        pressed, dragged = np.asarray(event.pos), False
         yield
-        while event.type == "mouse_move":
-            moved = max(moved, float(np.linalg.norm(np.asarray(event.pos) - pressed)))
+        # The release counts too: moves in between may be skipped.
+        while True:
+            dragged |= bool(np.linalg.norm(event.pos - pressed) >= CLICK_PX)
+            if event.type != "mouse_move":
+                break
             yield
         name = self._name_at(event.position)
-        if moved < CLICK_PX and name is not None:
+        if name is not None and not dragged:
             self._annotation.select_structure(name)
 
     def _hand_is_free(self) -> bool:
