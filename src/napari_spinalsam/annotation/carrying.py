@@ -73,6 +73,10 @@ class CarryJob(Protocol):
     def step(self) -> str:
         """Name of the step that it becomes."""
 
+    @property
+    def shown(self) -> str:
+        """Name of the structure whose slices come one by one."""
+
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Do the work, yielding what can be shown; may be left at any time."""
 
@@ -113,6 +117,11 @@ class PropagationJob:
     def step(self) -> str:
         """Name of the step that it becomes."""
         return f"Propagate {self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the structure whose slices come one by one."""
+        return self.name
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk from slice to slice, then join the planes."""
@@ -170,6 +179,11 @@ class FindingJob:
     def step(self) -> str:
         """Name of the step that it becomes."""
         return f"Segment {', '.join(self.names)}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the first structure; slices come with propagations alone."""
+        return self.names[0]
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk along the spine."""

@@ -69,7 +69,7 @@ class AnnotationLayers:
         self._report = report
         self._blocked = False
         self._connected: list[Layer] = []
-        self._preview: masks.PreviewView | None = None
+        self.preview: masks.PreviewView | None = None
         self._next_point = (Polarity.POSITIVE, 0)
         self._stroke_expected = False
         self._picker = LabelPicker(viewer, image, annotation)
@@ -181,7 +181,7 @@ class AnnotationLayers:
             layer.events.paint.connect(self._on_paint)
             layer.events.labels_update.connect(self._take_stroke)
         else:
-            self._preview = masks.PreviewView(layer, self.annotation.geometry)
+            self.preview = masks.PreviewView(layer, self.annotation.geometry)
 
     def _disconnect(self, layer: Layer) -> None:
         self._connected.remove(layer)
@@ -243,8 +243,8 @@ class AnnotationLayers:
 
     def _show_preview(self) -> None:
         self.layer(Role.PREVIEW)
-        if self._preview is not None:
-            self._preview.show(self.annotation.state.preview)
+        if self.preview is not None:
+            self.preview.show(self.annotation.state.preview)
 
     def _on_prompts_edited(self, event: Any) -> None:
         if self._blocked or str(event.action) not in _FINISHED:

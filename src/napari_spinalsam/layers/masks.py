@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
-from skimage.segmentation import find_boundaries
+from scipy.ndimage import binary_erosion
 
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import Preview, StructureObject
     from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.propagated import SliceKey
 
 FILL, OUTLINE = 1, 2
 FILL_ALPHA = 0.3
@@ -65,23 +66,42 @@ class PreviewView:
     def __init__(self, layer: Labels, geometry: Geometry) -> None:
         self.layer = layer
         self._geometry = geometry
-        self._drawn: tuple[int, int] | None = None
+        self._drawn: list[SliceKey] = []
         self._structure: str | None = None
 
     def show(self, preview: Preview | None) -> None:
-        """Draw a preview, or none, in place of the one before."""
+        """Draw a preview, or none, in place of all that was drawn before."""
         volume = np.asarray(self.layer.data).reshape(self._geometry.shape)
-        if self._drawn is not None:
-            self._geometry.plane(*self._drawn).take(volume)[...] = 0
-        self._drawn = None
+        for key in self._drawn:
+            self._geometry.plane(*key).take(volume)[...] = 0
+        self._drawn = []
         if preview is not None:
-            self._colour(preview.structure)
-            plane = self._geometry.plane(*preview.key)
-            mask = preview.mask
-            edge = find_boundaries(mask, mode="inner")
-            plane.take(volume)[...] = np.where(edge, OUTLINE, mask * FILL)
-            self._drawn = preview.key
+            self._draw(preview.structure, preview.key, preview.mask)
         self.layer.refresh(extent=False, thumbnail=False)
+
+    def add_slice(self, name: str, key: SliceKey, mask: NDArray[np.bool_]) -> None:
+        """Draw a slice that was reached, beside those before it.
+
+        Parameters
+        ----------
+        name : str
+            The structure.
+        key : tuple of int
+            Axis and index.
+        mask : ndarray of bool, shape (rows, cols)
+            Where it is.
+        """
+        self._draw(name, key, mask)
+        self.layer.refresh(extent=False, thumbnail=False)
+
+    def _draw(self, name: str, key: SliceKey, mask: NDArray[np.bool_]) -> None:
+        self._colour(name)
+        volume = np.asarray(self.layer.data).reshape(self._geometry.shape)
+        edge = mask & ~binary_erosion(mask)
+        self._geometry.plane(*key).take(volume)[...] = np.where(
+            edge, OUTLINE, mask * FILL
+        )
+        self._drawn.append(key)
 
     def _colour(self, name: str) -> None:
         if name == self._structure:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, LineEdit, PushButton
 from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_spinalsam.widgets.conversation import Answer, Conversation
@@ -58,7 +60,7 @@ class ChatWidget(QWidget):
         self.transcript = Transcript()
         self.sentence = LineEdit(tooltip="Arrow up brings back what you said before")
         self.send = PushButton(text="Send", tooltip="Send (Enter)")
-        self.ask = Container(
+        self.ask: Container[LineEdit | PushButton] = Container(
             widgets=[self.sentence, self.send], layout="horizontal", labels=False
         )
         self.waiting = QLabel()
@@ -83,8 +85,8 @@ class ChatWidget(QWidget):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Let the arrow keys bring back what was said before."""
-        if event is not None and event.type() == QEvent.Type.KeyPress:
-            offset = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(event.key())
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            offset = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
             if offset is not None:
                 self._recall(offset)
                 return True
@@ -121,7 +123,7 @@ class ChatWidget(QWidget):
     def _welcome(self) -> None:
         bubble = self.transcript.add(WELCOME, Tone.ANSWER)
         bubble.offer(
-            {text: lambda text=text: self.say(text) for text in EXAMPLES},
+            {text: partial(self.say, text) for text in EXAMPLES},
             side_by_side=False,
             once=False,
         )

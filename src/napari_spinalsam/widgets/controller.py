@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.ports import Outcome
     from napari_spinalsam.core.actions import Action
+    from napari_spinalsam.core.propagated import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
 
 # A slice is encoded ahead once the user has stayed on it for so long.
@@ -77,6 +78,8 @@ class SegmentController(QObject):
         self.predictions.loaded.connect(self._on_loaded)
         self.predictions.failed.connect(self.report_error)
         self.predictions.working.connect(self.working)
+        self.predictions.carried.connect(self._show_carried)
+        self.predictions.carrying_ended.connect(self._on_carrying_ended)
         self.view = NapariView(self)
         self.executor = Executor(None, self.view, self.predictions, None)
         self._ahead = QTimer(self)
@@ -224,6 +227,15 @@ class SegmentController(QObject):
         if change.prompts:
             self.view.count_down()
         self.annotation_changed.emit(change)
+
+    def _show_carried(self, name: str, item: SliceMask) -> None:
+        if self.layers is not None and self.layers.preview is not None:
+            self.layers.preview.add_slice(name, (item.axis, item.index), item.mask)
+
+    def _on_carrying_ended(self, sentence: str) -> None:
+        if self.layers is not None:
+            self.layers.refresh()
+        self.message.emit(sentence, False)
 
     def _encode_ahead(self) -> None:
         if self.layers is not None and self.viewer.dims.ndisplay == 2:

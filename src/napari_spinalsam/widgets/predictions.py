@@ -38,8 +38,8 @@ class Predictions(QObject):
         A job of the thread ended in an error.
     working(sentence)
         What the thread does; empty when idle.
-    carried(job, item)
-        A piece of work on whole objects is done: a slice, or progress.
+    carried(name, SliceMask)
+        A structure is carried to another slice.
     carrying_ended(sentence)
         Such work has ended and is written.
     """
@@ -48,7 +48,7 @@ class Predictions(QObject):
     answered = Signal()
     failed = Signal(str)
     working = Signal(str)
-    carried = Signal(object, object)
+    carried = Signal(str, object)
     carrying_ended = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
@@ -154,7 +154,7 @@ class Predictions(QObject):
             self.working.emit(f"{job.step}: {item.what} {item.done:.0%}")
         else:
             self.working.emit(f"{job.step}: slice {item.index}")
-        self.carried.emit(job, item)
+            self.carried.emit(job.shown, item)
 
     def _on_carrying_ended(self, annotation: Annotation, job: CarryJob) -> None:
         """Write what was done, also into an annotation that was left meanwhile."""

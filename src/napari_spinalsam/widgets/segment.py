@@ -21,6 +21,7 @@ from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets import sections, status
+from napari_spinalsam.widgets.carry_row import CarryRow
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.models import ModelRow
@@ -63,6 +64,7 @@ class SegmentWidget(QWidget):
         self.structures = sections.StructureRow()
         self.prompts = sections.PromptRow()
         self.preview = sections.PreviewRow()
+        self.whole = CarryRow()
         self.objects = ObjectsPanel(self.controller)
         self.save = QPushButton("Save labels…")
         self.status = QLabel(HINT)
@@ -74,6 +76,7 @@ class SegmentWidget(QWidget):
             self.structures,
             self.prompts,
             self.preview,
+            self.whole,
             self.objects,
             self.save,
         )
@@ -109,6 +112,7 @@ class SegmentWidget(QWidget):
         form.addRow("Structure", self.structures)
         form.addRow(self.prompts)
         form.addRow(self.preview)
+        form.addRow(self.whole)
         form.addRow(sections.Section("Objects", self.objects))
         form.addRow("Reference", self.reference)
         form.addRow("", self.save)
@@ -154,6 +158,12 @@ class SegmentWidget(QWidget):
         self.preview.redo.clicked.connect(lambda: perform(a.Redo()))
         self.preview.next.clicked.connect(lambda: self._cycle(1))
         self.preview.previous.clicked.connect(lambda: self._cycle(-1))
+        self.whole.propagate_pressed.connect(
+            lambda direction: perform(a.Propagate(direction=direction))
+        )
+        self.whole.find_pressed.connect(
+            lambda region: perform(a.SegmentStructures(structures=(region,)))
+        )
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
         self.busy.cancel.clicked.connect(controller.cancel)
         menu = QMenu(self)
@@ -175,6 +185,7 @@ class SegmentWidget(QWidget):
             "N": lambda: self._toggle("negative"),
             "B": lambda: self._toggle("box"),
             "G": lambda: perform(a.GenerateMask()),
+            "F": lambda: perform(a.Propagate()),
             "C": lambda: self._cycle(1),
             "Shift-C": lambda: self._cycle(-1),
             "Enter": lambda: perform(a.AcceptMask()),

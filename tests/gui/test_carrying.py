@@ -1,0 +1,87 @@
+"""Propagating in the window: slices appear, Cancel keeps them, one step of undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.core.masks import LabelDelta
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+pytestmark = pytest.mark.gui
+L3, SLICE = 22, 6
+
+
+def paint_block(annotation: Annotation) -> None:
+    """Label one axial slice of the block as L3."""
+    labels = annotation.labels.copy()
+    labels[SLICE, 12:28, 14:34] = L3
+    annotation.paint(LabelDelta.between(annotation.labels, labels))
+
+
+@pytest.fixture
+def painted(handle: SegmentHandle) -> SegmentHandle:
+    """Return a dock on the slice of the block that is labelled."""
+    handle.run({"action": "select_structure", "structure": "L3"})
+    paint_block(handle.annotation)
+    handle.run({"action": "go_to_slice", "index": SLICE})
+    return handle
+
+
+def test_a_mask_is_carried_on_without_blocking_and_undone_at_once(
+    painted: SegmentHandle, qtbot: QtBot
+) -> None:
+    predictions = painted.widget.controller.predictions
+    before = painted.annotation.labels.copy()
+    steps = len(painted.annotation.history.undo_names)
+    with qtbot.waitSignal(predictions.carrying_ended, timeout=60_000):
+        painted.run("propagate the mask")
+        assert predictions.is_carrying()
+
+    after = painted.annotation.labels
+    np.testing.assert_array_equal(after[SLICE], before[SLICE])
+    assert len(painted.annotation.history.undo_names) <= steps + 1
+    layers = painted.widget.controller.layers
+    np.testing.assert_array_equal(layers.labels.data, after)
+    assert not np.asarray(layers.preview.layer.data).any()
+    painted.annotation.undo(len(painted.annotation.history.undo_names) - steps)
+    np.testing.assert_array_equal(painted.annotation.labels, before)
+
+
+def test_slices_are_shown_as_they_are_reached(
+    painted: SegmentHandle, qtbot: QtBot
+) -> None:
+    controller = painted.widget.controller
+    with qtbot.waitSignal(controller.predictions.carried, timeout=60_000) as shown:
+        painted.run({"action": "propagate"})
+    name, item = shown.args
+    assert name == "L3"
+    drawn = np.asarray(controller.layers.preview.layer.data)
+    assert drawn[item.index].any() == item.mask.any()
+    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
+        pass
+
+
+def test_cancel_ends_it_and_keeps_what_is_done(
+    painted: SegmentHandle, qtbot: QtBot
+) -> None:
+    controller = painted.widget.controller
+    seed = painted.annotation.labels[SLICE].copy()
+    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
+        controller.predictions.carried.connect(lambda *_: controller.cancel())
+        painted.run({"action": "propagate"})
+    assert not controller.predictions.is_carrying()
+    np.testing.assert_array_equal(painted.annotation.labels[SLICE], seed)
+
+
+def test_nothing_to_propagate_is_told(handle: SegmentHandle) -> None:
+    handle.run({"action": "select_structure", "structure": "L3"})
+    handle.widget.whole.propagate_pressed.emit("both")
+    assert "no mask of L3" in handle.widget.status.text()
