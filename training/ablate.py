@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
@@ -17,7 +18,6 @@ from training.tables import held_back, measure, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from training.methods import PromptKind
     from training.sam_config import SamConfig
@@ -106,9 +106,13 @@ def ablate(
         for row in _rows(variant, variant.of(config), store_folder, output)
     ]
     measured, scores = measure(rows, store, keys)
-    return write_table(
-        measured, scores, output, against=rows[-1].name, unit=unit, store=store
-    )
+    whole = VARIANTS[-1].name
+    tested = {
+        f"{variant.name}, {kind}": f"{whole}, {kind}"
+        for variant in VARIANTS[:-1]
+        for kind in KINDS
+    }
+    return write_table(measured, scores, output, against=tested, unit=unit, store=store)
 
 
 def _rows(
@@ -118,7 +122,7 @@ def _rows(
     updates = 1 + config.rounds.later
     what = (
         f"mask decoder{' + CBAM' * variant.cbam}{' + LoRA' * variant.lora} of "
-        f"{config.base} trained, {updates} steps of Adam for each batch"
+        f"{Path(config.base).name} trained, {updates} steps of Adam for each batch"
     )
     run = output / variant.name.replace(" + ", "_").lower()
 

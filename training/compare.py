@@ -119,8 +119,9 @@ def compare(what: Comparison, store_folder: Path, output: Path) -> str:
             f"There is no measured row {against!r} to test against: choose one of "
             f"{', '.join(methods)}."
         )
+    tested = {name: against for name in methods if name != against}
     table = write_table(
-        measured, scores, output, against=against, unit=what.unit, store=store
+        measured, scores, output, against=tested, unit=what.unit, store=store
     )
     logger.info("panel: %s", draw_panel(methods, store, keys, output / PANEL))
     return table
@@ -177,7 +178,7 @@ def _prompted_rows(what: Comparison) -> list[Row]:
         *_rows_of("SAM-Med2D", foreign, BOX_AND_POINT, med_2d),
         *_rows_of(
             "SAM",
-            f"{what.sam}, not trained here",
+            f"{Path(what.sam).name}, not trained here",
             BOX_AND_POINT,
             sam if is_here(what.sam) else None,
         ),

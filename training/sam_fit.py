@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,8 +23,6 @@ from training.processes import Processes
 from training.sam_config import SamConfig, load_sam_config
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_spinalsam.model.sam import ParameterCount, SpinalSam
 
 ADAPTER = "adapter.safetensors"
@@ -86,7 +85,7 @@ def build_trainable(config: SamConfig) -> TrainableSam:
         cbam_ratio=config.cbam.ratio,
         decoder=True,
         image_size=config.image_size,
-        notes={"base": config.base},
+        notes={"base": Path(config.base).name},
     )
     return TrainableSam(network, adapter)
 

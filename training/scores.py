@@ -74,8 +74,8 @@ class Summary:
     mean, sd : float or None
         Over patients, or over slices; None if there are none, or only one for the sd.
     p : float or None
-        Of the paired t-test with the method compared with; None for itself and for
-        fewer than two pairs.
+        Of the paired t-test with the method compared with; None where there is none,
+        or fewer than two pairs.
     count : int
         Units that have this figure.
     """
@@ -122,16 +122,16 @@ def score_slice(
 
 
 def summarise(
-    scores: Sequence[Score], against: str, unit: Unit = "patient"
+    scores: Sequence[Score], against: Mapping[str, str], unit: Unit = "patient"
 ) -> dict[str, dict[str, Summary]]:
-    """Average over units and test each method against one of them.
+    """Average over units and test methods against others.
 
     Parameters
     ----------
     scores : sequence of Score
         Of all methods on the same slices.
-    against : str
-        The method that the t-tests compare with.
+    against : mapping of str to str
+        The method that each one's t-test compares with; none for those not in it.
     unit : {"patient", "slice"}
         What counts as one observation. Slices of one patient are alike, so that tests
         over slices find differences too easily.
@@ -149,7 +149,7 @@ def summarise(
             table.setdefault(method, {})[figure] = Summary(
                 mean=float(values.mean()) if len(values) else None,
                 sd=float(values.std(ddof=1)) if len(values) > 1 else None,
-                p=None if method == against else _paired(units, means.get(against, {})),
+                p=_paired(units, means.get(against.get(method, ""), {})),
                 count=len(values),
             )
     return table

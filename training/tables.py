@@ -24,7 +24,7 @@ from training.scores import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from training.data.slice_store import SliceKey, SliceStore
@@ -101,7 +101,7 @@ def write_table(
     scores: Sequence[Score],
     output: Path,
     *,
-    against: str,
+    against: Mapping[str, str],
     unit: Unit,
     store: SliceStore,
 ) -> str:
@@ -115,8 +115,8 @@ def write_table(
         Of all slices.
     output : Path
         Folder to write to.
-    against : str
-        The row that the t-tests compare with.
+    against : mapping of str to str
+        The row that each one's t-test compares with.
     unit : {"patient", "slice"}
         What mean, sd and t-test run over.
     store : SliceStore
@@ -130,7 +130,7 @@ def write_table(
         [
             *_markdown(measured, summaries),
             "",
-            *_notes(scores, store, against, unit),
+            *_notes(scores, store, set(against.values()), unit),
             "",
         ]
     )
@@ -163,7 +163,7 @@ def _markdown(
 
 
 def _notes(
-    scores: Sequence[Score], store: SliceStore, against: str, unit: Unit
+    scores: Sequence[Score], store: SliceStore, against: set[str], unit: Unit
 ) -> list[str]:
     slices = len({(score.scan, score.plane, score.index) for score in scores})
     patients = len({score.patient for score in scores})
@@ -171,10 +171,11 @@ def _notes(
     for score in scores:
         missed[score.method] = missed.get(score.method, 0) + (score.msd_mm is None)
     empty = ", ".join(f"{name} {count}" for name, count in missed.items() if count)
+    others = " or ".join(sorted(against))
     over = "patients, each the mean of its slices" if unit == "patient" else "slices"
     notes = [
         f"{slices} slices of {patients} patients, {store.settings.size} pixels; mean ± "
-        f"sd over {over}. * differs from {against} (paired t-test, p < {SIGNIFICANT}, "
+        f"sd over {over}. * differs from {others} (paired t-test, p < {SIGNIFICANT}, "
         "not corrected for the number of tests).",
         "Every target of a slice together. Distances in mm on the grid of the store, "
         "HD95 the larger of both directed 95th percentiles; slices where nothing was "

@@ -149,6 +149,9 @@ def test_ablate_trains_every_variant_and_says_how_long(
         "CBAM + LoRA + interactive, box",
     ]
     assert all(row["dice_mean"] for row in rows.values())
+    markdown = (output / "table.md").read_text()
+    assert "box or CBAM + LoRA + interactive, point + 2 (paired" in markdown
+    assert str(tmp_path) not in markdown
     assert "1 steps of Adam" in rows["CBAM + LoRA, box"]["what"]
     assert "4 steps of Adam" in rows["CBAM + LoRA + interactive, box"]["what"]
 

@@ -73,10 +73,10 @@ def test_nothing_found_is_a_dice_of_zero_without_distance() -> None:
 def test_means_are_over_patients_however_many_slices_each_has() -> None:
     scores = [score("a", "anna", n, 0.5) for n in range(9)]
     scores.append(score("a", "bert", 0, 0.9))
-    per_patient = summarise(scores, "a")["a"]["dice"]
+    per_patient = summarise(scores, {"b": "a"})["a"]["dice"]
     assert (per_patient.mean, per_patient.count) == (pytest.approx(0.7), 2)
     assert per_patient.sd == pytest.approx(np.std([0.5, 0.9], ddof=1))
-    per_slice = summarise(scores, "a", "slice")["a"]["dice"]
+    per_slice = summarise(scores, {}, "slice")["a"]["dice"]
     assert (per_slice.mean, per_slice.count) == (pytest.approx(0.54), 10)
 
 
@@ -87,7 +87,7 @@ def test_the_test_pairs_patients() -> None:
         for method, values in (("ours", ours), ("theirs", theirs))
         for n, value in enumerate(values)
     ]
-    table = summarise(scores, "ours")
+    table = summarise(scores, {"theirs": "ours"})
     assert table["ours"]["dice"].p is None
     expected = stats.ttest_rel(ours, theirs).pvalue
     assert table["theirs"]["dice"].p == pytest.approx(expected)
@@ -98,7 +98,7 @@ def test_the_test_pairs_patients() -> None:
 
 def test_one_patient_has_no_spread_and_no_test() -> None:
     scores = [score("a", "anna", 0, 0.5), score("b", "anna", 0, 0.7)]
-    one = summarise(scores, "a")["b"]["dice"]
+    one = summarise(scores, {"b": "a"})["b"]["dice"]
     assert (one.sd, one.p) == (None, None)
     assert in_words(one) == "0.7000"
 
@@ -109,7 +109,7 @@ def test_distances_are_paired_where_both_have_one() -> None:
         score("b", f"p{n}", 0, 0.9, msd_mm=None if n == 0 else 2.0 * n + n**2)
         for n in range(4)
     ]
-    table = summarise(scores, "a")["b"]["msd_mm"]
+    table = summarise(scores, {"b": "a"})["b"]["msd_mm"]
     assert table.count == 3
     assert table.p == pytest.approx(stats.ttest_rel([1, 2, 3], [3, 8, 15]).pvalue)
 
