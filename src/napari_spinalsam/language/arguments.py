@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.numbers_of import (
     count_of,
     level_and_width,
     numbers_of,
     sign_of,
 )
+from napari_spinalsam.language.prompt_arguments import add_box, add_points
+from napari_spinalsam.language.slots import Step, UnclearError, has, places_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from napari_spinalsam.language.frames import Fit
-    from napari_spinalsam.language.tokens import Token
 
-Step = dict[str, Any]
-_MOST_POINTS = 50
 _LAYERS = {
     "point": "points",
     "box": "boxes",
@@ -28,10 +25,6 @@ _LAYERS = {
     "labels": "labels",
     "image_layer": "image",
 }
-
-
-class UnclearError(Exception):
-    """Too little was said; the key names the question of `wording` to ask back."""
 
 
 def build_steps(fit: Fit) -> list[Step]:
@@ -44,23 +37,6 @@ def build_steps(fit: Fit) -> list[Step]:
     """
     build = _BUILDERS.get(fit.frame.action, _plain)
     return build(fit)
-
-
-def places_of(tokens: Sequence[Token], kinds: str = "structure region") -> list[str]:
-    """Return the structures and regions named, each once, in order."""
-    names: dict[str, None] = {}
-    for token in tokens:
-        for kind in kinds.split():
-            names.update(dict.fromkeys(token.values.get(kind, ())))
-    return list(names)
-
-
-def _has(token: Token, names: str) -> bool:
-    return bool(token.concepts & load_lexicon().mask(names))
-
-
-def _any(fit: Fit, names: str) -> bool:
-    return any(_has(token, names) for token in fit.tokens)
 
 
 def _plain(fit: Fit) -> list[Step]:
@@ -83,7 +59,7 @@ def _go_to_slice(fit: Fit) -> list[Step]:
         (
             at
             for at, t in enumerate(fit.tokens)
-            if _has(t, "slice") and "number" not in t.values
+            if has(t, "slice") and "number" not in t.values
         ),
         0,
     )
@@ -101,6 +77,8 @@ def _go_to_slice(fit: Fit) -> list[Step]:
 
 
 def _move_slice(fit: Fit) -> list[Step]:
+    if len(numbers_of(fit.tokens)) > 1:
+        raise UnclearError("which_way")
     offset = sign_of(fit.tokens) * (count_of(fit.tokens) or 1)
     if offset == 0:
         raise UnclearError("which_way")
@@ -130,58 +108,6 @@ def _select(fit: Fit) -> list[Step]:
     return [{"action": "select_structure", "structure": names[0]}]
 
 
-@dataclass(slots=True)
-class _Points:
-    """The points of one "3 negative points on L4"."""
-
-    count: int | None = None
-    polarity: str | None = None
-    places: list[str] = field(default_factory=list)
-
-    def steps(self, elsewhere: list[str]) -> Iterator[Step]:
-        count = 1 if self.count is None else self.count
-        places: list[str | None] = [*(self.places or elsewhere)]
-        for place in places or [None]:
-            yield {
-                "action": "add_points",
-                "count": count,
-                "polarity": self.polarity or "positive",
-                "structure": place,
-            }
-
-
-def _add_points(fit: Fit) -> list[Step]:
-    groups = [_Points()]
-    numbers = dict(numbers_of(fit.tokens))
-    for at, token in enumerate(fit.tokens):
-        number = numbers.get(at)
-        if number is not None:
-            if groups[-1].count is not None:
-                groups.append(_Points())
-            below_zero = at > 0 and fit.tokens[at - 1].text == "-"
-            whole = number == int(number) and not below_zero
-            if not whole or not 1 <= number <= _MOST_POINTS:
-                raise UnclearError("how_many_points")
-            groups[-1].count = int(number)
-        if "polarity" in token.values:
-            if groups[-1].polarity is not None:
-                groups.append(_Points())
-            groups[-1].polarity = token.values["polarity"]
-        groups[-1].places += places_of([token])
-    if _any(fit, "vague") and all(group.count is None for group in groups):
-        raise UnclearError("how_many_points")
-    named = places_of(fit.tokens)
-    shared = named if sum(bool(group.places) for group in groups) == 1 else []
-    return [step for group in groups for step in group.steps(shared)]
-
-
-def _add_box(fit: Fit) -> list[Step]:
-    places = places_of(fit.tokens)
-    if not places:
-        return [{"action": "add_box", "structure": None}] * (count_of(fit.tokens) or 1)
-    return [{"action": "add_box", "structure": place} for place in places]
-
-
 def _segment(fit: Fit) -> list[Step]:
     """One step for the structures in a row, one for each region."""
     lists: list[list[str]] = []
@@ -189,7 +115,7 @@ def _segment(fit: Fit) -> list[Step]:
     single = bool(places_of(fit.tokens, "structure"))
     for token in fit.tokens:
         regions = places_of([token], "region")
-        if single and regions == ["spine"] and "vertebra" in token.text:
+        if single and regions and "vertebra" in token.text:
             continue
         names = [] if regions else places_of([token], "structure")
         if regions:
@@ -207,6 +133,9 @@ def _propagate(fit: Fit) -> list[Step]:
     ways = {t.values["direction"] for t in fit.tokens if "direction" in t.values}
     if places_of(fit.tokens):
         raise UnclearError("one_thing")
+    in_turn = _ways_in_turn(fit)
+    if len(in_turn) > 1:
+        return in_turn
     count = count_of(fit.tokens)
     if count is None and _one_slice(fit):
         count = 1
@@ -214,26 +143,40 @@ def _propagate(fit: Fit) -> list[Step]:
     return [{"action": "propagate", "direction": way, "slices": count}]
 
 
+def _ways_in_turn(fit: Fit) -> list[Step]:
+    """Read "forward ten slices and backward five" as two steps."""
+    ways = [t.values["direction"] for t in fit.tokens if "direction" in t.values]
+    counts = [int(number) for _, number in numbers_of(fit.tokens)]
+    if len(ways) != len(counts) or len(set(ways)) < len(ways):
+        return []
+    return [
+        {"action": "propagate", "direction": way, "slices": count}
+        for way, count in zip(ways, counts, strict=True)
+    ]
+
+
 def _one_slice(fit: Fit) -> bool:
     """Whether "the next slice" is meant, in the singular."""
-    return _any(fit, "next previous") and any(
-        _has(token, "slice") and not token.text.endswith("s") for token in fit.tokens
+    return any(has(token, "next previous") for token in fit.tokens) and any(
+        has(token, "slice") and not token.text.endswith("s") for token in fit.tokens
     )
 
 
 def _clear(fit: Fit) -> list[Step]:
     names: dict[str, None] = {}
+    if any("number" in token.values for token in fit.tokens):
+        raise UnclearError("clear_what")  # one of them cannot be told from the others
     for token in fit.tokens:
-        if _has(token, "point") and not _has(token, "clear reset"):
+        if has(token, "point") and not has(token, "clear reset"):
             names["clear_points"] = None
-        elif _has(token, "box") and not _has(token, "clear reset"):
+        elif has(token, "box") and not has(token, "clear reset"):
             names["clear_boxes"] = None
     return [{"action": name} for name in names]
 
 
 def _clear_all(fit: Fit) -> list[Step]:
     """In English "clear" comes first: "all clear" is no request."""
-    verb = next(at for at, t in enumerate(fit.tokens) if _has(t, "clear reset"))
+    verb = next(at for at, t in enumerate(fit.tokens) if has(t, "clear reset"))
     if fit.tokens[verb].text == "clear" and verb == len(fit.tokens) - 1 and verb:
         raise UnclearError("clear_what")
     return _plain(fit)
@@ -265,11 +208,11 @@ def _save(fit: Fit) -> list[Step]:
 
 
 def _show(fit: Fit) -> list[Step]:
-    visible = not any(_has(token, "hide") for token in fit.used)
+    visible = not any(has(token, "hide") for token in fit.used)
     layers: dict[str, None] = {}
     for token in fit.tokens:
-        found = [layer for name, layer in _LAYERS.items() if _has(token, name)]
-        if found and not _has(token, "show hide"):
+        found = [layer for name, layer in _LAYERS.items() if has(token, name)]
+        if found and not has(token, "show hide"):
             layers[found[0]] = None
     return [
         {"action": "set_visibility", "layer": layer, "visible": visible}
@@ -285,8 +228,8 @@ _BUILDERS: dict[str, Callable[[Fit], list[Step]]] = {
     "set_plane": _set_plane,
     "set_window": _set_window,
     "select_structure": _select,
-    "add_points": _add_points,
-    "add_box": _add_box,
+    "add_points": add_points,
+    "add_box": add_box,
     "segment_structures": _segment,
     "propagate": _propagate,
     "clear_prompts": _clear,

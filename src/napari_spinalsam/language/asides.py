@@ -46,6 +46,7 @@ _COURTESIES = frozenset(
         "请问",
     ]
 )
+_SPEAKERS = frozenset(("i", "we", "我", "我们", "咱们"))
 _WISHES = (
     *("我想", "我要", "我还想"),
     *("i want", "i would like", "i need", "i have to", "i am going"),
@@ -69,8 +70,6 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         return True
     if fragment.has("done_word"):
         return True
-    if any(_commands(token) for token in fragment.tokens):
-        return False
     doubts = any(
         token.concepts & mask("ask if") and not token.concepts & mask("filler")
         for token in fragment.tokens
@@ -79,6 +78,10 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         return False
     serious = (t for t in fragment.tokens if t.text not in _COURTESIES)
     first = next(serious, fragment.tokens[0])
+    if first.text.split()[0] in _SPEAKERS:
+        return True
+    if any(_commands(token) for token in fragment.tokens):
+        return False
     if first.concepts & mask("judge") or _starts_as_aside(first.text):
         return True
     if first.concepts & mask("outside reported not"):
@@ -91,7 +94,7 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
 
 def says_nothing(part: Fragment) -> bool:
     """Whether a fragment is only courtesy, or a remark on a result."""
-    fillers = mask("filler judge")
+    fillers = mask("filler judge correction")
     if all(token.concepts & fillers for token in part.tokens):
         return not part.has("help keep_alone drop_alone generate_alone")
     if not part.has("judge"):
@@ -123,7 +126,7 @@ def without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
 def _commands(token: Token) -> bool:
     """Whether a word is a verb that only a request to this tool would hold."""
     return bool(token.concepts & mask(_STRONG_VERBS)) and not token.concepts & mask(
-        "filler past point box mask preview labels image slice judge"
+        "filler past point box mask preview labels image slice judge make_word"
     )
 
 

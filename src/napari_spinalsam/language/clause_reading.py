@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_CLASS
-from napari_spinalsam.language.arguments import UnclearError, build_steps
+from napari_spinalsam.language.arguments import build_steps
 from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.frames import find_fits
+from napari_spinalsam.language.slots import UnclearError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,6 +30,7 @@ _STEPS_BETWEEN = frozenset(
 _COUNTED = (
     "point slice times box click image unit polarity number image_unit width_word"
 )
+_PREPOSITIONS = frozenset(("on", "in", "at", "to", "into", "onto", "for", "inside"))
 _REGION_ENDS = {
     "cervical": ("C2", "T1"),
     "thoracic": ("T1", "L1"),
@@ -180,7 +181,9 @@ def _number_as_vertebra(tokens: Sequence[Token], at: int, first: str) -> str | N
         return None
     bits = load_lexicon()
     follows = tokens[at + 1] if at + 1 < len(tokens) else None
-    if follows is not None and follows.concepts & bits.mask(_COUNTED):
+    if follows is not None and (
+        follows.concepts & bits.mask(_COUNTED) or follows.text in _PREPOSITIONS
+    ):
         return None
     if first == "L5" and number == 1:
         return "S1"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
 
-_TIES = frozenset(
+TIES = frozenset(
     ["and", "or", "和", "与", "或", "或者", "及", "以及", "并", "跟", "还是"]
 )
 
@@ -63,7 +63,7 @@ def mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
         elif negated:
             joiner = "" if part.joiner is None else part.joiner.text
             follows = joiner not in STOPS and _only_negates(marked[-1])
-            negated = joiner in _TIES or _is_bare(part) or follows
+            negated = joiner in TIES or _is_bare(part) or follows
         marked.append(replace(part, negated=negated))
     return marked
 

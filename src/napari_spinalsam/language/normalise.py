@@ -39,6 +39,7 @@ _SHORT_FORMS = (
     (re.compile(r"'d\b"), " would"),
     (re.compile(r"'s\b|(?<=s)'(?=\s)"), ""),
 )
+_KEYS = re.compile(r"\b(ctrl|control)\s*[+-]\s*(?=[zy]\b)")
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 _THOUSANDS = re.compile(r"(?<![\d,])(\d{1,2}),(\d{3})(?![\d,])")
 
@@ -55,6 +56,7 @@ def normalise(text: str) -> str:
     folded = "".join(map(_plain, folded)).translate(load_lexicon().simplified)
     for pattern, long_form in _SHORT_FORMS:
         folded = pattern.sub(long_form, folded)
+    folded = _KEYS.sub(r"\1 ", folded)
     folded = _HYPHEN.sub(" ", folded)
     return " ".join(_THOUSANDS.sub(r"\1\2", folded).split())
 

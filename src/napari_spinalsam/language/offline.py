@@ -123,7 +123,7 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
         return ask_back(outcome.question, language)
     if present & mask("judge") and not present & mask("reset"):
         return refuse("outside", language)
-    if present & mask(_SUBJECTS):
+    if present & mask(f"{_SUBJECTS} more_word"):
         return ask_back("what_to_do", language)
     return refuse("outside", language)
 

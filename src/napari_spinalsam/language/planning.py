@@ -25,6 +25,7 @@ from napari_spinalsam.language.clause_reading import (
 )
 from napari_spinalsam.language.clauses import split_finely
 from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.negation import TIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,7 @@ _REPEATED = frozenset(
         "add_box",
     ]
 )
+_ALSO = frozenset(("too", "also", "as well", "也"))
 _LONGEST_CLAUSE = 8  # fragments
 _MOST_FRAGMENTS = 24
 _OBJECTS = "point box mask preview structure region metric labels reference"
@@ -119,9 +121,18 @@ def _in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         for step in outcome.steps:
             if outcome.its and step.get("structure", "") is None:
                 step = {**step, "structure": _last_structure(steps)}
+            if steps and _announces(steps[-1], step):
+                steps.pop()
             if not steps or step != steps[-1] or step["action"] in _REPEATED:
                 steps.append(step)
     return steps
+
+
+def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
+    """Whether "L3 is to be annotated, select it" only announced what is selected."""
+    if following["action"] != "select_structure":
+        return False
+    return bool(step.get("structures") == [following["structure"]])
 
 
 def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:
@@ -146,6 +157,8 @@ def _read(
     outcome = read_clause(_tokens(part), part)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=STEP * len(part) + BORROWED)
+    if _adds_one(part[0].tokens):
+        outcome = replace(outcome, steps=[])
     vague = outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
     if (outcome.steps and not vague) or len(part) > 1:
         return outcome
@@ -185,7 +198,7 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
 
 
 def _is_paused(fragment: Fragment) -> bool:
-    return fragment.joiner is not None and fragment.joiner.text == ","
+    return fragment.joiner is not None and fragment.joiner.text not in TIES
 
 
 def _tokens(fragments: Sequence[Fragment]) -> list[Token]:
@@ -197,6 +210,13 @@ def _tokens(fragments: Sequence[Fragment]) -> list[Token]:
             tokens.append(replace(fragment.joiner, concepts=courtesy))
         tokens += fragment.tokens
     return tokens
+
+
+def _adds_one(tokens: Sequence[Token]) -> bool:
+    """Whether "the boxes too" adds an object to what was said before."""
+    return any(token.text in _ALSO for token in tokens) and all(
+        token.concepts & mask("point box filler") for token in tokens
+    )
 
 
 def _with_objects(
@@ -214,7 +234,8 @@ def _with_objects(
             t.concepts & mask("not_wanted judge") for t in earlier
         )
         return [*tokens, thing] if thing is not None and meant else None
-    if present & mask("it") and present & mask("select segment"):
+    names = mask("structure region")
+    if present & mask("select segment") and not present & (names | mask(_OBJECTS)):
         named = (t for t in reversed(earlier) if t.concepts & mask("structure"))
         name = next(named, None)
         return None if name is None else [*tokens, name]
@@ -224,6 +245,8 @@ def _with_objects(
     ):
         return None
     verb = next((t for t in reversed(earlier) if is_verb(t)), None)
-    if verb is None or any(t.concepts & mask("clear save") for t in (verb, *tokens)):
+    if verb is None or any(t.concepts & mask("clear save") for t in tokens):
+        return None
+    if verb.concepts & mask("clear save") and not _adds_one(tokens):
         return None
     return [verb, *tokens]

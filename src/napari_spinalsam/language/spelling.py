@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from rapidfuzz import process
-from rapidfuzz.distance import OSA
+from rapidfuzz.distance import OSA, Prefix
 
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.numerals import number_words
@@ -83,19 +83,20 @@ def _mend(word: str) -> tuple[str, ...]:
     return _unglued(word) or (word,)
 
 
-def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool]:
-    """Order near words: fewest errors, the same letters, the same first letter."""
-    return distance, sorted(word) != sorted(hit), hit[0] != word[0]
+def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool, int]:
+    """Order near words: fewest errors, the same letters, the longest same start."""
+    same_start = Prefix.similarity(word, hit)
+    return distance, sorted(word) != sorted(hit), hit[0] != word[0], -same_start
 
 
-def _is_plain(ranked: list[tuple[float, bool, bool, str]]) -> bool:
+def _is_plain(ranked: list[tuple[float, bool, bool, int, str]]) -> bool:
     """Whether the first is nearer than the second, or means the same."""
-    distance, _, other_start, best = ranked[0]
+    distance, _, other_start, _, best = ranked[0]
     if distance > 1 and other_start:
         return False
-    if len(ranked) == 1 or ranked[1][:3] > ranked[0][:3]:
+    if len(ranked) == 1 or ranked[1][:4] > ranked[0][:4]:
         return True
-    return _mean_alike(best, ranked[1][3])
+    return _mean_alike(best, ranked[1][4])
 
 
 def _mean_alike(word: str, other: str) -> bool:
