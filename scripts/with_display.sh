@@ -15,4 +15,7 @@ fi
 # No GPU serves a virtual display: Mesa renders in software.
 export LIBGL_ALWAYS_SOFTWARE=1
 export NAPARI_SPINALSAM_VIRTUAL_DISPLAY=1
+# Nobody goes on with the work of such a run.
+NAPARI_SPINALSAM_RECOVERY="$(mktemp -d)"
+export NAPARI_SPINALSAM_RECOVERY
 exec xvfb-run -a -s "-screen 0 1600x1000x24" "$@"

@@ -21,6 +21,7 @@ from napari_spinalsam.widgets.handle import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari import Viewer
 
@@ -52,6 +53,13 @@ def make_volume(shape: tuple[int, int, int] = (12, 40, 48)) -> Volume:
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "build_session", lambda *_: small_session())
+
+
+@pytest.fixture(autouse=True)
+def recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the recovery folder of whoever runs the tests out; return the one used."""
+    monkeypatch.setenv("NAPARI_SPINALSAM_RECOVERY", str(tmp_path / "recovery"))
+    return tmp_path / "recovery"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import secrets
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import platformdirs
@@ -15,12 +16,11 @@ from napari_spinalsam.annotation.saved import SUFFIX, Summary, read_summary
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_spinalsam.annotation.image import ImageReference
 
 # Digits of the image's checksum in the names of files.
 IMAGE_DIGITS = 32
+FOLDER_VARIABLE = "NAPARI_SPINALSAM_RECOVERY"
 
 if sys.platform == "win32":
     import msvcrt
@@ -37,7 +37,12 @@ else:
 
 
 def recovery_folder() -> Path:
-    """Return the folder for annotations not yet saved, which need not exist yet."""
+    """Return the folder for annotations not yet saved, which need not exist yet.
+
+    The environment variable NAPARI_SPINALSAM_RECOVERY names another one.
+    """
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen)
     return platformdirs.user_state_path("napari-spinalsam") / "recovery"
 
 

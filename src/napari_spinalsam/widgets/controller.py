@@ -59,6 +59,8 @@ class SegmentController(QObject):
         The user pressed Cancel.
     tool_changed(name)
         ``"positive"``, ``"negative"``, ``"box"``, or empty.
+    closing()
+        The dock or the application ends.
     """
 
     annotation_changed = Signal(object)
@@ -67,6 +69,7 @@ class SegmentController(QObject):
     working = Signal(str)
     cancelled = Signal()
     tool_changed = Signal(str)
+    closing = Signal()
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -117,15 +120,19 @@ class SegmentController(QObject):
             annotation = self._known_annotation(layer) or Annotation(volume_of(layer))
         self._leave()
         if layer is not None and annotation is not None:
-            self.executor.annotation = annotation
-            self.predictions.follow(annotation)
-            self.layers = AnnotationLayers(
-                self.viewer, layer, annotation, self.report_error
-            )
-            annotation.changed.connect(self._on_changed)
-            layer.events.data.connect(self._on_image_replaced)
-            self._name_model()
-            self._ahead.start()
+            self._take(layer, annotation)
+        self.annotation_changed.emit(EVERYTHING)
+
+    def take_up(self, annotation: Annotation) -> None:
+        """Go on with another annotation of the chosen image."""
+        if self.layers is None:
+            return
+        image, old = self.layers.image, self.annotation
+        self._leave()
+        for layer in list(self.viewer.layers):
+            if entry_of(layer).get("annotation") is old:
+                self.viewer.layers.remove(layer)
+        self._take(image, annotation)
         self.annotation_changed.emit(EVERYTHING)
 
     def choose_reference(self, layer: Labels | None) -> None:
@@ -183,6 +190,7 @@ class SegmentController(QObject):
 
     def close(self) -> None:
         """End the thread and stop following the viewer; layers stay."""
+        self.closing.emit()
         self._ahead.stop()
         self._leave()
         for event in ("current_step", "order", "ndisplay"):
@@ -208,6 +216,18 @@ class SegmentController(QObject):
             ):
                 return annotation
         return None
+
+    def _take(self, image: Image, annotation: Annotation) -> None:
+        """Show an annotation beside its image and follow both."""
+        self.executor.annotation = annotation
+        self.predictions.follow(annotation)
+        self.layers = AnnotationLayers(
+            self.viewer, image, annotation, self.report_error
+        )
+        annotation.changed.connect(self._on_changed)
+        image.events.data.connect(self._on_image_replaced)
+        self._name_model()
+        self._ahead.start()
 
     def _leave(self) -> None:
         """Put the present annotation down."""

@@ -9,10 +9,12 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QMenu,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +26,7 @@ from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.carry_row import CarryRow
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
+from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.shortcuts import Shortcuts
@@ -67,6 +70,10 @@ class SegmentWidget(QWidget):
         self.whole = CarryRow()
         self.objects = ObjectsPanel(self.controller)
         self.save = QPushButton("Save labels…")
+        self.keeper = Keeper(self.controller, self)
+        self.offer = RecoveryOffer(self.keeper)
+        self.more = QPushButton("Annotation")
+        self.more.setToolTip("Prompts, labels and their history as one file")
         self.status = QLabel(HINT)
         self.busy = sections.BusyRow()
         self.shortcuts = Shortcuts(napari_viewer, self._keys())
@@ -79,14 +86,16 @@ class SegmentWidget(QWidget):
             self.whole,
             self.objects,
             self.save,
+            self.more,
         )
         self._lay_out()
         self._connect()
         self._choose_first_image()
         self._on_changed(None)
         # napari may drop the dock without closing it; its thread must end all the same.
-        thread = self.controller.predictions.thread_
+        thread, autosave = self.controller.predictions.thread_, self.keeper.autosave
         self.destroyed.connect(lambda: thread.stop())
+        self.destroyed.connect(lambda: autosave.close())
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the inference thread with the dock; layers and annotation stay."""
@@ -115,7 +124,12 @@ class SegmentWidget(QWidget):
         form.addRow(self.whole)
         form.addRow(sections.Section("Objects", self.objects))
         form.addRow("Reference", self.reference)
-        form.addRow("", self.save)
+        saving = QHBoxLayout()
+        for made in (self.save, self.more):
+            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            saving.addWidget(made)
+        form.addRow(saving)
+        form.addRow(self.offer)
         self.status.setWordWrap(True)
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setTextInteractionFlags(
@@ -174,6 +188,10 @@ class SegmentWidget(QWidget):
         ):
             menu.addAction(text, lambda action=action: perform(action))
         self.prompts.clear.setMenu(menu)
+        files = QMenu(self)
+        files.addAction("Save as…", self.keeper.save_as)
+        files.addAction("Open…", self.keeper.open)
+        self.more.setMenu(files)
         self.viewer.dims.events.order.connect(self._show_plane)
         self.viewer.dims.events.ndisplay.connect(self._show_plane)
         self.viewer.layers.events.inserted.connect(self._choose_first_image)
