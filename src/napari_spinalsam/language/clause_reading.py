@@ -50,8 +50,6 @@ class Outcome:
         Whether it is a remark that asks for nothing.
     beside : bool
         Whether the steps are meant only beside others.
-    plain : bool
-        Whether a request was made in so many words.
     its : bool
         Whether "its" was said, of the structure named before.
     cost : float
@@ -64,7 +62,6 @@ class Outcome:
     answers: bool = False
     aside: bool = False
     beside: bool = False
-    plain: bool = False
     its: bool = False
     cost: float = NOTHING
 
@@ -104,12 +101,10 @@ def read_clause(tokens: Sequence[Token], fragments: Sequence[Fragment]) -> Outco
 
 def _understood(fit: Fit, steps: list[dict[str, Any]]) -> Outcome:
     said = fit.tokens
-    asked = any(token.concepts & mask(f"request {_ALL_VERBS}") for token in said)
     return Outcome(
         steps,
         answers=fit.frame.asks,
         beside=fit.frame.beside,
-        plain=len(fit.used) > 1 or asked,
         its=any(token.concepts & mask("its") for token in said),
         cost=STEP,
     )

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.language.tokens import Token
 
+_BOTH = {
+    "窗宽窗位": ("width", "level"),
+    "窗位窗宽": ("level", "width"),
+    "window level": ("level",),
+}
 _TIMES = {"once": 1, "twice": 2, "thrice": 3}
 
 
@@ -60,7 +65,9 @@ def level_and_width(tokens: Sequence[Token]) -> tuple[float | None, float | None
     negative = False
     for token in tokens:
         name = _window_word(token)
-        if name and name not in (*found, *waiting):
+        if token.text in _BOTH:
+            waiting += _BOTH[token.text]
+        elif name and name not in (*found, *waiting):
             if loose is not None:
                 found[name], loose = loose, None
             else:

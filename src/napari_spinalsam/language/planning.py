@@ -102,8 +102,6 @@ def _together(
     acts = [outcome for outcome, _ in kept if not outcome.beside]
     if not acts or not all(outcome.steps for outcome, _ in kept):
         return Outcome(question=question, refusal=refusal)
-    if len(kept) < len(outcomes) and not any(outcome.plain for outcome in acts):
-        return Outcome(question=question, refusal=refusal)
     ordered: list[Outcome] = []
     for outcome, fragment in kept:
         if ordered and fragment.turned:
@@ -180,6 +178,8 @@ def _read(
 
 def _are_apart(fragments: Sequence[Fragment]) -> bool:
     """Whether fragments ask for different things, each complete in itself."""
+    if all(_is_and(fragment) for fragment in fragments[1:]):
+        return False
     alone = [read_clause(fragment.tokens, (fragment,)) for fragment in fragments]
     steps = [
         outcome.steps[0]
@@ -195,6 +195,11 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
         and (step["action"] == "add_points" or "metrics" in step)
     ]
     return len(named) > 1
+
+
+def _is_and(fragment: Fragment) -> bool:
+    """Whether a Chinese "and" joins it, which joins things, never requests."""
+    return fragment.joiner is not None and fragment.joiner.text in ("和", "与", "跟")
 
 
 def _is_paused(fragment: Fragment) -> bool:
@@ -243,6 +248,8 @@ def _with_objects(
         t.concepts & mask(CLAUSE_VERBS) and not t.concepts & mask(_OBJECTS)
         for t in tokens
     ):
+        return None
+    if not present & mask(f"{_OBJECTS} number"):
         return None
     verb = next((t for t in reversed(earlier) if is_verb(t)), None)
     if verb is None or any(t.concepts & mask("clear save") for t in tokens):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.tokens import Token
 
 Step = dict[str, Any]
+_BODIES = ("vertebra", "椎体")
 
 
 class UnclearError(Exception):
@@ -21,7 +22,10 @@ class UnclearError(Exception):
 def places_of(tokens: Sequence[Token], kinds: str = "structure region") -> list[str]:
     """Return the structures and regions named, each once, in order."""
     names: dict[str, None] = {}
+    named = any("structure" in token.values for token in tokens)
     for token in tokens:
+        if named and "region" in token.values and any(b in token.text for b in _BODIES):
+            continue  # "each vertebra" of those that are named
         for kind in kinds.split():
             names.update(dict.fromkeys(token.values.get(kind, ())))
     return list(names)
