@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.propagated import FoundStructure, Progress
+from napari_spinalsam.io.sample import read_sample
+from napari_spinalsam.model.loading import load_session
 from tests.model.balls import (
     WINDOW,
     PromptedBalls,
@@ -143,3 +146,17 @@ def test_a_network_that_cannot_vote_says_so() -> None:
     session = session_on(volume_of(CENTRES), PromptedBalls())
     with pytest.raises(InputError, match="balls cannot find structures without"):
         list(session.find_structures(["L3"], window=WINDOW))
+
+
+@pytest.mark.slow
+def test_the_lumbar_spine_of_the_sample_is_found_and_named() -> None:
+    volume, reference = read_sample()
+    session = load_session()
+    session.set_volume(volume)
+    window = default_window(volume.data, volume.modality)
+    names = ["L1", "L2", "L3", "L4", "L5"]
+    steps = list(session.find_structures(names, window=window))
+    masks = masks_of(steps, volume.geometry.shape)
+    assert list(masks) == names
+    for label, mask in enumerate(masks.values(), start=20):
+        assert dice(mask, reference.data == label) > 0.85

@@ -32,7 +32,7 @@ FEW_CELLS = 12
 # Differences of distance count like logits when measured in this unit.
 VOTE_UNIT_MM = 4.0
 # Logit from which a cell is bone; below zero, for the network sees thin bone faintly.
-THRESHOLD = -1.0
+THRESHOLD = -1.5
 
 
 def find_centres(field: VoteField) -> NDArray[np.float64]:
