@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.model.backend import pick_device
 from training.compare import adapter_backend, is_here
 from training.data.slice_store import SliceStore
-from training.methods import Method, Prompted, Row
+from training.methods import Method, Prompted, Row, SliceBackend
 from training.sam_fit import fit_sam
 from training.tables import held_back, measure, write_table
 
@@ -119,18 +119,20 @@ def _rows(
     variant: Variant, config: SamConfig, store_folder: Path, output: Path
 ) -> list[Row]:
     """Return a row for each way to ask one variant, which is trained once."""
-    updates = 1 + config.rounds.later
+    steps = 1 + config.rounds.later
     what = (
         f"mask decoder{' + CBAM' * variant.cbam}{' + LoRA' * variant.lora} of "
-        f"{Path(config.base).name} trained, {updates} steps of Adam for each batch"
+        f"{Path(config.base).name} trained, steps of Adam a batch: {steps}"
     )
     run = output / variant.name.replace(" + ", "_").lower()
 
-    def make(kind: PromptKind) -> Method:
+    @cache
+    def trained() -> SliceBackend:
         adapter = fit_sam(config, store_folder, run)
-        return Prompted(
-            adapter_backend(adapter, config.base, pick_device("auto")), kind
-        )
+        return adapter_backend(adapter, config.base, pick_device("auto"))
+
+    def make(kind: PromptKind) -> Method:
+        return Prompted(trained(), kind)
 
     def maker(kind: PromptKind) -> Callable[[], Method] | None:
         return partial(make, kind) if is_here(config.base) else None

@@ -152,8 +152,8 @@ def test_ablate_trains_every_variant_and_says_how_long(
     markdown = (output / "table.md").read_text()
     assert "box or CBAM + LoRA + interactive, point + 2 (paired" in markdown
     assert str(tmp_path) not in markdown
-    assert "1 steps of Adam" in rows["CBAM + LoRA, box"]["what"]
-    assert "4 steps of Adam" in rows["CBAM + LoRA + interactive, box"]["what"]
+    assert "steps of Adam a batch: 1" in rows["CBAM + LoRA, box"]["what"]
+    assert "steps of Adam a batch: 4" in rows["CBAM + LoRA + interactive, box"]["what"]
 
 
 def test_ablate_without_weights_measures_nothing(
