@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +18,11 @@ from napari_spinalsam.model.adapter_store import (
     read_config,
 )
 from napari_spinalsam.model.adapters import save_adapter
-from napari_spinalsam.model.sam import SpinalSam
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_spinalsam.model.sam import SpinalSam
 
 
 @pytest.fixture(autouse=True)
