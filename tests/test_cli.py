@@ -37,6 +37,8 @@ WHERE = (slice(1, 4), slice(2, 6))
 class FillsTheBox:
     """A session that answers a box with the box."""
 
+    pixel_mm = None
+
     record = SimpleNamespace(name="box")
     device = "cpu"
 

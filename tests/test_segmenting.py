@@ -27,6 +27,8 @@ CORNERS = [(0, 0, 1, 1), (4, 4, 6, 6)]
 class FillsTheBox:
     """A session whose best mask is the box; the next candidate is everything."""
 
+    pixel_mm = None
+
     def __init__(self) -> None:
         self.volume: Volume | None = None
         self.encoded: set[tuple[int, int]] = set()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from napari_spinalsam.core.anatomy import BACKGROUND
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.core.propagated import Progress
+from napari_spinalsam.core.joined import joined_mask
+from napari_spinalsam.core.propagated import FINDABLE, Progress
 from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.anatomy import Structure
-    from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
     from napari_spinalsam.core.propagated import (
@@ -28,38 +28,13 @@ if TYPE_CHECKING:
         SliceKey,
         VolumeMask,
     )
+    from napari_spinalsam.core.segmentation import Session
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.promptfile import PromptedObject
 
 T = TypeVar("T")
 # Of the progress of joining planes.
 STEPS = 100
-
-
-class Session(Protocol):
-    """What is needed of a `model.session.SegmentationSession`."""
-
-    def set_volume(self, volume: Volume) -> None:
-        """Take slices from this volume from now on."""
-
-    def predict(
-        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
-    ) -> MaskPrediction:
-        """Predict candidate masks for one slice, the most trusted first."""
-
-    def propagate_all(
-        self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
-    ) -> Iterator[Progress | list[VolumeMask]]:
-        """Carry structures through the volume."""
-
-    def find_structures(
-        self,
-        names: Sequence[str],
-        *,
-        window: Window,
-        anchors: Mapping[str, Mapping[SliceKey, Seed]],
-    ) -> Iterator[Progress | FoundStructure]:
-        """Find vertebrae by name."""
 
 
 def segment_objects(
@@ -70,6 +45,10 @@ def segment_objects(
     progress: Callable[[int, int], None] | None = None,
 ) -> Segmentation:
     """Segment objects on their slices, or where it is asked for as a whole.
+
+    A vertebra on a single slice is better told from what lies around it: a network
+    that can vote is asked about the neighbourhood too, and its joined answer stands
+    where it fits the prompt; see `core.joined`.
 
     Parameters
     ----------
@@ -93,15 +72,21 @@ def segment_objects(
     """
     check_objects(objects, volume)
     session.set_volume(volume)
-    carried = [each for each in objects if each.propagate]
+    sees_around = session.pixel_mm is not None and not volume.geometry.is_2d
+    carried = [
+        each
+        for each in objects
+        if each.propagate or (sees_around and each.structure.kind in FINDABLE)
+    ]
     single = sum(len(each.prompts) for each in objects if not each.propagate)
     work = _Work(volume, session, window, progress, single + (STEPS * bool(carried)))
     wholes = iter(work.propagate(carried))
     for each in objects:
-        if each.propagate:
-            work.write_whole(each.structure, next(wholes), each.prompts[0].axis)
+        whole = next(wholes) if each in carried else None
+        if whole is not None and each.propagate:
+            work.write_whole(each.structure, whole, each.prompts[0].axis)
         else:
-            work.write_slices(each)
+            work.write_slices(each, whole)
     return work.result()
 
 
@@ -222,14 +207,25 @@ class _Work:
             structure, voxels, whole.predicted_iou, whole.slices(axis), confidence
         )
 
-    def write_slices(self, prompted: PromptedObject) -> None:
-        """Predict an object on its slices and write it there."""
+    def write_slices(self, prompted: PromptedObject, whole: VolumeMask | None) -> None:
+        """Predict an object on its slices and write it there.
+
+        Parameters
+        ----------
+        prompted : PromptedObject
+            The object.
+        whole : VolumeMask or None
+            What the planes around say of it, where they were asked.
+        """
         voxels, trust = 0, []
         for prompts in prompted.prompts:
             prediction = self._predict(prompts)
             plane = self._volume.geometry.plane(*prompts.key)
             view = plane.take(self._labels)
-            voxels += self._write(view, prediction.masks[0], prompted.structure)
+            mask = prediction.masks[0]
+            if whole is not None:
+                mask = joined_mask(whole, prompts, mask)
+            voxels += self._write(view, mask, prompted.structure)
             trust.append(float(prediction.predicted_iou[0]))
             self._advance(1)
         slices = len({prompts.key for prompts in prompted.prompts})

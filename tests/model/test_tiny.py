@@ -79,10 +79,10 @@ def test_untrained_attention_changes_nothing(tiny: SpinalSamTiny) -> None:
     assert torch.equal(tiny.encode(image).features, with_attention)
 
 
-def test_slice_is_seen_at_one_millimetre(backend: TinyBackend) -> None:
+def test_slice_is_seen_at_square_pixels_of_fixed_size(backend: TinyBackend) -> None:
     embedding = backend.encode(noise(3, 20, 50), SPACING)
-    assert embedding.size == (60, 35)
-    assert embedding.tensors.features.shape[-2:] == (32, 24)
+    assert embedding.size == (72, 42)  # 60 x 35 mm
+    assert embedding.tensors.features.shape[-2:] == (40, 24)
 
 
 def test_very_large_slice_is_seen_coarser(
@@ -118,7 +118,7 @@ def test_any_prompt_gives_candidates_on_the_grid_of_the_slice(
     assert masks.shape == (3, 20, 50)
     assert masks.dtype == np.bool_
     assert iou.shape == (3,)
-    assert logits.shape == (3, 32, 24)
+    assert logits.shape == (3, 40, 24)
     again, _, _ = backend.decode(embedding, given, logits[1])
     assert again.shape == masks.shape
 
@@ -126,8 +126,8 @@ def test_any_prompt_gives_candidates_on_the_grid_of_the_slice(
 def test_decoder_looks_only_around_the_prompt_of_a_large_slice(
     backend: TinyBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.WINDOW_MM", 32)
-    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.MARGIN_MM", 8)
+    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.WINDOW_PIXELS", 32)
+    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.MARGIN_PIXELS", 8)
     embedding = backend.encode(noise(3, 96, 96), (1.0, 1.0))
     masks, _, logits = backend.decode(embedding, prompts((80, 80)), None)
     assert (logits[:, :30, :30] == -10).all()

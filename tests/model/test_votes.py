@@ -72,7 +72,7 @@ def test_votes_are_those_of_the_embedding_as_row_and_column(
     rows, cols = size[0] // 2, size[1] // 2
     assert votes.foreground.shape == (2, rows, cols)
     assert votes.centres.shape == (2, 2, rows, cols)
-    embedding = backend.encode(images[1], (1.0, 1.0)).tensors
+    embedding = backend.encode(images[1], (backend.pixel_mm,) * 2).tensors
     x, y = embedding.centres[0, :, :rows, :cols]
     np.testing.assert_allclose(votes.centres[1, 0], y, atol=1e-4)
     np.testing.assert_allclose(votes.centres[1, 1], x, atol=1e-4)

@@ -9,8 +9,9 @@ import numpy as np
 from napari_spinalsam.annotation.carrying import FindingJob, PropagationJob
 from napari_spinalsam.annotation.ports import Outcome
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS, Kind, structure
+from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.propagated import FINDABLE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from napari_spinalsam.core import actions as a
 
 Masks = dict[tuple[int, int], "NDArray[np.bool_]"]
-FINDABLE = (Kind.VERTEBRA, Kind.SACRUM)
 
 
 def propagate(run: Run, action: a.Propagate) -> Outcome:

@@ -101,6 +101,25 @@ class VolumeMask:
             return False
         return bool(self.mask[tuple(inside)])
 
+    def on_slice(
+        self, axis: int, index: int, shape: tuple[int, ...]
+    ) -> NDArray[np.bool_]:
+        """Return where the structure is on a slice of the volume.
+
+        Parameters
+        ----------
+        axis, index : int
+            The slice.
+        shape : tuple of int
+            Its rows and columns.
+        """
+        mask = np.zeros(shape, np.bool_)
+        side = self.box[axis]
+        if side.start <= index < side.stop:
+            rows, cols = (s for other, s in enumerate(self.box) if other != axis)
+            mask[rows, cols] = np.take(self.mask, index - side.start, axis)
+        return mask
+
     def slices(self, axis: int) -> int:
         """Return how many slices of an axis hold the structure."""
         others = tuple(other for other in range(3) if other != axis)

@@ -1,13 +1,57 @@
-"""What a segmentation of a whole file says of its objects."""
+"""What segmenting a whole file needs of a model, and what it says of the objects."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+    from napari_spinalsam.core.propagated import (
+        FoundStructure,
+        Progress,
+        Seed,
+        SliceKey,
+        VolumeMask,
+    )
+    from napari_spinalsam.core.volume import Volume
+
+
+class Session(Protocol):
+    """What is needed of a `model.session.SegmentationSession`."""
+
+    @property
+    def pixel_mm(self) -> float | None:
+        """Pixels on which the network votes without a prompt; None if it cannot."""
+
+    def set_volume(self, volume: Volume) -> None:
+        """Take slices from this volume from now on."""
+
+    def predict(
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
+    ) -> MaskPrediction:
+        """Predict candidate masks for one slice, the most trusted first."""
+
+    def propagate_all(
+        self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
+    ) -> Iterator[Progress | list[VolumeMask]]:
+        """Carry structures through the volume."""
+
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]],
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find vertebrae by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 The encoder is a residual U-Net whose embedding, at half resolution, also predicts
 the vertebral foreground and, for each pixel, the way to the centre of its structure
 in that slice. The prompt decoder compares these votes with the vote at the prompt.
-Images come in at 1 mm per pixel; coordinates in this file are SAM's (x, y).
+Images come in at about 1 mm per pixel; coordinates in this file are SAM's (x, y).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class SpinalSamTiny(nn.Module):
         Parameters
         ----------
         image : Tensor, shape (B, 3, H, W)
-            The slice between its neighbours, windowed to 0..1, at 1 mm per pixel;
+            The slice between its neighbours, windowed to 0..1, at about 1 mm a pixel;
             H and W multiples of 16.
         """
         features = self.attention(self.encoder((image - 0.5) / 0.25))

@@ -1,4 +1,4 @@
-"""The bundled network behind numpy: 1 mm pixels, and a window around the prompts."""
+"""The bundled network behind numpy: its pixels, and a window around the prompts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from napari_spinalsam.model.backend import ModelRecord
     from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
 
-# Size of the pixels that are voted on. Training saw 0.75 to 1.35 mm; the thin bone of
-# facets and arches is told apart better at the fine end.
-VOTE_PIXEL_MM = 0.83
+# Size of the network's pixels. Training saw 0.75 to 1.35 mm; the thin bone of facets
+# and arches is told apart better at the fine end.
+PIXEL_MM = 0.83
 # Longest side of the network's image; larger slices are seen at coarser pixels.
-MAX_PIXELS = 768
-# The decoder sees at least this much of the slice, and this much around the prompts.
-WINDOW_MM = 192
-MARGIN_MM = 48
+MAX_PIXELS = 576
+# The decoder sees at least so many pixels, and so many around the prompts.
+WINDOW_PIXELS = 192
+MARGIN_PIXELS = 48
 OUTSIDE_LOGIT = -10.0
 HOLE_MM2 = 100.0
 SPECK_MM2 = 15.0
@@ -70,7 +70,7 @@ class TinyBackend:
         Torch device.
     """
 
-    pixel_mm = VOTE_PIXEL_MM
+    pixel_mm = PIXEL_MM
 
     def __init__(
         self, network: SpinalSamTiny, record: ModelRecord, device: str
@@ -110,7 +110,7 @@ class TinyBackend:
         prompts: SlicePrompts,
         mask_input: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-        """Answer prompts; see Backend. Low-res logits cover the slice at 2 mm."""
+        """Answer prompts; see Backend. A low-res logit stands for 2 x 2 pixels."""
         points, labels, box = _coordinates(embedding, prompts)
         cells = (
             embedding.tensors.foreground.shape[2],
@@ -148,8 +148,8 @@ def _padded(image: torch.Tensor) -> torch.Tensor:
 def _image_size(
     shape: tuple[int, int], spacing: tuple[float, float]
 ) -> tuple[int, int]:
-    """Return rows and columns at 1 mm, or coarser for a very large slice."""
-    extent = np.array(shape) * np.array(spacing)
+    """Return rows and columns of the network's image, see PIXEL_MM and MAX_PIXELS."""
+    extent = np.array(shape) * np.array(spacing) / PIXEL_MM
     extent = extent * min(1.0, MAX_PIXELS / extent.max())
     rows, cols = np.maximum(np.rint(extent), 1).astype(int)
     return int(rows), int(cols)
@@ -177,7 +177,7 @@ def _window(
     """Return the rows and columns of cells that the decoder looks at."""
     known = coordinates[np.isfinite(coordinates).all(1)][:, ::-1] / EMBEDDING_STRIDE
     low, high = known.min(0), known.max(0)
-    least, margin = WINDOW_MM / EMBEDDING_STRIDE, 2 * MARGIN_MM / EMBEDDING_STRIDE
+    least, margin = (n / EMBEDDING_STRIDE for n in (WINDOW_PIXELS, 2 * MARGIN_PIXELS))
     multiple = SIZE_MULTIPLE // EMBEDDING_STRIDE
     windows = []
     for start, stop, count in zip(low, high, cells, strict=True):
@@ -211,7 +211,7 @@ def _tidy(masks: NDArray[np.bool_], embedding: TinySliceEmbedding) -> NDArray[np
 
     The spinal canal is a hole too, but a far larger one.
     """
-    pixel_mm2 = np.prod(embedding.size) / np.prod(embedding.shape)
+    pixel_mm2 = PIXEL_MM**2 * np.prod(embedding.size) / np.prod(embedding.shape)
     hole, speck = int(HOLE_MM2 / pixel_mm2), int(SPECK_MM2 / pixel_mm2)
     return np.stack(
         [
