@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
 WINDOW_PX = (1400, 900)
+SENTENCES = (
+    "coronal view, slice 90 and the soft tissue window",
+    "what is the volume of L3?",
+    "please do not clear the points",
+    "clear",
+    "clear the boxes",
+)
 
 
 def main() -> int:
@@ -60,10 +67,23 @@ def main() -> int:
     for name in LUMBAR:
         handle.run(a.SelectStructure(structure=name))
         prompt_with_box(handle, name)
-        handle.run(a.AcceptMask())
+        handle.run(a.AcceptMask(), a.Propagate())
+        handle.wait_for_objects()
     take(viewer, options.output / "segment-accepted.png")
+
+    talk(viewer)
+    take(viewer, options.output / "chat.png")
     viewer.close()
     return 0
+
+
+def talk(viewer: napari.Viewer) -> None:
+    """Open the Chat dock and say a few things."""
+    _, chat = viewer.window.add_plugin_dock_widget(
+        "napari-spinalsam", "Chat", tabify=True
+    )
+    for sentence in SENTENCES:
+        chat.say(sentence)
 
 
 def show(handle: SegmentHandle, plane: Plane, name: str) -> None:

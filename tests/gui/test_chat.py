@@ -164,6 +164,18 @@ def test_arrow_keys_bring_back_what_was_said(chat: ChatWidget) -> None:
     assert line.text() == ""
 
 
+def test_enter_and_escape_in_the_chat_leave_a_waiting_mask_alone(
+    chat: ChatWidget, handle: SegmentHandle
+) -> None:
+    handle.run("select L3 and go to slice 6")
+    handle.annotation.set_box(0, 6, BoxPrompt(12, 14, 27, 33))
+    handle.wait_for_mask()
+    type_and_enter(chat, "go to slice 6")
+    QTest.keyClick(chat.sentence.native, Qt.Key.Key_Escape)
+    assert handle.annotation.state.preview is not None
+    assert not handle.annotation.labels.any()
+
+
 def test_examples_can_be_clicked_more_than_once(
     chat: ChatWidget, handle: SegmentHandle
 ) -> None:

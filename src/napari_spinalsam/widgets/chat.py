@@ -84,12 +84,21 @@ class ChatWidget(QWidget):
         self.conversation.say(text)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Let the arrow keys bring back what was said before."""
+        """Keep the keys of the sentence from the window, where Enter accepts a mask."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            offset = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(Qt.Key(event.key()))
-            if offset is not None:
-                self._recall(offset)
-                return True
+            match Qt.Key(event.key()):
+                case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                    self.say(self.sentence.value)
+                    return True
+                case Qt.Key.Key_Up:
+                    self._recall(-1)
+                    return True
+                case Qt.Key.Key_Down:
+                    self._recall(1)
+                    return True
+                case Qt.Key.Key_Escape:
+                    self.sentence.value = ""
+                    return True
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -116,9 +125,7 @@ class ChatWidget(QWidget):
         self.conversation.asking.connect(self._show_asking)
         self.cancel.clicked.connect(self.conversation.cancel)
         self.send.changed.connect(lambda: self.say(self.sentence.value))
-        line = self.sentence.native
-        line.returnPressed.connect(lambda: self.say(self.sentence.value))
-        line.installEventFilter(self)
+        self.sentence.native.installEventFilter(self)
 
     def _welcome(self) -> None:
         bubble = self.transcript.add(WELCOME, Tone.ANSWER)
@@ -129,7 +136,11 @@ class ChatWidget(QWidget):
         )
 
     def _controller(self) -> SegmentController:
-        return attach(self.viewer).widget.controller
+        controller = attach(self.viewer).widget.controller
+        dock = self.parentWidget()
+        if dock is not None and not self.isVisible():
+            dock.raise_()  # a Segment dock that was opened just now lies on top
+        return controller
 
     def _show_answer(self, answer: Answer) -> None:
         bubble = self.transcript.add(answer.text, TONES[answer.kind], answer.detail)

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.replies import Clarify, Plan, parse_action
+from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.widgets.segment import SegmentWidget
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PLUGIN, WIDGET = "napari-spinalsam", "Segment"
 MODEL_TIMEOUT_S = 120.0
 MASK_TIMEOUT_S = 60.0
+OBJECTS_TIMEOUT_S = 600.0
 
 
 class SegmentHandle:
@@ -107,6 +109,23 @@ class SegmentHandle:
                 f"No mask was shown within {timeout:g} s: {self.widget.status.text()}"
             )
 
+    def wait_for_objects(self, timeout: float = OBJECTS_TIMEOUT_S) -> None:
+        """Let the window go on until propagating or finding has ended.
+
+        Raises
+        ------
+        ModelError
+            If it has not ended after `timeout` seconds; it goes on.
+        """
+        predictions = self.widget.controller.predictions
+        if predictions.is_carrying():
+            self._wait(predictions.carrying_ended, timeout)
+        if predictions.is_carrying():
+            raise ModelError(
+                f"The work on whole objects takes longer than {timeout:g} s: wait for "
+                "longer, or cancel it."
+            )
+
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""
         return self.widget.controller.view.write_labels(path)
@@ -125,8 +144,6 @@ def _steps(action: Action | dict[str, Any] | str) -> tuple[Action, ...]:
         return (action,)
     if isinstance(action, dict) or action.lstrip().startswith("{"):
         return (parse_action(action),)
-    from napari_spinalsam.language.offline import parse_offline
-
     reply = parse_offline(action)
     if isinstance(reply, Plan):
         return reply.steps
@@ -138,5 +155,5 @@ def attach(viewer: Viewer) -> SegmentHandle:
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, SegmentWidget):
             return SegmentHandle(widget, viewer)
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET, tabify=True)
     return SegmentHandle(widget, viewer)

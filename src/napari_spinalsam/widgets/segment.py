@@ -125,6 +125,7 @@ class SegmentWidget(QWidget):
         form.addRow(sections.Section("Objects", self.objects))
         form.addRow("Reference", self.reference)
         saving = QHBoxLayout()
+        saving.setSpacing(6)
         for made in (self.save, self.more):
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             saving.addWidget(made)

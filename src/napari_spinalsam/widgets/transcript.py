@@ -24,6 +24,8 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from qtpy.QtGui import QResizeEvent
+
 # Older bubbles go, so that a day's talk does not slow the window down.
 LONGEST_TRANSCRIPT = 200
 
@@ -72,9 +74,9 @@ class Bubble(QFrame):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(6, 2, 2, 2)
         self._column.setSpacing(3)
-        self.text = _plain(text)
+        self.text = _PlainLabel(text)
         self._column.addWidget(self.text)
-        self.detail = _plain(detail)
+        self.detail = _PlainLabel(detail)
         self.detail.setEnabled(False)
         self.detail.setVisible(bool(detail))
         self._column.addWidget(self.detail)
@@ -102,6 +104,7 @@ class Bubble(QFrame):
         for text, chosen in choices.items():
             made = QPushButton(text)
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            made.setMinimumHeight(made.sizeHint().height())
             made.clicked.connect(partial(self._choose, chosen, once))
             self.buttons.append(made)
             if side_by_side:
@@ -151,10 +154,17 @@ class Transcript(QScrollArea):
             bar.setValue(bar.maximum())
 
 
-def _plain(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+class _PlainLabel(QLabel):
+    """Wrapped plain text that is never given less height than it needs."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Ask for the height of the text at the new width; layouts do not."""
+        super().resizeEvent(event)
+        self.setMinimumHeight(self.heightForWidth(self.width()))
