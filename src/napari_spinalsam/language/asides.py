@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
 
-_COURTESIES = frozenset(
+COURTESIES = frozenset(
     [
         "ok",
         "okay",
@@ -51,6 +51,12 @@ _WISHES = (
     *("我想", "我要", "我还想"),
     *("i want", "i would like", "i need", "i have to", "i am going"),
 )
+_OTHERS = frozenset(("他", "她", "他们", "她们"))
+_NAMED = (
+    "structure region point box mask preview plane preset metric labels reference slice"
+    " number ordinal polarity format"
+)
+_TOLD = f"{_NAMED} image sample gpu parameters help undo redo save it"
 _STRONG_VERBS = (
     "generate segment select clear accept reject propagate save hide undo redo reset"
 )
@@ -74,9 +80,11 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         token.concepts & mask("ask if") and not token.concepts & mask("filler")
         for token in fragment.tokens
     )
-    if doubts or fragment.has("howto quoting forget request_word"):
+    if doubts or fragment.has("howto quoting request_word"):
         return False
-    serious = (t for t in fragment.tokens if t.text not in _COURTESIES)
+    if fragment.has("forget"):
+        return leads
+    serious = (t for t in fragment.tokens if t.text not in COURTESIES)
     first = next(serious, fragment.tokens[0])
     if first.text.split()[0] in _SPEAKERS:
         return True
@@ -92,17 +100,47 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     return strange and (leads or not first.text.isascii())
 
 
+def tells(fragment: Fragment) -> bool:
+    """Whether a fragment is about somebody or something, and commands nothing.
+
+    Parameters
+    ----------
+    fragment : Fragment
+        One that fits no frame.
+    """
+    serious = [t for t in fragment.tokens if t.text not in COURTESIES]
+    first = serious[0] if serious else fragment.tokens[0]
+    if first.text.split()[0] in _SPEAKERS or _starts_as_aside(first.text):
+        return True
+    if fragment.has("reported subject judge done_word settled"):
+        return True
+    if fragment.has(_NAMED):
+        return False
+    return not any(_commands(token) for token in fragment.tokens)
+
+
 def says_nothing(part: Fragment) -> bool:
     """Whether a fragment is only courtesy, or a remark on a result."""
     fillers = mask("filler judge correction")
     if all(token.concepts & fillers for token in part.tokens):
         return not part.has("help keep_alone drop_alone generate_alone")
+    if _is_of_others(part):
+        return True
+    if part.has("settled") and not any(_commands(t) for t in part.tokens):
+        return True
     if not part.has("judge"):
         return False
     allowed = fillers | mask(
         f"{OBJECTS} it labels segmentation last structure ask_first"
     )
     return all(token.concepts & allowed for token in part.tokens)
+
+
+def _is_of_others(part: Fragment) -> bool:
+    """Whether it tells what somebody else did: 他在L3上加了三个点."""
+    texts = [token.text for token in part.tokens]
+    others = texts[0] in _OTHERS and texts[1:2] != ["的"]
+    return others and not part.has("request_word")
 
 
 def without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
@@ -116,7 +154,11 @@ def without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:
     for at, part in enumerate(fragments):
         follows = fragments[at + 1].joiner if at + 1 < len(fragments) else None
         alone = all(j is None or j.text in STOPS for j in (part.joiner, follows))
-        others = any(asked[:at] + asked[at + 1 :])
+        others = any(
+            asks and other.has(_TOLD)
+            for asks, other in zip(asked, fragments, strict=True)
+            if other is not part
+        )
         wishes = part.tokens[0].text.startswith(_WISHES)
         if not (others and alone and wishes and not part.has("request_word")):
             kept.append(part)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.tokens import Token
 
 
+# "Then" behind a request, "so" behind a thing: 掩膜就采纳了.
+_SOFT = frozenset(("就", "便"))
+
+
 def split(tokens: Sequence[Token]) -> list[Fragment]:
     """Return the fragments that say what is to be done, negated ones marked.
 
@@ -29,7 +33,11 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     fragments = _put_in_order(fragments)
     telling = [part for part in fragments if not says_nothing(part)]
     if not telling:
-        telling = [part for part in fragments if part.has("reset judge")]
+        telling = [
+            part
+            for part in fragments
+            if part.has("reset judge") and not part.has("point box mask preview")
+        ]
     return telling
 
 
@@ -66,7 +74,7 @@ def _cut(tokens: Sequence[Token]) -> list[Fragment]:
     turned = False
     for at, token in enumerate(tokens):
         started = bool(words) or any(fragment.tokens for fragment in fragments)
-        if not _joins(tokens, at, bool(words)):
+        if not _joins(tokens, at, words):
             words.append(token)
             continue
         fragments.append(Fragment(tuple(words), joiner, turned=turned))
@@ -79,13 +87,17 @@ def _cut(tokens: Sequence[Token]) -> list[Fragment]:
     return [replace(fragment, part=n) for n, fragment in enumerate(filled)]
 
 
-def _joins(tokens: Sequence[Token], at: int, started: bool) -> bool:
+def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
     """Whether a token is a connective; a Chinese "before" is one only behind words."""
     token = tokens[at]
     if token.concepts & mask("before") and not token.text.isascii():
-        return started
+        return bool(words)
+    if token.text in _SOFT:
+        return not words or any(
+            t.concepts & mask(f"{VERBS} turn change judge") for t in words
+        )
     if token.text == "把":
-        return started and any(t.concepts & mask("keep") for t in tokens[:at])
+        return bool(words) and any(t.concepts & mask("keep") for t in tokens[:at])
     return token.text in STOPS or bool(
         token.concepts & mask("then but or after before because")
     )

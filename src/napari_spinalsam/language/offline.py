@@ -15,6 +15,7 @@ from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.levels import join_levels
+from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
 from napari_spinalsam.language.planning import plan
 from napari_spinalsam.language.screens import screen
@@ -84,6 +85,8 @@ def _reply(
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
     outcome = plan(_without_kept(wanted, fragments), tokens)
+    if not outcome.steps:
+        outcome = _second(fragments, tokens, outcome)
     if _is_bare_question(tokens, outcome):
         if any(step["action"].startswith("clear") for step in outcome.steps):
             return ask_back("sure", language)
@@ -96,6 +99,14 @@ def _reply(
     ):
         return refuse("not", language)
     return _why_not(tokens, outcome, language)
+
+
+def _second(
+    fragments: Sequence[Fragment], tokens: Sequence[Token], first: Outcome
+) -> Outcome:
+    """Return the looser reading where it finds something, else the first."""
+    loose = read_loosely(fragments, tokens)
+    return loose if loose.steps else first
 
 
 def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:

@@ -46,6 +46,7 @@ _REPEATED = frozenset(
     ]
 )
 _ALSO = frozenset(("too", "also", "as well", "也"))
+_MANY = frozenset(("them", "those", "these", "em"))
 _LONGEST_CLAUSE = 8  # fragments
 _MOST_FRAGMENTS = 24
 _OBJECTS = "point box mask preview structure region metric labels reference"
@@ -157,7 +158,9 @@ def _read(
         return replace(outcome, cost=STEP * len(part) + BORROWED)
     if _adds_one(part[0].tokens):
         outcome = replace(outcome, steps=[])
-    vague = outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
+    vague = (
+        outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
+    ) or _rejects_many(outcome, part[0])
     if (outcome.steps and not vague) or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
@@ -174,6 +177,12 @@ def _read(
     if whole and not outcome.refusal and is_aside(part[0], leads=leads):
         return Outcome(aside=True, cost=ASIDE)
     return outcome
+
+
+def _rejects_many(outcome: Outcome, part: Fragment) -> bool:
+    """Whether "bin them" would drop the one preview there is."""
+    rejects = outcome.steps == [{"action": "reject_mask"}]
+    return rejects and part.has("clear") and part.tokens[-1].text in _MANY
 
 
 def _are_apart(fragments: Sequence[Fragment]) -> bool:
