@@ -40,7 +40,7 @@ from napari_spinalsam.core.action_fields import (
     StructureName,
     WriteAction,
 )
-from napari_spinalsam.core.geometry import Plane  # noqa: TC001, read by pydantic
+from napari_spinalsam.core.planes import Plane  # noqa: TC001, read by pydantic
 from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:
