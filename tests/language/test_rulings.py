@@ -175,6 +175,14 @@ ACTS = [
     ("ＡＤＤ　３　ＰＯＩＮＴＳ", [points(3)]),
     ("儲存標籤", [step("save_labels")]),
     ("分割要追", [segment("lumbar")]),
+    ("warp me to slice 42", [step("go_to_slice", index=42)]),
+    ("my attending wants slice 110, take me there", [step("go_to_slice", index=110)]),
+    ("主任让看第110层，麻烦转过去", [step("go_to_slice", index=110)]),
+    ("yo hit me with the sagittal", [step("set_plane", plane="sagittal")]),
+    ("lose those dots", [step("clear_points")]),
+    ("the boxes have served their purpose, bin them", [step("clear_boxes")]),
+    ("框我打完了，出框掩膜", [step("generate_box_mask")]),
+    ("标签先遮起来，我看底图", [step("set_visibility", layer="labels", visible=False)]),
 ]
 
 ASKS_BACK = [
@@ -198,6 +206,16 @@ ASKS_BACK = [
 ]
 
 REFUSES = [
+    "segment the L3 pedicle",
+    "segment the pedicle of L3",
+    "slice 110 is blurry",
+    "do you like the sagittal view",
+    "we talked about the coronal plane in class",
+    "add a point to my argument",
+    "my colleague said: clear all boxes, but I find they are still good",
+    "L3椎弓根断了",
+    "他在L3上加了三个点",
+    "刚才加了三个点",
     "do not clear the points",
     "don't clear anything",
     "不要清除",

@@ -51,6 +51,7 @@ _WISHES = (
     *("我想", "我要", "我还想"),
     *("i want", "i would like", "i need", "i have to", "i am going"),
 )
+_LOOKERS = frozenset(("我", "容我", "让我", "我再", "我先", "咱", "我们"))
 _OTHERS = frozenset(("他", "她", "他们", "她们"))
 _NAMED = (
     "structure region point box mask preview plane preset metric labels reference slice"
@@ -141,6 +142,15 @@ def _is_of_others(part: Fragment) -> bool:
     texts = [token.text for token in part.tokens]
     others = texts[0] in _OTHERS and texts[1:2] != ["的"]
     return others and not part.has("request_word")
+
+
+def looks_on(part: Fragment) -> bool:
+    """Whether it says what the speaker does then: "..., 我对照一下"."""
+    if part.tokens[0].text not in _LOOKERS or part.has("request_word plane preset"):
+        return False
+    return part.has("show compare verify") and not part.has(
+        "structure metric slice select labels point box"
+    )
 
 
 def without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:

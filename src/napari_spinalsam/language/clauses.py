@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.asides import says_nothing, without_wishes
+from napari_spinalsam.language.asides import looks_on, says_nothing, without_wishes
 from napari_spinalsam.language.fragments import STOPS, VERBS, Fragment, mask
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.negation import mark_negated, without_manner
@@ -31,7 +31,11 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     fragments = _cut(without_manner(_passive_as_active(tokens)))
     fragments = mark_negated(without_wishes(fragments))
     fragments = _put_in_order(fragments)
-    telling = [part for part in fragments if not says_nothing(part)]
+    telling = [
+        part
+        for at, part in enumerate(fragments)
+        if not says_nothing(part) and not (at and looks_on(part))
+    ]
     if not telling:
         telling = [
             part
