@@ -72,14 +72,10 @@ def segment_objects(
     """
     check_objects(objects, volume)
     session.set_volume(volume)
-    sees_around = session.pixel_mm is not None and not volume.geometry.is_2d
-    carried = [
-        each
-        for each in objects
-        if each.propagate or (sees_around and each.structure.kind in FINDABLE)
-    ]
+    work = _Work(volume, session, window, progress)
+    carried = [each for each in objects if each.propagate or work.sees_around(each)]
     single = sum(len(each.prompts) for each in objects if not each.propagate)
-    work = _Work(volume, session, window, progress, single + (STEPS * bool(carried)))
+    work.total = single + STEPS * bool(carried)
     wholes = iter(work.propagate(carried))
     for each in objects:
         whole = next(wholes) if each in carried else None
@@ -122,7 +118,8 @@ def find_structures(
         If none of the structures is found, or the anchors do not fit together.
     """
     session.set_volume(volume)
-    work = _Work(volume, session, window, progress, STEPS)
+    work = _Work(volume, session, window, progress)
+    work.total = STEPS
     wanted = {each.name: each for each in structures}
     for found in work.find(list(wanted), anchors):
         guessed = None if anchors else found.confidence
@@ -160,10 +157,9 @@ class _Work:
         session: Session,
         window: Window,
         progress: Callable[[int, int], None] | None,
-        total: int,
     ) -> None:
         self._volume, self._session, self._window = volume, session, window
-        self._progress, self._total, self._done = progress, total, 0
+        self._progress, self.total, self._done = progress, 0, 0
         self._labels = np.zeros(volume.geometry.shape, np.uint8)
         self._results: list[ObjectResult] = []
         self._encode_ms = self._decode_ms = 0.0
@@ -175,6 +171,14 @@ class _Work:
             tuple(self._results),
             encode_seconds=self._encode_ms / 1e3,
             decode_seconds=self._decode_ms / 1e3,
+        )
+
+    def sees_around(self, prompted: PromptedObject) -> bool:
+        """Whether the planes around can tell more of an object than its slices."""
+        if self._session.pixel_mm is None or self._volume.geometry.is_2d:
+            return False
+        return prompted.structure.kind in FINDABLE and all(
+            self._predict(prompts).masks[0].any() for prompts in prompted.prompts
         )
 
     def propagate(self, objects: Sequence[PromptedObject]) -> list[VolumeMask]:
@@ -293,4 +297,4 @@ class _Work:
     def _advance(self, steps: int) -> None:
         self._done += steps
         if self._progress is not None and steps:
-            self._progress(self._done, self._total)
+            self._progress(self._done, self.total)

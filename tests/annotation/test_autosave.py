@@ -230,6 +230,7 @@ def test_saving_needs_an_annotation(folder: Path) -> None:
 
 
 def test_the_usual_folder_belongs_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAPARI_SPINALSAM_RECOVERY", raising=False)
     assert recovery_folder().name == "recovery"
     assert recovery_folder().parent.name == "napari-spinalsam"
     assert recovery_folder().is_relative_to(Path.home())

@@ -46,7 +46,7 @@ def test_the_interval_of_wilson_is_that_of_the_textbook():
 
 
 def test_failures_on_the_locked_file_are_not_shown(corpus, capsys):
-    locked = corpus.with_name(LOCKED)
+    locked = corpus.with_name(LOCKED[0])
     corpus.rename(locked)
     assert main(["score", "--failures", "--corpus", str(locked)]) == 2
     assert main(["score", "--corpus", str(locked)]) == 0

@@ -49,11 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _score(options: argparse.Namespace) -> None:
     paths = options.corpus or sorted(
-        path for path in CORPUS.glob("*.jsonl") if path.name != LOCKED
+        path for path in CORPUS.glob("*.jsonl") if path.name not in LOCKED
     )
-    if options.failures and any(path.name == LOCKED for path in paths):
+    if options.failures and any(path.name in LOCKED for path in paths):
         raise InputError(
-            f"Failures on {LOCKED} are not shown: it measures what was not tuned on."
+            "Failures on locked sentences are not shown: they measure what was not "
+            "tuned on."
         )
     parse_offline("warm up")
     together = []
@@ -62,7 +63,7 @@ def _score(options: argparse.Namespace) -> None:
         print(f"\n{path.name}\n{summarise(answers)}")
         if options.failures:
             print(failures(answers))
-        if path.name != LOCKED:
+        if path.name not in LOCKED:
             together += answers
     if len(paths) > 1:
         print(f"\nall that was tuned on\n{summarise(together)}")

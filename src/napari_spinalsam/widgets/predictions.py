@@ -38,6 +38,8 @@ class Predictions(QObject):
         A job of the thread ended in an error.
     working(sentence)
         What the thread does; empty when idle.
+    progress(share)
+        How far such work has come, 0 to 1, where that is known.
     carried(name, SliceMask)
         A structure is carried to another slice.
     carrying_ended(sentence)
@@ -48,6 +50,7 @@ class Predictions(QObject):
     answered = Signal()
     failed = Signal(str)
     working = Signal(str)
+    progress = Signal(float)
     carried = Signal(str, object)
     carrying_ended = Signal(str)
 
@@ -151,7 +154,8 @@ class Predictions(QObject):
 
     def _on_carried(self, job: CarryJob, item: SliceMask | Progress) -> None:
         if isinstance(item, Progress):
-            self.working.emit(f"{job.step}: {item.what} {item.done:.0%}")
+            self.working.emit(f"{job.step}: {item.what}")
+            self.progress.emit(item.done)
         else:
             self.working.emit(f"{job.step}: slice {item.index}")
             self.carried.emit(job.shown, item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -42,8 +41,6 @@ LEAST_BUTTON_PX = 60
 # The structure and its two steps fit there too, beside a scroll bar.
 STEP_GAP_PX = 2
 LONGEST_NAME = 6
-# Progress that is over sooner is not shown: the dock would only flicker.
-BUSY_DELAY_MS = 250
 
 
 def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
@@ -268,31 +265,3 @@ class PreviewRow(QWidget):
         self.redo.setToolTip(
             f"Redo: {redo[0]} (Ctrl+Shift+Z)" if redo else "Nothing to redo"
         )
-
-
-class BusyRow(QWidget):
-    """What goes on in a thread, if it goes on for long enough to be worth a look."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 0)
-        self.cancel = QPushButton("Cancel")
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel)
-        self._delay = QTimer(self)
-        self._delay.setSingleShot(True)
-        self._delay.setInterval(BUSY_DELAY_MS)
-        self._delay.timeout.connect(self.show)
-        self.hide()
-
-    def show_working(self, sentence: str) -> None:
-        """Show what goes on before long, or nothing for an empty sentence."""
-        self.bar.setFormat(sentence)
-        if sentence:
-            self._delay.start()
-        else:
-            self._delay.stop()
-            self.hide()

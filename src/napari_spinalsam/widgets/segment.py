@@ -23,6 +23,7 @@ from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets import sections, status
+from napari_spinalsam.widgets.busy import BusyRow
 from napari_spinalsam.widgets.carry_row import CarryRow
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
@@ -75,7 +76,7 @@ class SegmentWidget(QWidget):
         self.more = QPushButton("Annotation")
         self.more.setToolTip("Prompts, labels and their history as one file")
         self.status = QLabel(HINT)
-        self.busy = sections.BusyRow()
+        self.busy = BusyRow()
         self.shortcuts = Shortcuts(napari_viewer, self._keys())
         self._parts_of_an_image = (
             self.window_,
@@ -154,6 +155,7 @@ class SegmentWidget(QWidget):
         controller.annotation_changed.connect(self._on_changed)
         controller.message.connect(self._show_message)
         controller.working.connect(self.busy.show_working)
+        controller.predictions.progress.connect(self.busy.show_share)
         controller.tool_changed.connect(self.prompts.show_tool)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)

@@ -167,4 +167,4 @@ class _PlainLabel(QLabel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask for the height of the text at the new width; layouts do not."""
         super().resizeEvent(event)
-        self.setMinimumHeight(self.heightForWidth(self.width()))
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
