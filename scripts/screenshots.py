@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
 WINDOW_PX = (1400, 900)
+# Layouts settle in a few turns of the event loop.
+EVENT_TURNS = 10
 SENTENCES = (
     "coronal view, slice 90 and the soft tissue window",
     "what is the volume of L3?",
@@ -134,7 +136,8 @@ def true_mask(handle: SegmentHandle, name: str) -> NDArray[np.bool_]:
 
 def take(viewer: napari.Viewer, path: Path) -> None:
     """Write a picture of the window."""
-    QApplication.processEvents()
+    for _ in range(EVENT_TURNS):
+        QApplication.processEvents()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
     print(path)
 

@@ -26,7 +26,7 @@ LEAST_WIDTH_PX = 290
 LONGEST_SHOWN = 300
 EXAMPLES = (
     "Open the sample",
-    "Show the sagittal plane and select L3",
+    "Show sagittal and select L3",
     "Add a box and generate the mask",
     "选择腰三，骨窗，往后两层",
     "What can I say?",

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -134,9 +134,9 @@ class Transcript(QScrollArea):
         self.setWidget(inner)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._to_the_end = QTimer(self)
-        self._to_the_end.setSingleShot(True)
-        self._to_the_end.timeout.connect(self._show_end)
+        bar = self.verticalScrollBar()
+        if bar is not None:  # follow the newest bubble, once it has its height
+            bar.rangeChanged.connect(lambda _least, most: bar.setValue(most))
 
     def add(self, text: str, tone: Tone, detail: str = "") -> Bubble:
         """Add a bubble at the bottom and return it."""
@@ -145,13 +145,7 @@ class Transcript(QScrollArea):
         self._column.addWidget(bubble)
         if len(self.bubbles) > LONGEST_TRANSCRIPT:
             self.bubbles.pop(0).deleteLater()
-        self._to_the_end.start()  # once the layout knows how tall it is
         return bubble
-
-    def _show_end(self) -> None:
-        bar = self.verticalScrollBar()
-        if bar is not None:
-            bar.setValue(bar.maximum())
 
 
 class _PlainLabel(QLabel):
