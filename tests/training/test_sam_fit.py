@@ -190,6 +190,7 @@ def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
         "WORLD_SIZE": "2",
         "RANK": "0",
         "LOCAL_RANK": "0",
+        "OMP_NUM_THREADS": "1",
     }.items():
         monkeypatch.setenv(name, value)
     yield [sys.executable, "-c", LAUNCHED, "fit"]

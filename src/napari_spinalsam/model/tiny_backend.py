@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # and arches is told apart better at the fine end.
 PIXEL_MM = 0.83
 # Longest side of the network's image; larger slices are seen at coarser pixels.
-MAX_PIXELS = 576
+MAX_PIXELS = 512
 # The decoder sees at least so many pixels, and so many around the prompts.
 WINDOW_PIXELS = 192
 MARGIN_PIXELS = 48
