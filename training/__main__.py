@@ -177,7 +177,7 @@ def _card(path: Path) -> object:
 def _evaluate(options: argparse.Namespace) -> None:
     from napari_spinalsam.model.loading import load_session
     from training.evaluate import evaluate, summarise, write_rows
-    from training.store import read_labelled
+    from training.labelled import read_labelled
 
     scan = _config(options).scan(options.scan)
     image, labels = read_labelled(scan, options.data)

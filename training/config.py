@@ -22,6 +22,40 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class MoreLabels(Frozen):
+    """A further label file of a scan; it fills what the others leave empty.
+
+    Parameters
+    ----------
+    labels : str
+        Label file below the data folder.
+    values : dict
+        Value in the file to value in the project's convention; others are dropped.
+    numbered : dict
+        Value in the file to the values that its connected components get, from head
+        to feet; components beyond those, the smallest first, are dropped.
+    """
+
+    labels: str
+    values: dict[int, int] = Field(default_factory=dict)
+    numbered: dict[int, tuple[int, ...]] = Field(default_factory=dict)
+
+
+class BodyLabels(Frozen):
+    """Where a scan tells the bodies of its vertebrae from their processes.
+
+    Parameters
+    ----------
+    labels : str
+        Label file below the data folder.
+    values : tuple of int
+        Values that mean a vertebral body.
+    """
+
+    labels: str
+    values: tuple[int, ...]
+
+
 class ScanConfig(Frozen):
     """One labelled scan.
 
@@ -36,10 +70,13 @@ class ScanConfig(Frozen):
         Label file below the data folder.
     label_values : dict
         Value in the file to value in the project's convention; empty: the same.
-    also : str or None
-        A second label file, whose mapped structures fill what the first leaves empty.
-    also_values : dict
-        The mapping of the second file.
+    also : list
+        Further label files, each filling what those before it leave empty.
+    bodies : BodyLabels or None
+        Which voxels of the vertebrae are their bodies.
+    complete : list
+        Which of discs and canal are labelled wherever they are seen; the others may
+        be anywhere that has no label.
     open_ends : list
         Ends at which unlabelled vertebrae are visible, so that bone near them is
         neither foreground nor background.
@@ -51,8 +88,9 @@ class ScanConfig(Frozen):
     image: str | None
     labels: str
     label_values: dict[int, int] = Field(default_factory=dict)
-    also: str | None = None
-    also_values: dict[int, int] = Field(default_factory=dict)
+    also: tuple[MoreLabels, ...] = ()
+    bodies: BodyLabels | None = None
+    complete: tuple[Literal["disc", "canal"], ...] = ()
     open_ends: tuple[Literal["superior", "inferior"], ...] = ()
     weight: float = Field(default=1.0, gt=0)
 

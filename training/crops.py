@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 
-from training.painting import paint
+from training.painting import MR_UNITS, paint_ct, paint_mr
 from training.store import AIR_HU
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 # How often crops show the axial, coronal and sagittal plane.
 PLANE_WEIGHTS = (0.4, 0.2, 0.4)
+# How often a label map is painted as MR: without an image, and in place of its image.
+PAINT_MR = 0.5
+PAINT_MR_OVER_IMAGE = 0.06
+# How often the grey values of a CT are dealt out anew, so that shape counts.
+REMAP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,17 @@ class Crop:
         Structure of each pixel; 255 where nobody knows.
     centres : ndarray of float32, shape (256, 2)
         In-plane centre (x, y) in pixels of each structure of the whole scan.
+    bodies : ndarray of bool or None, shape (H, W)
+        Vertebral bodies; None where nobody told them from the processes.
+    complete : tuple of str
+        See ScanConfig.
     """
 
     image: Tensor
     labels: NDArray[np.uint8]
     centres: NDArray[np.float32]
+    bodies: NDArray[np.bool_] | None = None
+    complete: tuple[str, ...] = ()
 
 
 class CropSampler:
@@ -77,19 +88,25 @@ class CropSampler:
         shift = rng.uniform(-0.25, 0.25, 2) * self.size
         corner = start - row_axis * (self.size / 2 + shift[0])
         corner = corner - col_axis * (self.size / 2 + shift[1])
-        labels = self._sample_labels(scan, corner, row_axis, col_axis)
-        if scan.image is None:
-            hounsfield = paint(labels, rng)
+        grid = self._points(corner, row_axis, col_axis, scan.labels.shape)
+        labels = _nearest(scan.labels, grid)
+        bodies = None if scan.bodies is None else _nearest(scan.bodies, grid)
+        if rng.random() < (PAINT_MR if scan.image is None else PAINT_MR_OVER_IMAGE):
+            painted = _degrade(paint_mr(labels, bodies, rng), normal_axis, rng)
+            image = (painted / (MR_UNITS * rng.uniform(0.7, 1.2))).clamp(0, 1)
         else:
-            hounsfield = self._sample_image(
-                scan.image, corner, row_axis, col_axis, normal, rng
-            )
-        image = _degrade(hounsfield, normal_axis, rng)
+            if scan.image is None:
+                hounsfield = paint_ct(labels, rng)
+            else:
+                hounsfield = self._sample_image(
+                    scan.image, corner, row_axis, col_axis, normal, rng
+                )
+            image = _windowed(_degrade(hounsfield, normal_axis, rng), rng)
         basis = np.stack(
             [col_axis / (col_axis @ col_axis), row_axis / (row_axis @ row_axis)]
         )
         centres = ((scan.centres - corner) @ basis.T).astype(np.float32)
-        return Crop(image, labels, centres)
+        return Crop(image, labels, centres, bodies, scan.complete)
 
     def _points(
         self,
@@ -105,24 +122,6 @@ class CropSampler:
         )
         normed = (points + 0.5) / np.asarray(shape) * 2 - 1
         return torch.from_numpy(normed[..., ::-1].astype(np.float32))
-
-    def _sample_labels(
-        self,
-        scan: PreparedScan,
-        corner: NDArray[np.float64],
-        row_axis: NDArray[np.float64],
-        col_axis: NDArray[np.float64],
-    ) -> NDArray[np.uint8]:
-        grid = self._points(corner, row_axis, col_axis, scan.labels.shape)
-        index = ((grid.flip(-1) + 1) / 2) * torch.tensor(scan.labels.shape)
-        voxel = torch.floor(index).long()
-        inside = ((voxel >= 0) & (voxel < torch.tensor(scan.labels.shape))).all(-1)
-        z, y, x = voxel.clamp(min=0).unbind(-1)
-        limits = [n - 1 for n in scan.labels.shape]
-        values = scan.labels[
-            z.clamp(max=limits[0]), y.clamp(max=limits[1]), x.clamp(max=limits[2])
-        ]
-        return torch.where(inside, values, torch.zeros_like(values)).numpy()
 
     def _sample_image(
         self,
@@ -157,6 +156,16 @@ class CropSampler:
         return sampled.reshape(3, len(parts), self.size, self.size).mean(1) + AIR_HU
 
 
+def _nearest(volume: Tensor, grid: Tensor) -> NDArray[Any]:
+    """Read a volume at the nearest voxels of a plane; zero outside."""
+    shape = torch.tensor(volume.shape)
+    voxel = torch.floor((grid.flip(-1) + 1) / 2 * shape).long()
+    inside = ((voxel >= 0) & (voxel < shape)).all(-1)
+    z, y, x = torch.minimum(voxel.clamp(min=0), shape - 1).unbind(-1)
+    values = volume[z, y, x]
+    return torch.where(inside, values, torch.zeros_like(values)).numpy()
+
+
 def _random_axes(
     rng: np.random.Generator, normal_axis: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,9 +185,8 @@ def _random_axes(
     return row_axis, col_axis
 
 
-def _degrade(hounsfield: Tensor, normal_axis: int, rng: np.random.Generator) -> Tensor:
-    """Window a crop to 0..1 after coarse pixels, noise and blur."""
-    image = hounsfield
+def _degrade(image: Tensor, normal_axis: int, rng: np.random.Generator) -> Tensor:
+    """Return a slice in HU (or what MR is painted in) with coarse pixels and noise."""
     size = image.shape[-1]
     coarse_chance = 0.35 if normal_axis != 2 else 0.15
     if rng.random() < coarse_chance:
@@ -197,7 +205,14 @@ def _degrade(hounsfield: Tensor, normal_axis: int, rng: np.random.Generator) -> 
         image = image + noise
     if rng.random() < 0.25:
         image = F.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)
-    image = image * rng.uniform(0.8, 1.25) + rng.uniform(-60, 60)
+    return image
+
+
+def _windowed(hounsfield: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return HU as a random window shows them, 0..1."""
+    image = hounsfield * rng.uniform(0.8, 1.25) + rng.uniform(-60, 60)
+    if rng.random() < REMAP:
+        return _remapped(image, rng)
     if rng.random() < 0.15:
         low, width = rng.uniform(-220, -100), rng.uniform(350, 700)
     else:
@@ -206,3 +221,11 @@ def _degrade(hounsfield: Tensor, normal_axis: int, rng: np.random.Generator) -> 
     if rng.random() < 0.3:
         image = image.pow(float(np.exp(rng.uniform(-0.35, 0.35))))
     return image
+
+
+def _remapped(hounsfield: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return fat, muscle, marrow and cortex in random greys, 0..1."""
+    knots = np.array([-1000, -150, -80, 20, 90, 250, 500, 900])
+    greys = np.concatenate([[0.0], rng.uniform(0.05, 0.95, len(knots) - 1)])
+    values = np.interp(hounsfield.numpy(), knots, greys)
+    return torch.from_numpy(values.astype(np.float32))

@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from tqdm import tqdm
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.intensity import PRESETS
+from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession
 
@@ -66,6 +67,7 @@ def evaluate(
         (``"click + n"``) aim at the whole structure.
     """
     session.set_volume(volume)
+    window = default_window(volume.data, volume.modality)
     rows = []
     slices = [
         (axis, name, index)
@@ -81,7 +83,7 @@ def evaluate(
             mask = here == label
             if mask.sum() * np.prod(plane.spacing) < SMALLEST_MM2:
                 continue
-            for kind, score, part in _scores(session, plane, mask):
+            for kind, score, part in _scores(session, plane, mask, window):
                 rows.append(
                     {
                         "plane": plane_name,
@@ -96,7 +98,10 @@ def evaluate(
 
 
 def _scores(
-    session: SegmentationSession, plane: SlicePlane, mask: NDArray[np.bool_]
+    session: SegmentationSession,
+    plane: SlicePlane,
+    mask: NDArray[np.bool_],
+    window: Window,
 ) -> list[tuple[str, float, float]]:
     parts, _ = ndi.label(mask, EIGHT)
     clicks = spread_points(mask, plane.spacing, 3)
@@ -104,17 +109,19 @@ def _scores(
     box = BoxPrompt(rows[0], cols[0], rows[-1], cols[-1])
     empty = SlicePrompts(plane.axis, plane.index)
     scores: list[tuple[str, float, float]] = []
-    found = _predict(session, plane, empty.with_box(box))[0]
+    found = _predict(session, plane, empty.with_box(box), window)[0]
     scores.append(("box", _overlap(found, mask), _overlap(found, mask)))
     for kind, count in (("click", 1), ("three clicks", 3)):
         prompts = empty
         for row, col in clicks[:count]:
             prompts = prompts.with_point(PointPrompt(float(row), float(col)))
-        found, logits = _predict(session, plane, prompts)
+        found, logits = _predict(session, plane, prompts, window)
         meant = np.isin(parts, [parts[tuple(at)] for at in clicks[:count]])
         scores.append((kind, _overlap(found, mask), _overlap(found, meant)))
         if kind == "click":
-            corrected = _corrections(session, plane, mask, (prompts, found, logits))
+            corrected = _corrections(
+                session, plane, mask, window, (prompts, found, logits)
+            )
     return scores + corrected
 
 
@@ -122,6 +129,7 @@ def _corrections(
     session: SegmentationSession,
     plane: SlicePlane,
     mask: NDArray[np.bool_],
+    window: Window,
     first: tuple[SlicePrompts, NDArray[np.bool_], NDArray[np.float32]],
 ) -> list[tuple[str, float, float]]:
     """Add two points, each in the middle of the largest error."""
@@ -134,7 +142,7 @@ def _corrections(
             row, col = spread_points(biggest, plane.spacing, 1)[0]
             polarity = Polarity.POSITIVE if mask[row, col] else Polarity.NEGATIVE
             prompts = prompts.with_point(PointPrompt(float(row), float(col), polarity))
-            found, logits = _predict(session, plane, prompts, logits)
+            found, logits = _predict(session, plane, prompts, window, logits)
         score = _overlap(found, mask)
         scores.append((f"click + {turn}", score, score))
     return scores
@@ -149,11 +157,10 @@ def _predict(
     session: SegmentationSession,
     plane: SlicePlane,
     prompts: SlicePrompts,
+    window: Window,
     mask_input: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    answer = session.predict(
-        plane, prompts, window=PRESETS["bone"], mask_input=mask_input
-    )
+    answer = session.predict(plane, prompts, window=window, mask_input=mask_input)
     return answer.masks[0], answer.low_res_logits[0]
 
 

@@ -14,7 +14,6 @@ from napari_spinalsam.core.errors import ModelError
 from training.checkpoints import (
     CHECKPOINT,
     build_network,
-    load_network,
     read_state,
     with_long_ints,
     without_long_ints,
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
 
 WARM_UP_STEPS = 100
+# What grew when discs and canal joined the votes.
+MAY_BE_SMALLER = ("votes.weight", "votes.bias", "decoder.enter.0.0.weight")
 
 
 class Trainer:
@@ -196,19 +197,23 @@ class Trainer:
 
 
 def _take_over(model: SpinalSamTiny, run: Path) -> None:
-    """Load the weights of a finished run; residual blocks it lacks stay identities.
+    """Load the weights of a finished run whose network is the same or lacks parts.
+
+    Residual blocks that it lacks stay identities; votes for discs and canal that it
+    lacks start at random, and weigh nothing in the decoder.
 
     Raises
     ------
     ModelError
-        If that run's network differs in anything but its number of blocks.
+        If that run's network differs in anything else.
     """
-    before = load_network(run).state_dict()
+    before: dict[str, Tensor] = read_state(run / CHECKPOINT)["model"]
     own = model.state_dict()
     strange = [
         name
         for name, tensor in before.items()
-        if name not in own or own[name].shape != tensor.shape
+        if name not in own
+        or (own[name].shape != tensor.shape and name not in MAY_BE_SMALLER)
     ]
     lacking = [
         name
@@ -220,7 +225,13 @@ def _take_over(model: SpinalSamTiny, run: Path) -> None:
             f"The network of {run} has other parts ({(strange + lacking)[0]}): start "
             "from a run whose widths are those of this configuration."
         )
-    model.load_state_dict(before, strict=False)
+    for name, tensor in before.items():
+        if tensor.ndim == 0:
+            own[name].copy_(tensor)
+            continue
+        own[name][: len(tensor)] = 0
+        own[name][tuple(slice(length) for length in tensor.shape)] = tensor
+    model.load_state_dict(own)
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -11,8 +11,10 @@ from napari_spinalsam.model.tiny import OFFSET_UNIT, TinyEmbedding
 FOCAL_GAMMA = 2.0
 FOCAL_WEIGHT = 10.0
 OFFSET_WEIGHT = 2.0
-# The part that was meant, the whole structure, all of the spine.
+# The part that was meant, the whole structure, all structures of its kind.
 CANDIDATE_WEIGHTS = (1.0, 0.5, 0.15)
+# Bone, discs, canal.
+KIND_WEIGHTS = (1.0, 0.4, 0.2)
 
 
 def focal_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
@@ -68,7 +70,11 @@ def mask_loss(
 
 
 def dense_loss(
-    embedding: TinyEmbedding, foreground: Tensor, centres: Tensor, known: Tensor
+    embedding: TinyEmbedding,
+    foreground: Tensor,
+    known: Tensor,
+    centres: Tensor,
+    voting: Tensor,
 ) -> Tensor:
     """Return the loss of the votes.
 
@@ -76,23 +82,25 @@ def dense_loss(
     ----------
     embedding : TinyEmbedding
         What the encoder said.
-    foreground : Tensor of 0 and 1, shape (B, 1, H, W)
-        Pixels of any structure.
+    foreground : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels of bone, discs and canal.
+    known : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels that count for each of them.
     centres : Tensor, shape (B, 2, H, W)
-        Centre (x, y) of the structure of each foreground pixel.
-    known : Tensor of 0 and 1, shape (B, 1, H, W)
-        Pixels that count for the foreground.
+        Centre (x, y) of the structure of each voting pixel.
+    voting : Tensor of 0 and 1, shape (B, 1, H, W)
+        Pixels of any structure.
     """
     logits = F.interpolate(
-        embedding.foreground,
-        foreground.shape[-2:],
-        mode="bilinear",
-        align_corners=False,
+        embedding.kinds, foreground.shape[-2:], mode="bilinear", align_corners=False
     )
     entropy = F.binary_cross_entropy_with_logits(logits, foreground, reduction="none")
-    loss = (entropy * known).sum() / known.sum().clamp(min=1)
-    loss = loss + dice_loss(logits[:, 0], foreground[:, 0], known[:, 0]).mean()
-    here = foreground[:, :, ::2, ::2]
+    loss = logits.new_zeros(())
+    for kind, weight in enumerate(KIND_WEIGHTS):
+        one, target, counts = logits[:, kind], foreground[:, kind], known[:, kind]
+        mean = (entropy[:, kind] * counts).sum() / counts.sum().clamp(min=1)
+        loss = loss + weight * (mean + dice_loss(one, target, counts).mean())
+    here = voting[:, :, ::2, ::2]
     difference = (embedding.centres - centres[:, :, ::2, ::2]) / OFFSET_UNIT
     distance = F.smooth_l1_loss(
         difference, torch.zeros_like(difference), reduction="none"

@@ -1,7 +1,7 @@
-"""Images for label maps that have none: random tissue, cortex, marrow and clutter.
+"""Images for label maps that have none: random tissue, bone, discs and clutter.
 
 The idea is SynthSeg's (Billot et al. 2023): a network that has seen any intensities
-learns shapes. Here the draw stays near what CT looks like.
+learns shapes. As CT the draw stays near what CT looks like; as MR any contrast goes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from training.kinds import KINDS, Kind
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+# Painted MR is drawn in the units that CT is degraded in, then shown in 0..1.
+MR_UNITS = 1000.0
 
-def paint(labels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+
+def paint_ct(labels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     """Paint a label slice as if it were CT.
 
     Parameters
@@ -40,12 +45,73 @@ def paint(labels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     image = torch.where(air, torch.full_like(image, -rng.uniform(600, 1000)), image)
     for _ in range(int(rng.integers(0, 4))):
         image = _draw_bone(image, _ellipse(shape, rng), rng)
-    for value in np.unique(labels[labels > 0]):
-        image = _draw_bone(image, torch.from_numpy(labels == value), rng)
+    disc, canal = rng.uniform(50, 120), rng.uniform(0, 50)
+    for value in np.unique(labels[KINDS[labels] < Kind.OTHER]):
+        mask = torch.from_numpy(labels == value)
+        if KINDS[value] == Kind.BONE:
+            image = _draw_bone(image, mask, rng)
+        else:
+            flat = disc if KINDS[value] == Kind.DISC else canal
+            image = torch.where(mask, flat + 12 * _field(shape, 16, rng), image)
     blur = float(rng.uniform(0.4, 1.3))
     image = _smooth(image, blur)
     noise = rng.normal(0, rng.uniform(5, 50), (3, *shape)).astype(np.float32)
     return image[None] + torch.from_numpy(noise)
+
+
+def paint_mr(
+    labels: NDArray[np.uint8],
+    bodies: NDArray[np.bool_] | None,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Paint a label slice in random contrasts, as MR shows it in its many sequences.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (H, W)
+        Structures; zero is background.
+    bodies : ndarray of bool or None, shape (H, W)
+        Vertebral bodies, whose marrow differs from that of the processes.
+    rng : numpy.random.Generator
+        Source of every choice.
+
+    Returns
+    -------
+    Tensor, shape (3, H, W)
+        Intensities around 0 to 1000; the three channels differ by noise alone.
+    """
+    shape = (int(labels.shape[0]), int(labels.shape[1]))
+    image = torch.full(shape, rng.uniform(0.05, 0.6))
+    for cells in (3, 5, 8, 14):
+        layer = _field(shape, cells, rng) > rng.uniform(-0.3, 1.2)
+        image = torch.where(layer, torch.tensor(rng.uniform(0.02, 1.0)).float(), image)
+    for _ in range(int(rng.integers(0, 4))):
+        blob = _ellipse(shape, rng)
+        image = torch.where(blob, torch.tensor(rng.uniform(0.0, 1.0)).float(), image)
+    marrow, arch = rng.uniform(0.15, 0.9, 2)
+    if bodies is None or rng.random() < 0.4:
+        arch = marrow
+    rim = rng.uniform(0.0, 0.15)
+    disc, canal = rng.uniform(0.05, 0.95, 2)
+    for value in np.unique(labels[KINDS[labels] < Kind.OTHER]):
+        mask = torch.from_numpy(labels == value)
+        texture = rng.uniform(0.0, 0.08) * _field(shape, 24, rng)
+        if KINDS[value] == Kind.BONE:
+            body = mask if bodies is None else mask & torch.from_numpy(bodies)
+            fill = torch.where(body, marrow, arch) + rng.uniform(-0.05, 0.05)
+            fill = torch.where(_inner(mask, 3), fill, rim)
+        elif KINDS[value] == Kind.DISC:
+            annulus = disc * rng.uniform(0.2, 0.8)
+            fill = torch.where(_inner(mask, 7), disc, annulus)
+        else:
+            fill = torch.full(shape, canal)
+            cord = _inner(mask, 9) & (_field(shape, 6, rng) > rng.uniform(-1, 2))
+            fill = torch.where(cord, canal * rng.uniform(0.2, 0.9), fill)
+        image = torch.where(mask, fill.float() + texture, image)
+    image = image * torch.exp(rng.uniform(0, 0.3) * _field(shape, 3, rng))
+    image = _smooth(image, float(rng.uniform(0.4, 1.4)))
+    noise = rng.normal(0, rng.uniform(0.005, 0.08), (3, *shape)).astype(np.float32)
+    return MR_UNITS * (image[None] + torch.from_numpy(noise))
 
 
 def _field(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> Tensor:
@@ -74,14 +140,19 @@ def _ellipse(shape: tuple[int, int], rng: np.random.Generator) -> Tensor:
     return torch.from_numpy((along / long) ** 2 + (across / short) ** 2 < 1)
 
 
+def _inner(mask: Tensor, width: int) -> Tensor:
+    """Return the pixels of a mask whose square neighbourhood lies within."""
+    solid = mask.float()[None, None]
+    inner = -F.max_pool2d(-solid, width, stride=1, padding=width // 2)
+    return inner[0, 0] > 0
+
+
 def _draw_bone(image: Tensor, mask: Tensor, rng: np.random.Generator) -> Tensor:
     """Fill a mask with marrow and edge it with cortex."""
-    solid = mask.float()[None, None]
     width = 3 if rng.random() < 0.6 else 5
-    inner = -F.max_pool2d(-solid, width, stride=1, padding=width // 2)
     marrow = rng.uniform(60, 320) + 50 * _field(
         (image.shape[0], image.shape[1]), 24, rng
     )
     cortex = marrow + rng.uniform(80, 600)
-    bone = torch.where(inner[0, 0] > 0, marrow, cortex)
+    bone = torch.where(_inner(mask, width), marrow, cortex)
     return torch.where(mask, bone, image)

@@ -42,7 +42,12 @@ class SampledPrompt:
     meant: NDArray[np.bool_]
 
 
-def sample_prompt(mask: NDArray[np.bool_], rng: np.random.Generator) -> SampledPrompt:
+def sample_prompt(
+    mask: NDArray[np.bool_],
+    rng: np.random.Generator,
+    *,
+    body: NDArray[np.bool_] | None = None,
+) -> SampledPrompt:
     """Draw a prompt for a structure's pixels in a slice.
 
     Parameters
@@ -51,8 +56,12 @@ def sample_prompt(mask: NDArray[np.bool_], rng: np.random.Generator) -> SampledP
         The structure; must not be empty.
     rng : numpy.random.Generator
         Source of every choice.
+    body : ndarray of bool or None, shape (H, W)
+        The part of it that a box goes around, and then means.
     """
     kind = int(rng.choice(4, p=KIND_WEIGHTS))
+    if kind in (0, 3) and body is not None:
+        mask = body
     points = np.zeros((MAX_POINTS, 2), np.float32)
     labels = np.full(MAX_POINTS, -1, np.int64)
     box = np.full(4, np.nan, np.float32)

@@ -6,17 +6,15 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from scipy import ndimage as ndi
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.volume import FileGrid, Volume
-from napari_spinalsam.io.volumes import read_volume
+from training.labelled import read_bodies, read_labelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+INDEX = "store.json"
 IGNORED = 255
 AIR_HU = -1024.0
 GRID_MM = 1.0
@@ -52,6 +51,10 @@ class PreparedScan:
         Labels present.
     centres : ndarray of float64, shape (256, 3)
         Centre of mass (z, y, x) of each structure in voxels, which are millimetres.
+    bodies : Tensor of bool or None, shape (z, y, x)
+        Vertebral bodies; None where nobody told them from the processes.
+    complete : tuple of str
+        See ScanConfig.
     """
 
     name: str
@@ -59,6 +62,8 @@ class PreparedScan:
     labels: torch.Tensor
     structures: list[int]
     centres: NDArray[np.float64]
+    bodies: torch.Tensor | None = None
+    complete: tuple[str, ...] = ()
     _voxels: dict[int, NDArray[np.intp]] = field(default_factory=dict)
 
     def voxels_of(self, label: int) -> NDArray[np.intp]:
@@ -89,27 +94,25 @@ def prepare(scans: tuple[ScanConfig, ...], data: Path, store: Path) -> None:
         none of the wanted structures.
     """
     store.mkdir(parents=True, exist_ok=True)
-    index_file = store / "store.json"
-    index = json.loads(index_file.read_text()) if index_file.exists() else {}
+    index = _index(store)
     for scan in scans:
         key = _fingerprint(scan, data)
         if index.get(scan.name, {}).get("fingerprint") == key:
             logger.info("%s is prepared already", scan.name)
             continue
-        image, labels = _prepare_one(scan, data)
+        arrays = _prepare_one(scan, data)
+        labels = arrays["labels"]
         unfinished = store / f"{scan.name}.part.npz"
-        if image is None:
-            np.savez_compressed(unfinished, labels=labels)
-        else:
-            np.savez_compressed(unfinished, labels=labels, image=image)
+        np.savez_compressed(unfinished, **arrays)
         os.replace(unfinished, store / f"{scan.name}.npz")
         counts = np.bincount(labels.ravel(), minlength=256)
         index[scan.name] = {
             "fingerprint": key,
             "shape_zyx": list(labels.shape),
+            "complete": list(scan.complete),
             "voxels": {int(n): int(counts[n]) for n in np.flatnonzero(counts) if n},
         }
-        index_file.write_text(json.dumps(index, indent=1))
+        (store / INDEX).write_text(json.dumps(index, indent=1))
         logger.info(
             "%s: %s mm, labels %s", scan.name, labels.shape, index[scan.name]["voxels"]
         )
@@ -124,16 +127,17 @@ def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
         If one is not there.
     """
     scans = []
+    index = _index(store)
     for name in names:
         file = store / f"{name}.npz"
-        if not file.exists():
+        if name not in index or not file.exists():
             raise InputError(
                 f"The scan {name!r} is not in {store}: run `python -m training "
                 "prepare` first."
             )
         with np.load(file) as content:
             labels = content["labels"]
-            image = content.get("image")
+            image, bodies = content.get("image"), content.get("bodies")
         structures = [int(n) for n in np.unique(labels) if n not in (0, IGNORED)]
         centres = np.zeros((256, 3))
         found = ndi.center_of_mass(labels > 0, labels, structures)
@@ -147,94 +151,32 @@ def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
                 torch.from_numpy(labels),
                 structures,
                 centres,
+                None if bodies is None else torch.from_numpy(bodies),
+                tuple(index[name]["complete"]),
             )
         )
     return scans
 
 
-def _prepare_one(
-    scan: ScanConfig, data: Path
-) -> tuple[NDArray[np.int16] | None, NDArray[np.uint8]]:
+def _index(store: Path) -> dict[str, Any]:
+    """Return what `prepare` noted of each scan."""
+    file = store / INDEX
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _prepare_one(scan: ScanConfig, data: Path) -> dict[str, Any]:
+    """Return the arrays of a scan on the 1 mm grid: labels, image, bodies."""
     volume, labels = read_labelled(scan, data)
     spacing = labels.geometry.spacing
     fine = _resample_labels(labels.data, spacing)
-    if volume is None:
-        return None, fine
-    image = _resample_image(volume.data, spacing, fine.shape)
-    return image, _mark_unknown(fine, image, scan.open_ends)
-
-
-def read_labelled(scan: ScanConfig, data: Path) -> tuple[Volume | None, Volume]:
-    """Read a scan on its own grid.
-
-    Parameters
-    ----------
-    scan : ScanConfig
-        What to read.
-    data : Path
-        Folder that the files are relative to.
-
-    Returns
-    -------
-    image : Volume or None
-        None for a label map without an image.
-    labels : Volume
-        Of uint8, in the project's convention.
-
-    Raises
-    ------
-    InputError
-        If the files lie on different grids, or none of the wanted structures is
-        labelled.
-    """
-    labelled = read_any(data / scan.labels)
-    labels = _renumber(labelled.data, scan.label_values)
-    if scan.also is not None:
-        more = read_any(data / scan.also)
-        _check_grids(labelled, more, scan.name)
-        extra = _renumber(more.data, scan.also_values)
-        labels = np.where(labels == 0, extra, labels)
-    if not labels.any():
-        raise InputError(f"The labels of {scan.name} are empty: check label_values.")
-    volume = None if scan.image is None else read_any(data / scan.image)
+    arrays: dict[str, Any] = {"labels": fine}
     if volume is not None:
-        _check_grids(labelled, volume, scan.name)
-    return volume, replace(labelled, data=labels, name=scan.name)
-
-
-def read_any(path: Path) -> Volume:
-    """Read an image or label file; of a folder, the DICOM series in it."""
-    if not path.is_dir():
-        return read_volume(path)
-    files = sorted(str(file) for file in path.iterdir())
-    series = sitk.ReadImage(files)
-    linear = np.array(series.GetDirection()).reshape(3, 3) * series.GetSpacing()
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = linear, series.GetOrigin()
-    affine[:2] *= -1
-    grid = FileGrid(series.GetSize(), affine)
-    array = sitk.GetArrayFromImage(series).transpose(2, 1, 0)
-    return Volume(grid.to_canonical(array), grid, "CT", path.name)
-
-
-def _check_grids(labels: Volume, image: Volume, name: str) -> None:
-    if not labels.geometry.same_grid(image.geometry):
-        raise InputError(
-            f"The files of {name} lie on different grids "
-            f"({labels.geometry.shape} and {image.geometry.shape}): bring them "
-            "onto one."
-        )
-
-
-def _renumber(values: NDArray[Any], mapping: dict[int, int]) -> NDArray[np.uint8]:
-    whole = np.rint(values).astype(np.int64)
-    if not mapping:
-        return np.where((whole > 0) & (whole <= 28), whole, 0).astype(np.uint8)
-    table = np.zeros(max(int(whole.max()), *mapping) + 1, np.uint8)
-    for source, target in mapping.items():
-        table[source] = target
-    renumbered: NDArray[np.uint8] = table[np.clip(whole, 0, None)]
-    return renumbered
+        arrays["image"] = _resample_image(volume.data, spacing, fine.shape)
+        arrays["labels"] = _mark_unknown(fine, arrays["image"], scan.open_ends)
+    bodies = read_bodies(scan, data)
+    if bodies is not None:
+        arrays["bodies"] = _zoom(bodies.astype(np.float32), spacing, fine.shape) > 0.5
+    return arrays
 
 
 def _resample_image(
@@ -289,8 +231,9 @@ def _mark_unknown(
 
 def _fingerprint(scan: ScanConfig, data: Path) -> str:
     digest = hashlib.sha256(scan.model_dump_json(exclude={"weight"}).encode())
-    for name in (scan.image, scan.labels, scan.also):
-        path = None if name is None else data / name
-        if path is not None and path.is_file():
+    names = [scan.image, scan.labels, *(also.labels for also in scan.also)]
+    names.append(scan.bodies.labels if scan.bodies else None)
+    for path in (data / name for name in names if name is not None):
+        if path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

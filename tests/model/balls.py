@@ -110,7 +110,7 @@ class VotingBalls(PromptedBalls):
             for number, middle in enumerate(middles, start=1):
                 votes[:, parts == number] = np.array(middle)[:, None] * 2 + 0.5
         logits = np.where(bright > 0.5, 6, -6).astype(np.float32)
-        return DenseVotes(logits, centres)
+        return DenseVotes(logits, centres, np.full_like(logits, -6))
 
 
 def session_on(volume: Volume, backend: PromptedBalls) -> SegmentationSession:

@@ -171,6 +171,19 @@ def test_a_slice_whose_points_are_contradicted_keeps_its_own_mask(
     assert not (joined == kept[0].mask).all()
 
 
+def test_a_disc_is_carried_by_the_votes_for_discs(volume: Volume) -> None:
+    class Discs(VotingBalls):
+        def votes(self, images: NDArray[np.float32]) -> Any:
+            votes = super().votes(images)
+            votes.discs[:] = votes.foreground
+            votes.foreground[:] = -6
+            return votes
+
+    whole = run(session_on(volume, Discs()))[-1]
+    assert dice(filled(whole), ball(UPPER)) > 0.95
+    assert not whole.stopped, "the planes were joined"
+
+
 def test_what_the_votes_do_not_know_is_followed_slice_by_slice(volume: Volume) -> None:
     class Blind(VotingBalls):
         def votes(self, images: NDArray[np.float32]) -> Any:

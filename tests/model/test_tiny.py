@@ -28,7 +28,7 @@ def no_box(count: int) -> torch.Tensor:
 def test_embedding_has_half_the_resolution(tiny: SpinalSamTiny) -> None:
     embedding = tiny.encode(torch.rand(2, 3, 32, 48))
     assert embedding.features.shape == (2, 8, 16, 24)
-    assert embedding.foreground.shape == (2, 1, 16, 24)
+    assert embedding.kinds.shape == (2, 3, 16, 24)
     assert embedding.centres.shape == (2, 2, 16, 24)
 
 
@@ -98,7 +98,7 @@ def test_pixel_centres_of_slice_and_image_agree(tiny: SpinalSamTiny) -> None:
     corners = np.array([[-0.5, -0.5], [19.5, 49.5]])
     expected = [[-0.5, -0.5], [34.5, 59.5]]
     np.testing.assert_allclose(embedding.to_model(corners), expected, atol=1e-5)
-    assert embedding.nbytes == 4 * 32 * 24 * (8 + 1 + 2)
+    assert embedding.nbytes == 4 * 32 * 24 * (8 + 3 + 2)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 from napari_spinalsam.model.backend import ModelRecord, VotingBackend
 from napari_spinalsam.model.region import Region
 from napari_spinalsam.model.tiny_backend import TinyBackend
+from napari_spinalsam.model.tiny_decoder import BONE, DISC
 from napari_spinalsam.model.votes import gather_votes, sagittal_bone
 from tests.model.balls import WINDOW, PromptedBalls, VotingBalls, ball, ball_volume
 from tests.model.helpers import noise
@@ -76,9 +77,10 @@ def test_votes_are_those_of_the_embedding_as_row_and_column(
     x, y = embedding.centres[0, :, :rows, :cols]
     np.testing.assert_allclose(votes.centres[1, 0], y, atol=1e-4)
     np.testing.assert_allclose(votes.centres[1, 1], x, atol=1e-4)
-    torch.testing.assert_close(
-        torch.from_numpy(votes.foreground[1]),
-        embedding.foreground[0, 0, :rows, :cols],
-        atol=1e-4,
-        rtol=0,
-    )
+    for logits, kind in ((votes.foreground, BONE), (votes.discs, DISC)):
+        torch.testing.assert_close(
+            torch.from_numpy(logits[1]),
+            embedding.kinds[0, kind, :rows, :cols],
+            atol=1e-4,
+            rtol=0,
+        )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from training.crops import CropSampler
-from training.painting import paint
+from training.painting import paint_ct, paint_mr
 from training.store import load_store
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def test_centres_land_inside_of_their_structures(sampler: CropSampler) -> None:
             if edge or mask.sum() < 150:
                 continue
             x, y = crop.centres[value].round().astype(int)
-            assert mask[y, x]
+            # A tilted plane beside the middle sees a little less of the block.
+            assert mask[y - 2 : y + 3, x - 2 : x + 3].any()
             checked += 1
     assert checked > 10
 
@@ -72,34 +73,52 @@ def test_weights_choose_the_scan(store: Path) -> None:
     scans = load_store(store, ["blocks", "painted"])
     only_image = CropSampler(scans, [1.0, 0.0], SIZE)
     rng = np.random.default_rng(0)
-    crops = [only_image.draw(rng) for _ in range(5)]
+    contrast = []
+    for crop in (only_image.draw(rng) for _ in range(30)):
+        shown, bone = crop.image[1].numpy(), crop.labels > 0
+        contrast.append(shown[bone].mean() - shown[~bone].mean())
 
-    for crop in crops:
-        bone, tissue = (
-            crop.image[1].numpy()[crop.labels > 0],
-            crop.image[1].numpy()[crop.labels == 0],
-        )
-        assert bone.mean() > tissue.mean()
+    # Some are painted as MR, where bone may be dark.
+    assert np.median(contrast) > 0
 
 
 def test_painting_repeats_by_its_seed_and_shows_the_labels() -> None:
     labels = np.zeros((64, 64), np.uint8)
     labels[16:48, 20:44] = 22
-    first, second = (paint(labels, np.random.default_rng(5)) for _ in range(2))
+    first, second = (paint_ct(labels, np.random.default_rng(5)) for _ in range(2))
 
     assert torch.equal(first, second)
     assert first.shape == (3, 64, 64)
     assert torch.isfinite(first).all()
     contrast = []
     for seed in range(20):
-        image = paint(labels, np.random.default_rng(seed))[1].numpy()
+        image = paint_ct(labels, np.random.default_rng(seed))[1].numpy()
         contrast.append(image[labels > 0].mean() - image[labels == 0].mean())
     assert np.mean(contrast) > 100, "bone is brighter than what is around it"
 
 
 def test_painted_channels_differ_by_noise_alone() -> None:
-    image = paint(np.zeros((64, 64), np.uint8), np.random.default_rng(0))
+    image = paint_ct(np.zeros((64, 64), np.uint8), np.random.default_rng(0))
     difference = (image[0] - image[2]).numpy()
 
     assert 0 < difference.std() < 100
     assert abs(difference.mean()) < 5
+
+
+def test_mr_has_any_contrast_and_tells_bodies_from_processes() -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[16:48, 20:44] = 22
+    labels[48:54, 20:44] = 122
+    bodies = np.zeros(labels.shape, np.bool_)
+    bodies[16:36, 20:44] = True
+    contrasts, inside = [], []
+    for seed in range(20):
+        image = paint_mr(labels, bodies, np.random.default_rng(seed))
+        assert image.shape == (3, 64, 64)
+        assert torch.isfinite(image).all()
+        shown = image[1].numpy()
+        contrasts.append(shown[labels == 22].mean() - shown[labels == 0].mean())
+        inside.append(abs(shown[20:32, 24:40].mean() - shown[40:44, 24:40].mean()))
+
+    assert min(contrasts) < 0 < max(contrasts), "brighter here, darker there"
+    assert max(inside) > 100

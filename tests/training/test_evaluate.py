@@ -15,7 +15,7 @@ from tests.training.helpers import SPACING
 from training.__main__ import main
 from training.config import RunConfig, save_config
 from training.evaluate import KINDS, evaluate, spread_points, summarise, write_rows
-from training.store import read_labelled
+from training.labelled import read_labelled
 
 if TYPE_CHECKING:
     from pathlib import Path

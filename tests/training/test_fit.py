@@ -6,7 +6,6 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,6 @@ from training.checkpoints import load_network, read_state
 from training.config import save_config
 from training.fit import Trainer
 from training.journal import Journal, plot
-from training.targets import Prompted, dense_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.model.tiny import TinyEmbedding
     from training.config import RunConfig
-    from training.crops import Crop
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +116,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_spares_the_checkpoint(
     kept = trainer.checkpoint.read_bytes()
 
     def broken(embedding: TinyEmbedding, *_: object) -> torch.Tensor:
-        value = embedding.foreground.sum()
+        value = embedding.kinds.sum()
         return value * torch.nan if bad == "loss" else (value - value.detach()).sqrt()
 
     monkeypatch.setattr("training.fit.dense_loss", broken)
@@ -162,49 +159,6 @@ def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(2)}, tmp_path / "checkpoint.pt")
     with pytest.raises(ModelError, match="no checkpoint of a run"):
         read_state(tmp_path / "checkpoint.pt")
-
-
-def crop_of(labels: np.ndarray) -> Crop:
-    from training.crops import Crop
-
-    centres = np.full((256, 2), 7.0, np.float32)
-    return Crop(torch.zeros(3, *labels.shape), labels, centres)
-
-
-def test_crops_without_anything_to_prompt_give_no_prompts() -> None:
-    labels = np.zeros((32, 32), np.uint8)
-    labels[:2, :2] = 22
-    labels[16:] = 255
-    rng = np.random.default_rng(0)
-
-    assert Prompted.sample([crop_of(labels)] * 2, 2, rng) is None
-
-
-def test_targets_are_the_part_the_whole_and_the_spine() -> None:
-    labels = np.zeros((32, 32), np.uint8)
-    labels[4:16, 4:16] = 22
-    labels[18:30, 4:16] = 23
-    labels[4:30, 20:] = 255
-    rng = np.random.default_rng(0)
-    prompted = Prompted.sample([crop_of(labels)], 4, rng)
-    assert prompted is not None
-    part, whole, spine = prompted.targets.unbind(1)
-
-    assert prompted.targets.shape == (4, 3, 32, 32)
-    assert (part <= whole).all()
-    assert (whole <= spine).all()
-    assert (spine == torch.from_numpy((labels == 22) | (labels == 23))).all()
-
-
-def test_dense_targets_spare_the_unknown() -> None:
-    labels = np.zeros((32, 32), np.uint8)
-    labels[4:16, 4:16] = 22
-    labels[20:] = 255
-    foreground, centres, known = dense_targets([crop_of(labels)])
-
-    assert foreground.sum() == 144
-    assert known.sum() == 20 * 32
-    assert (centres[:, :, 4:16, 4:16] == 7).all()
 
 
 def test_export_writes_what_the_checkpoint_holds(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from napari_spinalsam.core.errors import InputError
 from tests.training.helpers import (
@@ -15,7 +16,8 @@ from tests.training.helpers import (
     write_nifti,
 )
 from training.config import ScanConfig
-from training.store import IGNORED, load_store, prepare, read_labelled
+from training.labelled import read_labelled
+from training.store import IGNORED, load_store, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,11 +91,39 @@ def test_second_labels_fill_only_what_the_first_left_empty(
     second[second > 0] = 7
     write_nifti(first, data / "labels.nii.gz")
     write_nifti(second, data / "more.nii.gz")
-    both = changed(scan, also="more.nii.gz", also_values={7: 26})
+    both = changed(scan, also=[{"labels": "more.nii.gz", "values": {7: 26}}])
     _, labels = read_labelled(both, data)
     expected = np.where(block_labels() == 22, 22, np.where(block_labels() > 0, 26, 0))
 
     np.testing.assert_array_equal(labels.grid.from_canonical(labels.data), expected)
+
+
+def test_parts_of_one_value_are_named_from_head_to_feet(
+    scan: ScanConfig, data: Path
+) -> None:
+    labels = block_labels()
+    write_nifti(np.where(labels == 20, 20, 0).astype(np.uint8), data / "labels.nii.gz")
+    write_nifti(np.isin(labels, (21, 22)).astype(np.uint8), data / "discs.nii.gz")
+    also = [{"labels": "discs.nii.gz", "numbered": {1: [120, 121]}}]
+    _, read = read_labelled(changed(scan, also=also), data)
+    expected = block_labels()
+    expected[labels == 21], expected[labels == 22] = 120, 121
+
+    np.testing.assert_array_equal(read.grid.from_canonical(read.data), expected)
+
+
+def test_bodies_come_along(scan: ScanConfig, data: Path, tmp_path: Path) -> None:
+    labels = block_labels()
+    write_nifti(np.where(labels == 21, 49, 41).astype(np.uint8), data / "parts.nii.gz")
+    with_bodies = changed(
+        scan, bodies={"labels": "parts.nii.gz", "values": [49]}, complete=["disc"]
+    )
+    prepare((with_bodies,), data, tmp_path / "store")
+    (prepared,) = load_store(tmp_path / "store", ["blocks"])
+
+    assert prepared.bodies is not None
+    assert torch.equal(prepared.bodies, prepared.labels == 21)
+    assert prepared.complete == ("disc",)
 
 
 def test_near_an_open_end_bone_is_unknown_and_soft_tissue_is_not(
@@ -141,7 +171,7 @@ def test_different_grids_are_refused(
     if which == "image":
         scan = changed(scan, image="other.nii.gz")
     else:
-        scan = changed(scan, also="other.nii.gz", also_values={22: 26})
+        scan = changed(scan, also=[{"labels": "other.nii.gz", "values": {22: 26}}])
 
     with pytest.raises(InputError, match="blocks lie on different grids"):
         prepare((scan,), data, tmp_path / "store")

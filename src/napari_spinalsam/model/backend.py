@@ -109,14 +109,17 @@ class DenseVotes:
     Parameters
     ----------
     foreground : ndarray of float32, shape (n, h, w)
-        Logits of "some structure of the spine"; a cell is two pixels wide.
+        Logits of bone of the spine; a cell is two pixels wide.
     centres : ndarray of float32, shape (n, 2, h, w)
         (row, col) pixel that the centre of the whole structure lies at, seen along
         the normal of the slice.
+    discs : ndarray of float32, shape (n, h, w)
+        Logits of discs.
     """
 
     foreground: NDArray[np.float32]
     centres: NDArray[np.float32]
+    discs: NDArray[np.float32]
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ WITHIN_MM = 32.0
 ACROSS_MM = 75.0
 # A seed and a gathering of votes closer than this are the same structure.
 SNAP_MM = 12.0
-# A seed of which less is bone of the spine is something that the votes do not know.
+# A seed of which less is of a kind is something that the votes do not know.
 LEAST_SUPPORT = 0.5
 
 
@@ -56,15 +56,23 @@ def region_around(
 def voted_centre(
     field: VoteField, positions: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Return the centre in mm that a seed votes for; None where it is no bone."""
+    """Return the centre in mm that a seed votes for; None where it is no foreground."""
+    at = _cells(field, positions)
+    known = field.foreground[at] > THRESHOLD
+    if known.mean() < LEAST_SUPPORT:
+        return None
+    votes = field.centres[(slice(None), *at)][:, known]
+    return np.asarray(np.median(votes, axis=1), np.float64)
+
+
+def _cells(
+    field: VoteField, positions: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indices of the cells that hold positions."""
     cells = np.rint(field.region.to_cells(positions)).astype(int)
     cells = np.clip(cells, 0, np.array(field.region.cells) - 1)
-    at = tuple(np.unique(cells, axis=0).T)
-    bone = field.foreground[at] > THRESHOLD
-    if bone.mean() < LEAST_SUPPORT:
-        return None
-    centre: NDArray[np.float64] = np.median(field.centres[:, *at][:, bone], axis=1)
-    return centre
+    z, y, x = np.unique(cells, axis=0).T
+    return z, y, x
 
 
 def with_seeds(
@@ -111,17 +119,30 @@ def fuse(
     Returns
     -------
     list of VolumeMask or None
-        None for a seed that is no bone of the spine to the network.
+        None for a seed that is neither bone nor disc to the network.
     """
     geometry = field.region.geometry
-    voted = [voted_centre(field, seed_positions(each, geometry)) for each in seeds]
-    known = [centre for centre in voted if centre is not None]
-    if not known:
-        return [None] * len(seeds)
-    centres, numbers = with_seeds(find_centres(field), known)
-    instances = Instances(field, centres)
-    of_seed = iter(numbers)
-    return [
-        None if centre is None else instance_mask(instances, next(of_seed))
-        for centre in voted
-    ]
+    positions = [seed_positions(each, geometry) for each in seeds]
+    fields = field.by_kind
+    kinds = [_kind(fields, each) for each in positions]
+    found: list[VolumeMask | None] = [None] * len(seeds)
+    for kind, one in enumerate(fields):
+        voted = {
+            seed: voted_centre(one, positions[seed])
+            for seed in range(len(seeds))
+            if kinds[seed] == kind
+        }
+        known = {seed: at for seed, at in voted.items() if at is not None}
+        if not known:
+            continue
+        centres, numbers = with_seeds(find_centres(one), list(known.values()))
+        instances = Instances(one, centres)
+        for seed, number in zip(known, numbers, strict=True):
+            found[seed] = instance_mask(instances, number)
+    return found
+
+
+def _kind(fields: Sequence[VoteField], positions: NDArray[np.float64]) -> int:
+    """Return which of the fields speaks for a seed most."""
+    logits = [each.foreground[_cells(each, positions)].mean() for each in fields]
+    return int(np.argmax(logits))

@@ -1,8 +1,9 @@
 """The bundled network: SAM's contract (encode once, prompt many) with small parts.
 
 The encoder is a residual U-Net whose embedding, at half resolution, also predicts
-the vertebral foreground and, for each pixel, the way to the centre of its structure
-in that slice. The prompt decoder compares these votes with the vote at the prompt.
+for each pixel whether it is bone of the spine, disc or canal, and the way to the
+centre of its structure in that slice. The prompt decoder compares these votes with
+the vote at the prompt.
 Images come in at about 1 mm per pixel; coordinates in this file are SAM's (x, y).
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from napari_spinalsam.model.cbam import CBAM
-from napari_spinalsam.model.tiny_decoder import PromptBatch, TinyDecoder
+from napari_spinalsam.model.tiny_decoder import KINDS, PromptBatch, TinyDecoder
 from napari_spinalsam.model.tiny_encoder import (
     EMBEDDING_STRIDE,
     TinyConfig,
@@ -22,6 +24,8 @@ from napari_spinalsam.model.tiny_encoder import (
 )
 
 OFFSET_UNIT = 16.0
+# A network that knows nothing yet of discs and canal says that there are none.
+UNSEEN_LOGIT = -4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,14 @@ class TinyEmbedding:
     ----------
     features : Tensor, shape (B, C, H/2, W/2)
         The image embedding.
-    foreground : Tensor, shape (B, 1, H/2, W/2)
-        Logits of "some structure of the spine".
+    kinds : Tensor, shape (B, 3, H/2, W/2)
+        Logits of bone of the spine, of discs and of the canal.
     centres : Tensor, shape (B, 2, H/2, W/2)
         Voted centre (x, y) of the structure that each cell belongs to, in pixels.
     """
 
     features: Tensor
-    foreground: Tensor
+    kinds: Tensor
     centres: Tensor
 
     def crop(self, rows: slice, cols: slice) -> TinyEmbedding:
@@ -47,20 +51,20 @@ class TinyEmbedding:
         corner = self.centres.new_tensor([cols.start, rows.start]) * EMBEDDING_STRIDE
         return TinyEmbedding(
             self.features[:, :, rows, cols],
-            self.foreground[:, :, rows, cols],
+            self.kinds[:, :, rows, cols],
             self.centres[:, :, rows, cols] - corner[:, None, None],
         )
 
     def repeat(self, index: Tensor) -> TinyEmbedding:
         """Return one embedding per prompt, `index` naming the image of each."""
         return TinyEmbedding(
-            self.features[index], self.foreground[index], self.centres[index]
+            self.features[index], self.kinds[index], self.centres[index]
         )
 
     def detach(self) -> TinyEmbedding:
         """Return the embedding cut off from the gradient."""
         return TinyEmbedding(
-            self.features.detach(), self.foreground.detach(), self.centres.detach()
+            self.features.detach(), self.kinds.detach(), self.centres.detach()
         )
 
 
@@ -79,7 +83,8 @@ class SpinalSamTiny(nn.Module):
         channels = self.config.widths[0]
         self.encoder = TinyEncoder(self.config)
         self.attention = CBAM(channels) if self.config.cbam else nn.Identity()
-        self.votes = nn.Conv2d(channels, 3, 1)
+        self.votes = nn.Conv2d(channels, 2 + KINDS, 1)
+        self.votes.bias = nn.Parameter(torch.full((2 + KINDS,), UNSEEN_LOGIT))
         self.decoder = TinyDecoder(channels, self.config.decoder_widths)
 
     def encode(self, image: Tensor) -> TinyEmbedding:
@@ -93,8 +98,9 @@ class SpinalSamTiny(nn.Module):
         """
         features = self.attention(self.encoder((image - 0.5) / 0.25))
         votes = self.votes(features)
-        centres = cell_centres(votes) + OFFSET_UNIT * votes[:, 1:]
-        return TinyEmbedding(features, votes[:, :1], centres)
+        kinds = torch.cat([votes[:, :1], votes[:, 3:]], dim=1)
+        centres = cell_centres(votes) + OFFSET_UNIT * votes[:, 1:3]
+        return TinyEmbedding(features, kinds, centres)
 
     def decode(
         self, embedding: TinyEmbedding, prompts: PromptBatch
@@ -105,11 +111,11 @@ class SpinalSamTiny(nn.Module):
         -------
         logits : Tensor, shape (B, 3, H/2, W/2)
             Candidates: the part that was pointed at, the whole structure in this
-            slice, all structures of the spine.
+            slice, all structures of its kind.
         predicted_iou : Tensor, shape (B, 3)
             Estimated IoU of each with what the prompt means.
         """
         logits, iou = self.decoder(
-            embedding.features, embedding.foreground, embedding.centres, prompts
+            embedding.features, embedding.kinds, embedding.centres, prompts
         )
         return logits, iou

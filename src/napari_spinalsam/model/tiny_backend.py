@@ -13,7 +13,7 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
 from napari_spinalsam.model.backend import DenseVotes
 from napari_spinalsam.model.resizing import ResizedSlice
-from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.tiny_decoder import BONE, DISC, PromptBatch
 from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE, SIZE_MULTIPLE
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class TinySliceEmbedding(ResizedSlice):
         tensors = self.tensors
         return sum(
             tensor.element_size() * tensor.nelement()
-            for tensor in (tensors.features, tensors.foreground, tensors.centres)
+            for tensor in (tensors.features, tensors.kinds, tensors.centres)
         )
 
 
@@ -97,11 +97,9 @@ class TinyBackend:
         rows, cols = (n // EMBEDDING_STRIDE for n in images.shape[2:])
         batch = torch.from_numpy(images).to(self.device)
         embedding = self._network.encode(_padded(batch))
-        foreground = embedding.foreground[:, 0, :rows, :cols]
+        kinds = embedding.kinds[:, :, :rows, :cols].float().cpu().numpy()
         centres = embedding.centres[:, :, :rows, :cols].flip(1)
-        return DenseVotes(
-            foreground.float().cpu().numpy(), centres.float().cpu().numpy()
-        )
+        return DenseVotes(kinds[:, BONE], centres.float().cpu().numpy(), kinds[:, DISC])
 
     @torch.inference_mode()
     def decode(
@@ -112,10 +110,8 @@ class TinyBackend:
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         """Answer prompts; see Backend. A low-res logit stands for 2 x 2 pixels."""
         points, labels, box = _coordinates(embedding, prompts)
-        cells = (
-            embedding.tensors.foreground.shape[2],
-            embedding.tensors.foreground.shape[3],
-        )
+        height, width = embedding.tensors.kinds.shape[2:]
+        cells = int(height), int(width)
         rows, cols = _window(np.concatenate([points, box.reshape(-1, 2)]), cells)
         corner = np.array([cols.start, rows.start], np.float32) * EMBEDDING_STRIDE
         mask = None

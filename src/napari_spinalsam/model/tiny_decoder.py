@@ -16,8 +16,11 @@ from torch import Tensor, nn
 from napari_spinalsam.model.tiny_encoder import cell_centres, conv_norm, resize_like
 
 CANDIDATES = 3
+# What cells vote to be.
+KINDS = 3
+BONE, DISC, CANAL = range(KINDS)
 VOTE_RADIUS = 14.0
-PROMPT_CHANNELS = 22
+PROMPT_CHANNELS = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,12 @@ class TinyDecoder(nn.Module):
     def forward(
         self,
         features: Tensor,
-        foreground: Tensor,
+        kinds: Tensor,
         centres: Tensor,
         prompts: PromptBatch,
     ) -> tuple[Tensor, Tensor]:
         """Return logits (B, 3, h, w) and predicted IoU (B, 3); see SpinalSamTiny."""
-        maps, prior = prompt_maps(foreground.detach(), centres.detach(), prompts)
+        maps, prior = prompt_maps(kinds.detach(), centres.detach(), prompts)
         at2 = self.at2(self.enter(torch.cat([features, maps], dim=1)))
         at4 = self.at4(at2)
         at8 = self.at8(at4)
@@ -109,14 +112,14 @@ class TinyDecoder(nn.Module):
 
 
 def prompt_maps(
-    foreground: Tensor, centres: Tensor, prompts: PromptBatch
+    kinds: Tensor, centres: Tensor, prompts: PromptBatch
 ) -> tuple[Tensor, Tensor]:
     """Draw prompts and votes on the grid of the embedding.
 
     Parameters
     ----------
-    foreground : Tensor, shape (B, 1, h, w)
-        Logits of "some structure of the spine".
+    kinds : Tensor, shape (B, 3, h, w)
+        Logits of bone of the spine, of discs and of the canal.
     centres : Tensor, shape (B, 2, h, w)
         Voted centres (x, y) in pixels.
     prompts : PromptBatch
@@ -124,19 +127,31 @@ def prompt_maps(
 
     Returns
     -------
-    maps : Tensor, shape (B, 22, h, w)
+    maps : Tensor, shape (B, 23, h, w)
         Input channels of the decoder, of order one.
     prior : Tensor, shape (B, 3, h, w)
         Logits of the masks that the votes alone give.
     """
-    cells = cell_centres(foreground)
+    cells = cell_centres(kinds)
     points, boxes = prompts.point_coords, prompts.boxes
-    probability = torch.sigmoid(foreground)
-    positive = (prompts.point_labels == 1).to(foreground)
-    negative = (prompts.point_labels == 0).to(foreground)
+    probabilities = torch.sigmoid(kinds)
+    positive = (prompts.point_labels == 1).to(kinds)
+    negative = (prompts.point_labels == 0).to(kinds)
     box_maps, inside = _box_maps(cells, boxes)
-    mask, has_mask = _mask_maps(foreground, prompts.mask_input)
-    anchor = _anchor(centres, probability, points, positive, boxes, inside, mask)
+    mask, has_mask = _mask_maps(kinds[:, :1], prompts.mask_input)
+    at_prompt = _at_prompt(
+        torch.cat([centres, probabilities], dim=1),
+        points,
+        positive,
+        boxes,
+        inside,
+        mask,
+    )
+    anchor = at_prompt[:, :2]
+    meant_kind = at_prompt[:, 2:].argmax(1, keepdim=True).expand_as(kinds[:, :1])
+    foreground = kinds.gather(1, meant_kind)
+    probability = probabilities.gather(1, meant_kind)
+    others = (probabilities.sum(1, keepdim=True) - probability).clamp(max=1)
     toward = (centres - anchor) / VOTE_RADIUS
     distance = toward.square().sum(1, keepdim=True).add(1e-6).sqrt()
     near_negative = _vote_similarity(centres, points, negative)
@@ -156,8 +171,12 @@ def prompt_maps(
         _flag(positive.sum(1) > 0, foreground),
         _flag(negative.sum(1) > 0, foreground),
         (cells - anchor).div(32.0).clamp(-3, 3),
+        others,
     ]
-    whole = torch.minimum(foreground, 4.0 * (1.0 - distance))
+    near = 4.0 * (1.0 - distance)
+    # There is one canal alone, and its pixels vote for themselves.
+    near = torch.where(meant_kind == CANAL, 4.0, near)
+    whole = torch.minimum(foreground, near)
     prior = torch.cat([whole, whole, foreground], dim=1).clamp(-8, 8)
     return torch.cat(maps, dim=1), prior
 
@@ -175,19 +194,19 @@ def _gaussians(cells: Tensor, points: Tensor, weight: Tensor, sigma: float) -> T
     return bumps.amax(1, keepdim=True)
 
 
-def _sample_votes(centres: Tensor, points: Tensor) -> Tensor:
-    """Read the voted centre at each point, shape (B, N, 2)."""
-    height, width = centres.shape[-2:]
+def _sample_votes(values: Tensor, points: Tensor) -> Tensor:
+    """Read a map at each point, shape (B, N, C)."""
+    height, width = values.shape[-2:]
     size = points.new_tensor([width, height])
     grid = ((points + 0.5) / size) - 1.0
-    votes = F.grid_sample(
-        centres,
+    sampled = F.grid_sample(
+        values,
         grid[:, None],
         mode="bilinear",
         padding_mode="border",
         align_corners=False,
     )
-    return votes[:, :, 0].transpose(1, 2)
+    return sampled[:, :, 0].transpose(1, 2)
 
 
 def _vote_similarity(centres: Tensor, points: Tensor, weight: Tensor) -> Tensor:
@@ -221,20 +240,20 @@ def _mask_maps(like: Tensor, mask_input: Tensor | None) -> tuple[Tensor, Tensor]
     return mask * flag, flag
 
 
-def _anchor(
-    centres: Tensor,
-    probability: Tensor,
+def _at_prompt(
+    votes: Tensor,
     points: Tensor,
     positive: Tensor,
     boxes: Tensor,
     inside: Tensor,
     mask: Tensor,
 ) -> Tensor:
-    """Return the centre of what the prompt means, (x, y), shape (B, 2, 1, 1).
+    """Return what the prompt means: centre (x, y) and kinds, shape (B, 5, 1, 1).
 
     Positive points vote first; else the foreground inside of the box, the more the
     closer its votes lie to the box's middle; else the foreground of the mask input.
     """
+    centres, probability = votes[:, :2], votes[:, 2:].amax(1, keepdim=True)
     known = torch.nan_to_num(boxes)
     middle = (known[:, :2] + known[:, 2:])[:, :, None, None] / 2
     reach = (known[:, 2:] - known[:, :2]).amax(1).clamp(min=8.0)[:, None, None, None]
@@ -245,10 +264,9 @@ def _anchor(
         _flag(torch.isfinite(boxes).all(1), in_box) > 0, in_box, in_mask
     )
     weight = weight + 1e-9
-    anchor = (centres * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+    meant = (votes * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     if points.shape[1]:
-        votes = _sample_votes(centres, points) * positive[..., None]
+        sampled = _sample_votes(votes, points) * positive[..., None]
         count = positive.sum(1, keepdim=True)
-        from_points = votes.sum(1) / count.clamp(min=1.0)
-        anchor = torch.where(count > 0, from_points, anchor)
-    return anchor[:, :, None, None]
+        meant = torch.where(count > 0, sampled.sum(1) / count.clamp(min=1.0), meant)
+    return meant[:, :, None, None]

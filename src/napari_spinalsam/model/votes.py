@@ -2,8 +2,8 @@
 
 Slices of one plane alone tell two coordinates of the centre of each structure, and
 are weak where they graze a surface. Every cell is seen in a sagittal, a coronal and an
-axial slice: the logits of being spine are averaged, and so are the two votes that
-there are for each coordinate of the centre.
+axial slice: the logits of being bone or disc are averaged, and so are the two votes
+that there are for each coordinate of the centre.
 """
 
 from __future__ import annotations
@@ -41,14 +41,25 @@ class VoteField:
     region : Region
         Where the cells lie.
     foreground : ndarray of float32, shape (z, y, x)
-        Logits of "some structure of the spine".
+        Logits of bone of the spine.
     centres : ndarray of float32, shape (3, z, y, x)
         Position in mm of the centre of the structure that each cell belongs to.
+    discs : ndarray of float32, shape (z, y, x), or None
+        Logits of discs; None in a field that is of one kind alone.
     """
 
     region: Region
     foreground: NDArray[np.float32]
     centres: NDArray[np.float32]
+    discs: NDArray[np.float32] | None = None
+
+    @property
+    def by_kind(self) -> tuple[VoteField, ...]:
+        """One field for each kind of structure, its logits as foreground."""
+        kinds = (
+            [self.foreground] if self.discs is None else [self.foreground, self.discs]
+        )
+        return tuple(VoteField(self.region, kind, self.centres) for kind in kinds)
 
 
 def gather_votes(
@@ -68,7 +79,7 @@ def gather_votes(
         The joined votes.
     """
     image = region.image(volume, window)
-    foreground = np.zeros(region.cells, np.float32)
+    foreground, discs = (np.zeros(region.cells, np.float32) for _ in range(2))
     centres = np.zeros((3, *region.cells), np.float32)
     done, total = 0, sum(region.cells)
     for axis in range(3):
@@ -79,6 +90,7 @@ def gather_votes(
             votes = backend.votes(slices[start:stop].numpy())
             at = (slice(None),) * axis + (slice(start, stop),)
             foreground[at] += np.moveaxis(votes.foreground, 0, axis) / 3
+            discs[at] += np.moveaxis(votes.discs, 0, axis) / 3
             for number, place in enumerate((row_axis, col_axis)):
                 vote = np.moveaxis(votes.centres[:, number], 0, axis)
                 centres[place][at] += (vote + 0.5) / CELL_PIXELS / 2
@@ -88,7 +100,7 @@ def gather_votes(
         values.astype(np.float32)[:, None, None, None]
         for values in (region.cell_mm, region.corner_mm)
     )
-    return VoteField(region, foreground, centres * scale + corner)
+    return VoteField(region, foreground, centres * scale + corner, discs)
 
 
 def sagittal_bone(
