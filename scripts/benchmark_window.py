@@ -1,7 +1,8 @@
-"""How quick the window is: click to visible mask, and the event loop while encoding.
+"""How quick the window is: click to mask, sentence to slice, and while encoding.
 
-A 10 ms timer runs in the Qt thread; its longest gap while slices are encoded is the
-longest stall that a user could feel. Prints one JSON object.
+Visible means that a frame drawn afterwards was swapped to the screen. A 10 ms timer
+runs in the Qt thread; its longest gap while slices are encoded is the longest stall
+that a user could feel. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import napari
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam import api
@@ -55,10 +57,7 @@ class FirstFrameWithMask:
     def __init__(self, annotation: api.Annotation) -> None:
         self._annotation = annotation
         self._loop, self._at = QEventLoop(), float("nan")
-        canvases = (
-            w for w in QApplication.allWidgets() if isinstance(w, QOpenGLWidget)
-        )
-        self._canvas = next(canvas for canvas in canvases if canvas.isVisible())
+        self._canvas = canvas()
         annotation.changed.connect(self._on_changed)
 
     def wait(self) -> float:
@@ -76,6 +75,28 @@ class FirstFrameWithMask:
     def _on_frame(self) -> None:
         self._at = perf_counter()
         self._loop.quit()
+
+
+def canvas() -> QOpenGLWidget:
+    """Return the canvas of the window."""
+    found = (w for w in QApplication.allWidgets() if isinstance(w, QOpenGLWidget))
+    return next(each for each in found if each.isVisible())
+
+
+def sentence_to_slice(viewer: napari.Viewer) -> list[float]:
+    """Return milliseconds from Enter in the Chat dock to the frame with the slice."""
+    _, chat = viewer.window.add_plugin_dock_widget("napari-spinalsam", "Chat")
+    line, shown = chat.sentence.native, canvas()
+    chat.say("go to slice 11")  # reads the words, once in a session
+    times = []
+    for index in SLICES:
+        pause(100)
+        line.setText(f"go to slice {index}")
+        began = perf_counter()
+        QTest.keyClick(line, Qt.Key.Key_Return)
+        wait_for(shown.frameSwapped)
+        times.append(1e3 * (perf_counter() - began))
+    return times
 
 
 def main() -> int:
@@ -113,6 +134,7 @@ def main() -> int:
         first_masks.append(1e3 * (frame.wait() - began))
         handle.widget.prompts.tools["positive"].click()
         handle.run(a.ClearAll())
+    sentences = sentence_to_slice(viewer)
     print(
         json.dumps(
             {
@@ -120,6 +142,10 @@ def main() -> int:
                 "click_to_visible_mask_ms": {
                     "median": round(median(first_masks), 1),
                     "max": round(max(first_masks), 1),
+                },
+                "sentence_to_visible_slice_ms": {
+                    "median": round(median(sentences), 1),
+                    "max": round(max(sentences), 1),
                 },
                 "longest_event_loop_gap_while_encoding_ms": {
                     "median": round(median(stalls), 1),

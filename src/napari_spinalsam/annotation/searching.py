@@ -41,13 +41,10 @@ class Search:
         Finds them.
     failure : str
         Why the model finds nothing; empty if it did not say so.
-    has_run : bool
-        Whether it was done to the end.
     """
 
     finding: FindingJob
     failure: str = ""
-    has_run: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,7 +67,6 @@ class Search:
             yield from self.finding.run(predictor)
         except InputError as error:
             self.failure = str(error)
-        self.has_run = True
 
     def masks(self) -> dict[str, VolumeMask]:
         """Return nothing to write: places are for prompts."""

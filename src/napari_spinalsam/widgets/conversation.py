@@ -138,7 +138,9 @@ class Conversation(QObject):
             self._controller().cancel()
 
     def close(self) -> None:
-        """End the thread, if one is at work."""
+        """End the thread, if one is at work; what is looked for is not run."""
+        if self._searching is not None:
+            self._searching.ended.disconnect()
         if self._thread is not None:
             self._thread.cancel()
             self._thread.wait()
