@@ -64,6 +64,9 @@ def test_a_models_plan_is_shown_before_it_runs_and_its_words_are_plain_text(
     assert handle.annotation.state.selected is None
     bubble.buttons[0].click()
     assert handle.annotation.state.selected == "L3"
+    type_and_enter(chat, "select L2")  # understood offline: nobody is asked
+    assert handle.annotation.state.selected == "L2"
+    assert len(api.requests) == 1
 
     before = handle.annotation.state
     for content in (

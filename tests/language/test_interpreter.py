@@ -40,6 +40,18 @@ def test_what_the_offline_parser_understands_is_not_asked(
     assert api.requests == []
 
 
+def test_whether_a_model_is_waited_for_is_known_before(settings: Settings) -> None:
+    first = settings(order="model_first")
+    for chosen, text, asks in (
+        (settings(), "select L3", False),
+        (settings(), ODD, True),
+        (settings(), "do not clear the points", False),
+        (first, "select L3", True),
+        (settings(enabled=False), ODD, False),
+    ):
+        assert Interpreter(chosen).asks_model(text) is asks
+
+
 @pytest.mark.parametrize("text", ["clear the points", "save the labels"])
 def test_a_plan_that_removes_or_writes_is_confirmed_whoever_made_it(
     settings: Settings, text: str

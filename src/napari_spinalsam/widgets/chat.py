@@ -41,7 +41,8 @@ EXAMPLES = (
 )
 WELCOME = (
     "Say what you want, in English or Chinese. Sentences are understood on this "
-    "computer; nothing is sent anywhere. For example:"
+    "computer; nothing is sent anywhere unless you set up a language model (⚙). For "
+    "example:"
 )
 TONES = {
     "outcome": Tone.ANSWER,

@@ -120,7 +120,7 @@ class Conversation(QObject):
         settings = self._settings()
         interpreter = Interpreter(settings)
         context = viewer_context(self._controller())
-        if not settings.enabled:
+        if not interpreter.asks_model(text):
             self._on_understood(interpreter.understand(text, context))
             return
         self._thread = AskingThread(interpreter, text, context, self)

@@ -7,14 +7,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from qtpy.QtCore import QSignalBlocker, Qt, QThread, Signal
+from qtpy.QtCore import QSignalBlocker, QThread, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QWidget,
@@ -32,6 +31,7 @@ from napari_spinalsam.widgets.preferences import (
     language_settings,
     stored_language_settings,
 )
+from napari_spinalsam.widgets.transcript import PlainLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ class LanguageDialog(QDialog):
         self.list = QPushButton("List models")
         self.store, self.remove = QPushButton("Store"), QPushButton("Remove")
         self.test = QPushButton("Test connection")
-        self.told = _note("")
+        self.told = PlainLabel()
         self._errand: Errand | None = None
         self._cancel = Event()
         self._lay_out()
@@ -149,7 +149,7 @@ class LanguageDialog(QDialog):
         form.addRow("Address", self.address)
         form.addRow("Model", _row(self.model, self.list))
         form.addRow(self.consent)
-        form.addRow(_note(CONSENT))
+        form.addRow(PlainLabel(CONSENT))
         form.addRow("Key", _row(self.key, self.store, self.remove))
         form.addRow(self.test)
         form.addRow(self.told)
@@ -269,13 +269,6 @@ def _store(host: str, *, key: SecretStr) -> str:
 def _remove(host: str) -> str:
     delete_key(host)
     return f"The keyring holds no key of {host} any more."
-
-
-def _note(text: str) -> QLabel:
-    note = QLabel(text)
-    note.setWordWrap(True)
-    note.setTextFormat(Qt.TextFormat.PlainText)
-    return note
 
 
 def _row(first: QWidget, *buttons: QPushButton) -> QHBoxLayout:
