@@ -1,6 +1,6 @@
 """A small document on an anisotropic grid, and a model that draws discs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,11 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import MaskPrediction, Polarity, SlicePrompts
+from napari_spinalsam.core.propagated import Progress
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.helpers import L3, L4, FakeWindow
 
@@ -56,6 +58,10 @@ class DiscPredictor:
         logits = np.full((len(masks), 8, 8), len(self.calls), dtype=np.float32)
         iou = np.linspace(0.9, 0.5, len(masks), dtype=np.float32)
         return MaskPrediction(masks, iou, logits, 1.0, 1.0)
+
+    def find_structures(self, names: Sequence[str], **_: object) -> Iterator[Progress]:
+        yield Progress("looking for the spine", 0.5)
+        raise InputError("This model finds no structures: place a prompt.")
 
 
 @pytest.fixture

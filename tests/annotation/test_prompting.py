@@ -64,7 +64,7 @@ def test_the_tool_is_armed_where_nothing_is_labelled(
     with pytest.raises(InputError, match="Nothing of lumbar"):
         executor.run(act("add_points", structure="lumbar"))
     assert executor.run(act("add_points", count=3, structure="L3")).text == (
-        "Click 3 points inside L3."
+        "L3 could not be located. Click 3 points inside L3."
     )
     assert document.state.selected == "L3"
     assert executor.run(act("add_box")).text == "Draw a box around L3."

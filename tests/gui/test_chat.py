@@ -5,54 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from napari import settings
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.widgets.chat import ChatWidget
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.transcript import LONGEST_TRANSCRIPT, Tone, Transcript
+from tests.gui.chatting import last, type_and_enter
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from napari import Viewer
 
+    from napari_spinalsam.widgets.chat import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(autouse=True)
-def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the plugin's page of the Preferences of whoever runs the tests out."""
-    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
-    settings._clear_plugin_settings_cache()
-    yield
-    settings._clear_plugin_settings_cache()
-
-
-@pytest.fixture
-def chat(handle: SegmentHandle) -> ChatWidget:
-    """Return the Chat dock beside a Segment dock that shows the block."""
-    _, widget = handle.viewer.window.add_plugin_dock_widget("napari-spinalsam", "Chat")
-    assert isinstance(widget, ChatWidget)
-    return widget
-
-
-def type_and_enter(chat: ChatWidget, text: str) -> None:
-    line = chat.sentence.native
-    line.setText(text)
-    QTest.keyClick(line, Qt.Key.Key_Return)
-
-
-def last(chat: ChatWidget) -> tuple[Tone, str]:
-    bubble = chat.transcript.bubbles[-1]
-    return bubble.tone, bubble.text.text()
 
 
 def test_a_sentence_acts_and_the_transcript_tells_user_plan_and_outcome(
@@ -80,7 +49,13 @@ def test_a_chinese_sentence_is_answered_in_chinese(
 
     assert handle.annotation.state.selected == "L3"
     assert "选择 L3" in last(chat)[1]
+    assert "已选择 L3。" in last(chat)[1]
     assert chat.transcript.bubbles[-1].detail.text().startswith("离线")
+    type_and_enter(chat, "转到第4000层")
+    assert last(chat) == (
+        Tone.ERROR,
+        "轴 0 没有第 4000 层：请使用 0 到 11 之间的数字。",
+    )
 
 
 def test_a_destructive_plan_waits_for_run(
@@ -196,6 +171,7 @@ def test_what_fails_is_told_in_one_sentence(
     assert "4000" in text
 
 
+@pytest.mark.usefixtures("own_preferences")
 def test_the_chat_alone_opens_the_segment_dock(viewer: Viewer) -> None:
     data, attributes, _ = image_layer(make_volume())
     viewer.add_image(data, **attributes)

@@ -231,14 +231,33 @@ def test_the_plot_draws_any_number_of_levels(qtbot: QtBot, count: int) -> None:
     assert (plot.grab().toImage() != blank) == (count > 0)
 
 
-def test_a_report_stays_until_it_is_closed(handle: SegmentHandle) -> None:
+def test_to_measure_by_a_sentence_opens_the_live_window(
+    handle: SegmentHandle, qtbot: QtBot
+) -> None:
     handle.annotation.replace_labels(some_labels())
-    handle.run(a.Measure())
+    report = handle.run("what is the volume of L3?")[0].data
+    window = handle.widget.objects.measures_window
+    assert window.isVisible()
+    row = measured(window, qtbot)["L3"]
+    assert report.rows == (("L3", f"{row.size:.2f}"),)
+    handle.annotation.replace_labels(np.zeros_like(some_labels()))
+    measured(window, qtbot)
+    handle.run("undo")
+    assert measured(window, qtbot)["L3"].size == pytest.approx(row.size)
+    assert not report_windows()
+
+
+def test_a_report_stays_until_it_is_closed(handle: SegmentHandle) -> None:
+    handle.run(a.CheckGpu())
     gc.collect()
-    shown = [
+    shown = report_windows()
+    assert len(shown) == 1
+    shown[0].close()
+
+
+def report_windows() -> list[ReportWindow]:
+    return [
         window
         for window in QApplication.topLevelWidgets()
         if isinstance(window, ReportWindow) and window.isVisible()
     ]
-    assert len(shown) == 1
-    shown[0].close()

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
-from keyring.errors import PasswordDeleteError
 from pydantic import SecretStr
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.language.keys import DUMMY, delete_key, key_for, store_key
 from napari_spinalsam.language.settings import LanguageSettings
+from tests.language.memory_keyring import MemoryKeyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,26 +22,6 @@ KEY = "sk-0123456789abcdef"
 HOST = "api.deepseek.com"
 HOSTED = LanguageSettings(profile="deepseek")
 OTHER = LanguageSettings(profile="custom", base_url="https://other.example.org/v1")
-
-
-class MemoryKeyring(KeyringBackend):
-    """Keeps what it is given until the test ends."""
-
-    priority = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.kept.pop((service, username), None) is None:
-            raise PasswordDeleteError
 
 
 @pytest.fixture(autouse=True)

@@ -152,8 +152,9 @@ class PropagationJob:
         axis = next(iter(self.seeds))[0]
         found = self.masks().get(self.name)
         count = 0 if found is None else found.slices(axis)
-        ended = "" if self._whole is not None else " before it was stopped"
-        return f"{self.name} is carried through {count} slices{ended}."
+        if self._whole is not None:
+            return f"{self.name} is carried through {count} slices."
+        return f"{self.name} is carried through {count} slices before it was stopped."
 
 
 @dataclass(slots=True, eq=False)
@@ -168,12 +169,14 @@ class FindingJob:
         Structures whose place is known.
     window : Window
         How to map the intensities.
+    found : list of FoundStructure
+        What was found so far.
     """
 
     names: tuple[str, ...]
     anchors: Mapping[str, Mapping[SliceKey, Seed]]
     window: Window
-    _found: list[FoundStructure] = field(default_factory=list)
+    found: list[FoundStructure] = field(default_factory=list)
 
     @property
     def step(self) -> str:
@@ -191,22 +194,22 @@ class FindingJob:
             self.names, window=self.window, anchors=self.anchors
         ):
             if isinstance(item, FoundStructure):
-                self._found.append(item)
+                self.found.append(item)
             else:
                 yield item
 
     def masks(self) -> dict[str, VolumeMask]:
         """Return what was found so far."""
-        return {found.name: found.whole for found in self._found}
+        return {found.name: found.whole for found in self.found}
 
     def outcome(self) -> str:
         """Name what was found and how sure the names are."""
-        if not self._found:
+        if not self.found:
             return "Nothing was found: place a box on one vertebra and accept it first."
-        names = ", ".join(found.name for found in self._found)
+        names = ", ".join(found.name for found in self.found)
         if self.anchors:
             return f"Found {names}."
-        sure = min(found.confidence for found in self._found)
+        sure = min(found.confidence for found in self.found)
         return (
             f"Found {names}; the names are a guess (confidence {sure:.2f}): shift them "
             "by a level in the Objects panel if they are wrong."

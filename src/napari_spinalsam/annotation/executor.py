@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.annotation import following, masking, prompting, viewing
 from napari_spinalsam.annotation.ports import Outcome, Run
+from napari_spinalsam.annotation.searching import search_for
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import InputError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import EngineInfo, ViewPort
     from napari_spinalsam.annotation.predictor import PredictionPort
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.core.action_fields import BaseAction
     from napari_spinalsam.core.actions import Action
 
@@ -98,11 +100,31 @@ class Executor:
         """
         return self.run_plan((action,))[0]
 
-    def run_plan(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
+    def search(self, actions: Sequence[Action]) -> Search | None:
+        """Return what has to be looked for before a plan; None if nothing has to be.
+
+        It is a job for `PredictionPort.carry`, and then for `run_plan`.
+        """
+        places = any(isinstance(action, a.AddPoints | a.AddBox) for action in actions)
+        if self.annotation is None or not places:
+            return None
+        return search_for(self.annotation, self.view.current_slice(), actions)
+
+    def run_plan(
+        self, actions: Sequence[Action], search: Search | None = None
+    ) -> tuple[Outcome, ...]:
         """Apply actions in turn, all or none, as one step of the history.
 
         Labels, prompts, slice and plane return to what they were if one of them
         fails. An image that was opened stays open, a file that was written stays.
+
+        Parameters
+        ----------
+        actions : sequence of Action
+            The plan.
+        search : Search or None
+            What `search` returned for it, carried out; None lets the prediction port
+            do it now, if it can.
 
         Raises
         ------
@@ -111,7 +133,11 @@ class Executor:
         """
         for action in actions:
             check_available(action)
-        run = Run(self.view, self.predict, self.engine)
+        if search is None:
+            search = self.search(actions)
+            if search is not None and self.predict is not None:
+                self.predict.locate(search)
+        run = Run(self.view, self.predict, self.engine, search=search)
         outcomes = []
         with self._place_kept(), ExitStack() as groups:
             for number, action in enumerate(actions):

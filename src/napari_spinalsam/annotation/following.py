@@ -69,13 +69,6 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
             f"Only vertebrae and the sacrum can be found without prompts, not "
             f"{', '.join(others)}: choose one and prompt it."
         )
-    key = run.view.current_slice()
-    anchors = {
-        entry.name: known
-        for entry in document.state.objects
-        if structure(entry.name).kind in FINDABLE
-        if (known := _known_slices(document, entry.name, key))
-    }
     unlocked = tuple(
         name
         for name in dict.fromkeys(names)
@@ -83,7 +76,18 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
     )
     if not unlocked:
         raise InputError(f"{', '.join(names)} are locked: unlock one to segment it.")
+    anchors = anchors_of(document, run.view.current_slice())
     return _carry(run, FindingJob(unlocked, anchors, document.state.window))
+
+
+def anchors_of(document: Annotation, key: SliceKey) -> dict[str, Masks]:
+    """Return the known slices of what is labelled and can be found along the spine."""
+    return {
+        entry.name: known
+        for entry in document.state.objects
+        if structure(entry.name).kind in FINDABLE
+        if (known := _known_slices(document, entry.name, key))
+    }
 
 
 def _carry(run: Run, job: CarryJob) -> Outcome:

@@ -51,6 +51,10 @@ class HeadlessView:
         """Keep a table in `reports`."""
         self.reports.append(report)
 
+    def show_measures(self, report: Report) -> None:
+        """Keep a table of measures in `reports`."""
+        self.reports.append(report)
+
     def show_help(self, report: Report) -> None:
         """Keep the help in `reports`."""
         self.reports.append(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.annotation.ports import Outcome
+from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError
 
@@ -48,11 +49,14 @@ def _generate(run: Run, kind: PromptKind) -> Outcome:
 
 def accept_mask(run: Run, action: a.AcceptMask) -> Outcome:
     """Write the preview into the labels."""
-    preview = run.annotation.state.preview
     left = run.annotation.accept()
-    name = "" if preview is None else f" as {preview.structure}"
-    spared = f"; {left} pixels belong to other structures and stay" if left else ""
-    return Outcome(f"The mask is written{name}{spared}.")
+    name = selected_name(run.annotation.state)
+    if left:
+        return Outcome(
+            f"The mask is written as {name}; {left} pixels belong to other structures "
+            "and stay."
+        )
+    return Outcome(f"The mask is written as {name}.")
 
 
 def reject_mask(run: Run, action: a.RejectMask) -> Outcome:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionPort
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import SliceKey
     from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
     from napari_spinalsam.core.actions import Action
@@ -122,6 +123,9 @@ class ViewPort(Protocol):
     def show_report(self, report: Report) -> None:
         """Show a table."""
 
+    def show_measures(self, report: Report) -> None:
+        """Show measures, which may go on to change, beside a table of them now."""
+
     def show_help(self, report: Report) -> None:
         """Show what can be said."""
 
@@ -161,6 +165,8 @@ class Run:
         The document; None before an image is open.
     following : tuple of Action
         The steps after the present one.
+    search : Search or None
+        What was looked for before the plan; None if nothing had to be.
     armings : list of Arming
         Tools to arm at the end.
     then_predict : bool
@@ -172,6 +178,7 @@ class Run:
     engine: EngineInfo | None
     open_annotation: Annotation | None = None
     following: tuple[Action, ...] = ()
+    search: Search | None = None
     armings: list[Arming] = field(default_factory=list)
     then_predict: bool = False
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.history import Step
     from napari_spinalsam.annotation.provenance import Question
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import SliceKey, State
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
@@ -168,6 +169,13 @@ class PredictionPort(Protocol):
             Whether the masks are written already; False while it goes on.
         """
 
+    def locate(self, search: Search) -> None:
+        """Look for structures before the plan that needs them, if that can be now.
+
+        Where it takes a thread it is not done here: whoever runs the plan there looks
+        first, with `carry`.
+        """
+
 
 class WholePredictor(Predictor, VolumePredictor, Protocol):
     """A model that knows slices and whole objects."""
@@ -205,3 +213,7 @@ class DirectPrediction:
         if masks := job.masks():
             write_masks(self._annotation, masks, job.step)
         return True
+
+    def locate(self, search: Search) -> None:
+        """Look now. See `PredictionPort.locate`."""
+        self.carry(search)

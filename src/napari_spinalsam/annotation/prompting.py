@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.annotation.locating import locate
 from napari_spinalsam.annotation.placement import place_box, place_points
 from napari_spinalsam.annotation.ports import Arming, Outcome
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS, structure
+from napari_spinalsam.core.anatomy import REGIONS
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_spinalsam.annotation.ports import Run
     from napari_spinalsam.core import actions as a
-
-Masks = dict[str, "NDArray[np.bool_]"]
 
 
 def select_structure(run: Run, action: a.SelectStructure) -> Outcome:
@@ -28,17 +24,17 @@ def select_structure(run: Run, action: a.SelectStructure) -> Outcome:
 
 
 def add_points(run: Run, action: a.AddPoints) -> Outcome:
-    """Place points where labels show the structure, or arm the tool."""
-    located = _locate(run, action.structure)
-    if not located:
+    """Place points where the structure is known to be, or arm the tool."""
+    located = locate(run, action.structure)
+    if not located.masks:
         return _arm(
             run, action.structure, Arming("point", action.polarity, action.count)
         )
     document, key = run.annotation, run.view.current_slice()
     spacing = document.geometry.plane(*key).spacing
-    counts = _share(action.count, list(located))
+    counts = _share(action.count, list(located.masks))
     placed = 0
-    for name, mask in located.items():
+    for name, mask in located.masks.items():
         if not counts[name]:
             continue
         document.select_structure(name)
@@ -50,19 +46,22 @@ def add_points(run: Run, action: a.AddPoints) -> Outcome:
             prompts = prompts.with_point(point)
         document.set_prompts(prompts, "Add points")
         placed += len(points)
-    names = ", ".join(name for name in located if counts[name])
-    return Outcome(f"{_several(placed, f'{action.polarity} point')} placed: {names}.")
+    names = ", ".join(name for name in located.masks if counts[name])
+    what = _several(placed, f"{action.polarity} point")
+    return Outcome(located.told(what, names, key[1]))
 
 
 def add_box(run: Run, action: a.AddBox) -> Outcome:
-    """Place the tight box where labels show the structure, or arm the tool."""
-    located = _locate(run, action.structure)
-    if not located:
+    """Place the tight box where the structure is known to be, or arm the tool."""
+    located = locate(run, action.structure)
+    if not located.masks:
         return _arm(run, action.structure, Arming("box", Polarity.POSITIVE, 1))
-    for name, mask in located.items():
+    key = run.view.current_slice()
+    for name, mask in located.masks.items():
         run.annotation.select_structure(name)
-        run.annotation.set_box(*run.view.current_slice(), place_box(mask))
-    return Outcome(f"{_several(len(located), 'box')} placed: {', '.join(located)}.")
+        run.annotation.set_box(*key, place_box(mask))
+    what = _several(len(located.masks), "box")
+    return Outcome(located.told(what, ", ".join(located.masks), key[1]))
 
 
 def clear_points(run: Run, action: a.ClearPoints) -> Outcome:
@@ -88,24 +87,6 @@ def _cleared(count: int, what: str) -> Outcome:
     return Outcome(f"{_several(count, what)} cleared.")
 
 
-def _locate(run: Run, place: str | None) -> Masks:
-    """Return the masks on the current slice of a structure or of a region's.
-
-    The largest comes first, the selected structure last, so that prompting them in
-    turn leaves it selected.
-    """
-    document = run.annotation
-    names = REGIONS.get(place or "") or (place or selected_name(document.state),)
-    labels = document.geometry.plane(*run.view.current_slice()).take(document.labels)
-    masks = {
-        entry.name: labels == entry.label for entry in (structure(n) for n in names)
-    }
-    found = [name for name, mask in masks.items() if mask.any()]
-    found.sort(key=lambda name: -int(masks[name].sum()))
-    found.sort(key=lambda name: name == document.state.selected)
-    return {name: masks[name] for name in found}
-
-
 def _share(count: int, names: list[str]) -> dict[str, int]:
     """Deal a number of points out to structures, the first ones first."""
     each, rest = divmod(count, len(names))
@@ -125,10 +106,14 @@ def _arm(run: Run, place: str | None, arming: Arming) -> Outcome:
         document.select_structure(place)
     name = selected_name(document.state)
     run.armings.append(arming)
+    lost = run.search is not None and name in run.search.names
+    why = f"{name} could not be located. " if lost else ""
     if arming.kind == "box":
-        return Outcome(f"Draw a box around {name}.")
-    where = "inside" if arming.polarity is Polarity.POSITIVE else "outside"
-    return Outcome(f"Click {_several(arming.count, 'point')} {where} {name}.")
+        return Outcome(f"{why}Draw a box around {name}.")
+    points = _several(arming.count, "point")
+    if arming.polarity is Polarity.POSITIVE:
+        return Outcome(f"{why}Click {points} inside {name}.")
+    return Outcome(f"{why}Click {points} outside {name}.")
 
 
 def _several(count: int, what: str) -> str:

@@ -82,11 +82,9 @@ def set_window(run: Run, action: a.SetWindow) -> Outcome:
 def set_visibility(run: Run, action: a.SetVisibility) -> Outcome:
     """Show or hide a layer by its role."""
     run.view.set_visibility(action.layer, action.visible)
-    return Outcome(f"{action.layer.capitalize()} {_shown(action.visible)}.")
-
-
-def _shown(visible: bool) -> str:
-    return "shown" if visible else "hidden"
+    if action.visible:
+        return Outcome(f"The {action.layer} layer is shown.")
+    return Outcome(f"The {action.layer} layer is hidden.")
 
 
 def save_labels(run: Run, action: a.SaveLabels) -> Outcome:
@@ -99,7 +97,7 @@ def save_labels(run: Run, action: a.SaveLabels) -> Outcome:
 def measure(run: Run, action: a.Measure) -> Outcome:
     """Show volumes and agreement in a table."""
     report = measure_report(run.annotation, action.metrics, action.structure)
-    run.view.show_report(report)
+    run.view.show_measures(report)
     if len(report.rows) > 1:
         return Outcome(f"{report.title}: {len(report.rows)} structures.", data=report)
     values = zip(report.columns[1:], report.rows[0][1:], strict=True)

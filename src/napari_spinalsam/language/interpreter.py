@@ -82,6 +82,10 @@ class Interpreter:
         self._settings = settings
         self._client = client or ModelClient(settings)
 
+    def asks_model(self, text: str) -> bool:
+        """Whether `understand` waits for a model; what it does not is quick."""
+        return self._is_for_the_model(text, parse_offline(text))
+
     def understand(
         self, text: str, context: ViewerContext, *, cancel: Event | None = None
     ) -> Understanding:

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import Container, LineEdit, PushButton
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_spinalsam.widgets.conversation import Answer, Conversation
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.language_dialog import LanguageDialog
 from napari_spinalsam.widgets.preferences import language_settings
 from napari_spinalsam.widgets.transcript import Tone, Transcript
 
@@ -33,7 +41,8 @@ EXAMPLES = (
 )
 WELCOME = (
     "Say what you want, in English or Chinese. Sentences are understood on this "
-    "computer; nothing is sent anywhere. For example:"
+    "computer; nothing is sent anywhere unless you set up a language model (⚙). For "
+    "example:"
 )
 TONES = {
     "outcome": Tone.ANSWER,
@@ -63,6 +72,8 @@ class ChatWidget(QWidget):
         self.ask: Container[LineEdit | PushButton] = Container(
             widgets=[self.sentence, self.send], layout="horizontal", labels=False
         )
+        self.gear = QToolButton()
+        self.language: LanguageDialog | None = None
         self.waiting = QLabel()
         self.cancel = QPushButton("Cancel")
         self._said: list[str] = []
@@ -83,6 +94,15 @@ class ChatWidget(QWidget):
         self.transcript.add(shown, Tone.USER)
         self.conversation.say(text)
 
+    def open_language(self) -> LanguageDialog:
+        """Show the settings of the language model, and return their window."""
+        if self.language is None:
+            self.language = LanguageDialog(self)
+        self.language.show_settings()
+        self.language.show()
+        self.language.raise_()
+        return self.language
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Keep the keys of the sentence from the window, where Enter accepts a mask."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
@@ -102,8 +122,10 @@ class ChatWidget(QWidget):
         return super().eventFilter(watched, event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End the thread that asks a model, if there is one."""
+        """End the threads that ask a model, if there are any."""
         self.conversation.close()
+        if self.language is not None:
+            self.language.close()
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
@@ -116,15 +138,21 @@ class ChatWidget(QWidget):
         column.addLayout(row)
         self.sentence.native.setPlaceholderText("for example: go to slice 12")
         self.ask.margins = (0, 0, 0, 0)
-        column.addWidget(self.ask.native)
+        self.gear.setText("⚙")
+        self.gear.setToolTip("Language model: service, key, connection")
+        asking = QHBoxLayout()
+        asking.addWidget(self.ask.native, 1)
+        asking.addWidget(self.gear)
+        column.addLayout(asking)
         self.setMinimumWidth(LEAST_WIDTH_PX)
-        self._show_asking("")
+        self._show_waiting("")
 
     def _connect(self) -> None:
         self.conversation.answered.connect(self._show_answer)
-        self.conversation.asking.connect(self._show_asking)
+        self.conversation.waiting.connect(self._show_waiting)
         self.cancel.clicked.connect(self.conversation.cancel)
         self.send.changed.connect(lambda: self.say(self.sentence.value))
+        self.gear.clicked.connect(self.open_language)
         self.sentence.native.installEventFilter(self)
 
     def _welcome(self) -> None:
@@ -147,10 +175,10 @@ class ChatWidget(QWidget):
         if answer.choices:
             bubble.offer(answer.choices, side_by_side=answer.kind == "plan")
 
-    def _show_asking(self, model: str) -> None:
-        self.waiting.setText(f"Asking {model} …" if model else "")
-        self.waiting.setVisible(bool(model))
-        self.cancel.setVisible(bool(model))
+    def _show_waiting(self, sentence: str) -> None:
+        self.waiting.setText(sentence)
+        self.waiting.setVisible(bool(sentence))
+        self.cancel.setVisible(bool(sentence))
 
     def _recall(self, offset: int) -> None:
         self._place = min(max(self._place + offset, 0), len(self._said))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_spinalsam.annotation.ports import Outcome
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.core.actions import Action
     from napari_spinalsam.core.propagated import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
@@ -59,6 +60,8 @@ class SegmentController(QObject):
         The user pressed Cancel.
     tool_changed(name)
         ``"positive"``, ``"negative"``, ``"box"``, or empty.
+    measures_wanted()
+        The Measures window is to be shown.
     closing()
         The dock or the application ends.
     """
@@ -69,6 +72,7 @@ class SegmentController(QObject):
     working = Signal(str)
     cancelled = Signal()
     tool_changed = Signal(str)
+    measures_wanted = Signal()
     closing = Signal()
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
@@ -151,15 +155,17 @@ class SegmentController(QObject):
             self.annotation.set_reference(*labels_of(layer))
         self.reference = layer
 
-    def run(self, *actions: Action) -> tuple[Outcome, ...]:
-        """Apply a plan of actions; its outcome is told by `message`.
+    def run(
+        self, *actions: Action, search: Search | None = None
+    ) -> tuple[Outcome, ...]:
+        """Apply a plan, after its search if it needs one; `message` tells what came.
 
         Raises
         ------
         SpinalSamError
             If it cannot be done; nothing has changed then.
         """
-        outcomes = self.executor.run_plan(actions)
+        outcomes = self.executor.run_plan(actions, search)
         self.message.emit(" ".join(outcome.text for outcome in outcomes), False)
         return outcomes
 

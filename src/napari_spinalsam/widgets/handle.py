@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
 from napari_spinalsam.core.replies import Clarify, Plan, parse_action
 from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.widgets.searching import Searching
 from napari_spinalsam.widgets.segment import SegmentWidget
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import Outcome
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.core.actions import Action
 
 PLUGIN, WIDGET = "napari-spinalsam", "Segment"
@@ -73,9 +75,15 @@ class SegmentHandle:
         SpinalSamError
             If a sentence asks for nothing that can be done as it stands, or a step
             cannot be done; nothing has changed then.
+        ModelError
+            If structures that are to be prompted are looked for too long.
         """
         steps = [step for action in actions for step in _steps(action)]
-        return self.widget.controller.run(*steps)
+        controller = self.widget.controller
+        search = controller.executor.search(steps)
+        if search is not None:
+            self._look_for(search)
+        return controller.run(*steps, search=search)
 
     def wait_for_model(self, timeout: float = MODEL_TIMEOUT_S) -> None:
         """Let the window go on until a model is loaded.
@@ -129,6 +137,20 @@ class SegmentHandle:
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""
         return self.widget.controller.view.write_labels(path)
+
+    def _look_for(self, search: Search) -> None:
+        """Let the window go on until structures have been looked for."""
+        searching = Searching(self.widget.controller, search)
+        ends: list[bool] = []
+        searching.ended.connect(ends.append)
+        self._wait(searching.ended, OBJECTS_TIMEOUT_S)
+        if not ends:
+            raise ModelError(
+                f"{', '.join(search.names)} were looked for for {OBJECTS_TIMEOUT_S:g} "
+                "s: cancel, and place the prompts by hand."
+            )
+        if not ends[0]:
+            raise CancelledError("The search was cancelled; nothing was done.")
 
     def _wait(self, signal: Any, timeout: float) -> None:
         loop = QEventLoop()

@@ -200,30 +200,35 @@ class InferenceThread(QThread):
         if isinstance(job, _Loading):
             self._session = job.build()
             self.loaded.emit(self._session)
-        elif self._session is None:
-            raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
+        elif isinstance(job, _Carrying):
+            self._carry(job)
         elif isinstance(job, _Prediction):
-            request = job.request
-            self._session.set_volume(job.annotation.volume)
-            prediction = self._session.predict(
+            request, session = job.request, self._loaded()
+            session.set_volume(job.annotation.volume)
+            prediction = session.predict(
                 request.plane,
                 request.prompts,
                 window=request.window,
                 mask_input=request.mask_input,
             )
             self.predicted.emit(job.annotation, request, prediction)
-        elif isinstance(job, _Carrying):
-            self._carry(job, self._session)
         else:
-            self._session.set_volume(job.volume)
-            milliseconds = self._session.encode(job.axis, job.index, job.window)
+            session = self._loaded()
+            session.set_volume(job.volume)
+            milliseconds = session.encode(job.axis, job.index, job.window)
             if milliseconds is not None:
                 self.encoded.emit(job.axis, job.index, milliseconds)
 
-    def _carry(self, job: _Carrying, session: SegmentationSession) -> None:
+    def _loaded(self) -> SegmentationSession:
+        if self._session is None:
+            raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
+        return self._session
+
+    def _carry(self, job: _Carrying) -> None:
         """Work until it is done or cancelled; what was done is never lost."""
-        session.set_volume(job.annotation.volume)
         try:
+            session = self._loaded()
+            session.set_volume(job.annotation.volume)
             for item in job.work.run(session):
                 self.carried.emit(job.work, item)
                 if self._cancelled.is_set():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.propagated import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
@@ -42,8 +43,10 @@ class Predictions(QObject):
         How far such work has come, 0 to 1, where that is known.
     carried(name, SliceMask)
         A structure is carried to another slice.
+    job_ended(CarryJob)
+        Such work has ended, and what there was to write is written.
     carrying_ended(sentence)
-        Such work has ended and is written.
+        Likewise, told to the user.
     """
 
     loaded = Signal(object)
@@ -52,6 +55,7 @@ class Predictions(QObject):
     working = Signal(str)
     progress = Signal(float)
     carried = Signal(str, object)
+    job_ended = Signal(object)
     carrying_ended = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
@@ -100,6 +104,9 @@ class Predictions(QObject):
         self._carrying = job
         self.thread_.carry(self._annotation, job)
         return False
+
+    def locate(self, search: Search) -> None:
+        """Leave it to who runs the plan; see `PredictionPort.locate`, `Searching`."""
 
     def is_carrying(self) -> bool:
         """Whether work on whole objects is going on."""
@@ -169,6 +176,7 @@ class Predictions(QObject):
         except SpinalSamError as error:
             self.failed.emit(str(error))
         self.carrying_ended.emit(job.outcome())
+        self.job_ended.emit(job)
 
     def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
         self.failed.emit(sentence)

@@ -157,6 +157,7 @@ class SegmentWidget(QWidget):
         controller.working.connect(self.busy.show_working)
         controller.predictions.progress.connect(self.busy.show_share)
         controller.tool_changed.connect(self.prompts.show_tool)
+        controller.measures_wanted.connect(self.objects.open_measures)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
         self.window_.preset_chosen.connect(

@@ -74,9 +74,9 @@ class Bubble(QFrame):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(6, 2, 2, 2)
         self._column.setSpacing(3)
-        self.text = _PlainLabel(text)
+        self.text = PlainLabel(text)
         self._column.addWidget(self.text)
-        self.detail = _PlainLabel(detail)
+        self.detail = PlainLabel(detail)
         self.detail.setEnabled(False)
         self.detail.setVisible(bool(detail))
         self._column.addWidget(self.detail)
@@ -148,10 +148,10 @@ class Transcript(QScrollArea):
         return bubble
 
 
-class _PlainLabel(QLabel):
+class PlainLabel(QLabel):
     """Wrapped plain text that is never given less height than it needs."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
@@ -161,4 +161,12 @@ class _PlainLabel(QLabel):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask for the height of the text at the new width; layouts do not."""
         super().resizeEvent(event)
+        self._fit()
+
+    def setText(self, text: str | None) -> None:
+        """Show another text, and ask for its height."""
+        super().setText(text)
+        self._fit()
+
+    def _fit(self) -> None:
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))

@@ -184,6 +184,10 @@ class NapariView:
         """Show a table in a window of its own."""
         show_table(report, self._owner())
 
+    def show_measures(self, report: Report) -> None:
+        """Show the Measures window, which follows every change, with all structures."""
+        self._controller.measures_wanted.emit()
+
     def show_help(self, report: Report) -> None:
         """Show what can be said."""
         show_table(report, self._owner())

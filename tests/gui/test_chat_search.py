@@ -1,0 +1,105 @@
+"""Prompts for what nobody has labelled, by a sentence: a search, then the plan."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.model.session import SegmentationSession
+from napari_spinalsam.widgets import models
+from napari_spinalsam.widgets.transcript import Tone
+from tests.gui.chatting import last, type_and_enter
+from tests.gui.conftest import small_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+
+    from napari_spinalsam.widgets.chat import ChatWidget
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+pytestmark = pytest.mark.gui
+BLOCK = (slice(3, 9), slice(12, 28), slice(14, 34))
+released = Event()
+
+
+class FindingSession(SegmentationSession):
+    """Takes the block for whatever is looked for, and its time."""
+
+    def find_structures(self, names: Any, **_: Any) -> Iterator[Any]:
+        while not released.wait(0.01):
+            yield Progress("locating the spine", 0.5)
+        whole = VolumeMask(np.ones((6, 16, 20), np.bool_), BLOCK, 0.9)
+        yield FoundStructure(names[0], whole, 0.7)
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    released.clear()
+    session = FindingSession(small_session()._backend)
+    monkeypatch.setattr(models, "build_session", lambda *_: session)
+    yield
+    released.set()
+
+
+def test_a_plan_runs_once_its_structure_is_found_and_is_one_step(
+    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    handle.run({"action": "go_to_slice", "index": 6})
+    before = handle.annotation.state
+    type_and_enter(chat, "在腰四上加两个点并生成掩码")
+
+    assert chat.waiting.text() == "正在寻找 L4 …"
+    assert chat.cancel.isVisibleTo(chat)
+    assert handle.annotation.state == before
+    type_and_enter(chat, "select L2")
+    assert "Wait for the answer" in last(chat)[1]
+    with qtbot.waitSignal(chat.conversation.answered, timeout=30_000):
+        released.set()
+
+    tone, text = last(chat)
+    assert tone is Tone.ANSWER
+    assert "第 6 层按模型预测的 L4 位置放置 2 个正点" in text
+    points = handle.annotation.prompts_at(0, 6).points
+    assert len(points) == 2
+    assert all(12 < point.row < 27 and 14 < point.col < 33 for point in points)
+    assert chat.waiting.text() == ""
+    assert len(handle.annotation.history.undo_names) == 1
+    type_and_enter(chat, "undo")
+    assert handle.annotation.state == before
+
+
+def test_cancel_ends_the_search_and_nothing_is_done(
+    chat: ChatWidget, handle: SegmentHandle
+) -> None:
+    before = handle.annotation.state
+    type_and_enter(chat, "add a box to L4")
+    chat.cancel.click()
+
+    assert last(chat) == (Tone.REFUSAL, "Cancelled; nothing was done.")
+    assert handle.annotation.state == before
+    assert chat.waiting.text() == ""
+    type_and_enter(chat, "select L3")
+    assert handle.annotation.state.selected == "L3"
+
+
+def test_another_image_ends_the_search_too(
+    chat: ChatWidget, handle: SegmentHandle
+) -> None:
+    type_and_enter(chat, "add a box to L4")
+    handle.widget.choose_image(None)
+    assert last(chat) == (Tone.REFUSAL, "Cancelled; nothing was done.")
+
+
+def test_in_a_notebook_the_call_returns_when_it_is_done(handle: SegmentHandle) -> None:
+    released.set()
+    handle.run({"action": "go_to_slice", "index": 6})
+    told = handle.run("add a box to L4")[0].text
+    assert "1 box placed at the predicted place of L4 on slice 6" in told
+    box = handle.annotation.prompts_at(0, 6).box
+    assert (box.row_min, box.row_max, box.col_min, box.col_max) == (12, 27, 14, 33)
