@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from napari import settings
 
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry
@@ -20,7 +21,7 @@ from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.handle import attach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari import Viewer
@@ -60,6 +61,15 @@ def recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the recovery folder of whoever runs the tests out; return the one used."""
     monkeypatch.setenv("NAPARI_SPINALSAM_RECOVERY", str(tmp_path / "recovery"))
     return tmp_path / "recovery"
+
+
+@pytest.fixture(autouse=True)
+def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the plugin's page of the Preferences of whoever runs the tests out."""
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    settings._clear_plugin_settings_cache()
+    yield
+    settings._clear_plugin_settings_cache()
 
 
 @pytest.fixture

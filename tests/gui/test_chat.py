@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from napari import settings
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -17,23 +16,11 @@ from napari_spinalsam.widgets.transcript import LONGEST_TRANSCRIPT, Tone, Transc
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from napari import Viewer
 
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(autouse=True)
-def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the plugin's page of the Preferences of whoever runs the tests out."""
-    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
-    settings._clear_plugin_settings_cache()
-    yield
-    settings._clear_plugin_settings_cache()
 
 
 @pytest.fixture

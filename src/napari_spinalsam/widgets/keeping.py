@@ -24,6 +24,7 @@ from napari_spinalsam.annotation.saved import (
     save_annotation,
 )
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.widgets.preferences import segment_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.recovery import Recoverable
     from napari_spinalsam.widgets.controller import SegmentController
 
-# How often it is asked whether a save is due; a save itself comes once a minute.
+# How often it is asked whether a save is due; saves themselves are rarer.
 ASK_MS = 2_000
 FILES = f"Annotations (*{SUFFIX})"
 
@@ -80,7 +81,10 @@ class Keeper(QObject):
         self._follow()
 
     def save_if_due(self) -> None:
-        """Save in a thread if a mask was accepted, or a change is a minute old."""
+        """Save in a thread if it is time to, as the Preferences have it."""
+        wanted = segment_settings()
+        self.autosave.enabled = wanted.autosave
+        self.autosave.interval = wanted.autosave_s
         if self.autosave.due():
             self._controller.attempt(self._save)
 

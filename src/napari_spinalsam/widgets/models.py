@@ -15,12 +15,12 @@ from napari_spinalsam.model.adapter_store import base_of, list_adapters
 from napari_spinalsam.model.download import download
 from napari_spinalsam.model.registry import ENTRIES, is_downloaded, model_entry
 from napari_spinalsam.widgets.choosers import make_narrow
+from napari_spinalsam.widgets.preferences import remember, segment_settings
 
 if TYPE_CHECKING:
     from napari_spinalsam.model.session import SegmentationSession
     from napari_spinalsam.widgets.controller import SegmentController
 
-DEFAULT_MODEL = "spinalsam-tiny"
 FROM_FILE = "file"
 MEGABYTE = 1e6
 STOP_TIMEOUT_MS = 10_000
@@ -135,6 +135,7 @@ class ModelRow(QWidget):
         self._controller = controller
         self._thread: DownloadThread | None = None
         self.box = ModelBox()
+        self._wanted = ""
         self._files: dict[str, str] = {}  # stem and path of what was opened
         self.download = QPushButton()
         self.download.hide()
@@ -155,11 +156,11 @@ class ModelRow(QWidget):
             self._thread.wait(STOP_TIMEOUT_MS)
 
     def _load_first(self) -> None:
-        """Load the default model with the first image: torch is not needed before."""
+        """Load the preferred model with the first image: torch is not needed before."""
         if self._controller.annotation is not None:
             self._controller.annotation_changed.disconnect(self._load_first)
             if self._controller.session is None:
-                self._load(DEFAULT_MODEL)
+                self.choose(segment_settings().model)
 
     def _load(self, model: str) -> None:
         self._controller.load_model(partial(build_session, model))
@@ -185,6 +186,7 @@ class ModelRow(QWidget):
         model : str
             A name of the list, or the path of a file.
         """
+        self._wanted = model
         entry = ENTRIES.get(model)
         if entry is not None and not (entry.is_bundled or is_downloaded(model)):
             self.box.show_model(model, model)
@@ -239,4 +241,6 @@ class ModelRow(QWidget):
             return
         record = self._controller.session.record
         name = record.adapter or record.name
+        if name == self._wanted:
+            remember("model", name)
         self.box.show_model(record.title, self._files.get(name, name))
