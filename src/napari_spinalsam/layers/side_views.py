@@ -177,6 +177,7 @@ class SideViews:
             (self._viewer.dims.events.point, self._on_main_moved),
             (self._viewer.layers.events.inserted, self._on_inserted),
             (self._viewer.layers.selection.events.active, self._on_active),
+            (self._viewer.events.theme, self._on_theme),
         )
         for event, handler in self._events:
             event.connect(handler)
@@ -190,6 +191,7 @@ class SideViews:
             self._callbacks.append((model.mouse_drag_callbacks, self._on_press))
         for side in self.sides:
             side.model.dims.events.point.connect(partial(self._on_side_moved, side))
+        self._on_theme()
         self._on_order()
         self._on_main_moved()
 
@@ -250,6 +252,10 @@ class SideViews:
     def _on_inserted(self, _event: Any) -> None:
         for side in self.sides:
             side.mirror_roles()
+
+    def _on_theme(self, _event: Any = None) -> None:
+        for side in self.sides:
+            side.model.theme = self._viewer.theme
 
     def _on_active(self, _event: Any) -> None:
         for side in self.sides:

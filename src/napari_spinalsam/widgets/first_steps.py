@@ -9,7 +9,7 @@ from napari_spinalsam.widgets.preferences import keep, segment_settings
 
 STEPS = (
     "1. Open an image, or File > Open Sample > SpinalSAM, and choose a structure "
-    "( , and . step through them).",
+    "(comma and full stop step through them).",
     "2. Click into it (P), click what is not it (N), or drag a box (B): the mask "
     "comes by itself.",
     "3. Enter accepts the mask, Esc drops it, Ctrl+Z undoes. Then F carries it "

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
+ERROR_COLOR = "#e5484d"  # can be read on dark and on light
 HINT = (
     "Choose an image and a structure, press a tool and click or drag in the slice. "
     "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
@@ -294,4 +295,4 @@ class SegmentWidget(QWidget):
         session = self.controller.session
         told = status.model_text(session) if session is not None else ""
         self.status.setText(sentence if is_error or not told else f"{told}\n{sentence}")
-        self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
+        self.status.setStyleSheet(f"color: {ERROR_COLOR};" if is_error else "")
