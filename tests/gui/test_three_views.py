@@ -110,6 +110,8 @@ def test_prompts_keys_and_strokes_work_in_a_side_view(
     shown.run(a.SetPlane(plane="coronal"))
     assert shown.widget.controller.view.current_slice()[0] == 1
     assert {each.plane for each in sides(shown)} == {Plane.SAGITTAL, Plane.AXIAL}
+    QTest.keyClick(canvas(shown, Plane.AXIAL), Qt.Key.Key_T)
+    qtbot.waitUntil(lambda: shown.widget.three_views.views is None)
 
 
 def test_a_click_moves_the_place_in_all_views(shown: SegmentHandle) -> None:

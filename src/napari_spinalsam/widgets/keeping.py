@@ -67,6 +67,7 @@ class Keeper(QObject):
         super().__init__(parent)
         self._controller = controller
         self.autosave = Autosave()
+        self._heed_preferences()
         self._followed: Annotation | None = None
         # One after the other: jobs of one file must not overlap.
         self._pool = QThreadPool(self)
@@ -82,11 +83,14 @@ class Keeper(QObject):
 
     def save_if_due(self) -> None:
         """Save in a thread if it is time to, as the Preferences have it."""
+        self._heed_preferences()
+        if self.autosave.due():
+            self._controller.attempt(self._save)
+
+    def _heed_preferences(self) -> None:
         wanted = segment_settings()
         self.autosave.enabled = wanted.autosave
         self.autosave.interval = wanted.autosave_s
-        if self.autosave.due():
-            self._controller.attempt(self._save)
 
     def save_as(self) -> None:
         """Let the user choose a file and write the annotation to it."""

@@ -224,7 +224,7 @@ class SegmentWidget(QWidget):
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
             "M": self.objects.commands.select_next_free,
-            "T": lambda: self.three_views.toggle(),
+            "T": lambda: self.three_views.toggle_by_key(),
         }
 
     def choose_image(self, layer: Image | None) -> None:

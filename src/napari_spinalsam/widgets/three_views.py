@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QSplitter
 
 from napari_spinalsam.core.errors import InputError
@@ -140,6 +140,10 @@ class ThreeViews(QObject):
         else:
             self.hide()
         self.shown.emit(self.views is not None)
+
+    def toggle_by_key(self) -> None:
+        """Do so once the key is dealt with, which a canvas must outlive."""
+        QTimer.singleShot(0, self.toggle)
 
     def show(self) -> None:
         """Open both other planes below the image.
