@@ -69,27 +69,33 @@ __all__ = [
 
 
 def load_session(
-    model: str = "spinalsam-tiny", device: str = "auto"
+    model: str | Path = "spinalsam-tiny",
+    device: str = "auto",
+    adapter: str | Path | None = None,
 ) -> SegmentationSession:
     """Load a model; torch is imported only here.
 
     Parameters
     ----------
-    model : str
-        A name of the registry, or the path of a model file.
+    model : str or Path
+        A name of the registry or of an adapter in the user's folder, or the path of
+        a model file.
     device : {"auto", "cpu", "cuda", "mps"}
         Where it shall compute.
+    adapter : str or Path, optional
+        The file of an adapter to put on a SAM.
 
     Raises
     ------
     ModelError
-        If the model is not there or its file is damaged.
+        If the model is not there, its file is damaged, or the adapter belongs to
+        another base.
     InputError
         If the device is not available.
     """
     from napari_spinalsam.model.loading import load_session as load
 
-    return load(model, device)
+    return load(model, device, adapter)
 
 
 def annotate(

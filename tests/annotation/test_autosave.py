@@ -274,3 +274,19 @@ def test_the_work_of_a_killed_process_is_found_and_that_of_a_living_one_is_not(
     assert [each.name for each in found.summary.objects] == ["L3"]
     discard(found)
     assert list(folder.iterdir()) == []
+
+
+def test_interval_and_switch_of_the_preferences_hold(
+    document: Annotation, tmp_path: Path
+) -> None:
+    now = [0.0]
+    autosave = Autosave(tmp_path / "recovery", lambda: now[0])
+    autosave.follow(document)
+    autosave.interval = 10
+    document.paint(stroke(document, (2, 1, 1), L3))
+    assert not autosave.due(9)
+    assert autosave.due(10)
+    autosave.enabled = False
+    assert not autosave.due(10)
+    autosave.close()
+    assert not list(tmp_path.rglob("*.spinalsam"))

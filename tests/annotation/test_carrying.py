@@ -11,6 +11,12 @@ from napari_spinalsam.annotation.carrying import PropagationJob, write_masks
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.provenance import (
+    ModelReference,
+    VoxelsWritten,
+    events_of,
+)
+from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.core.propagated import (
@@ -24,6 +30,7 @@ from tests.annotation.helpers import L3, L4, act, stroke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,8 +39,13 @@ if TYPE_CHECKING:
 SEED = (0, 2)
 
 
+MODEL = ModelReference("a" * 64, "blocks", "lab", "b" * 64)
+
+
 class BlockPredictor(DiscPredictor):
     """Carries a block through slices 1 to 4, and finds blocks beside each other."""
+
+    record = MODEL
 
     def propagate(
         self, seeds: Mapping[tuple[int, int], Any], **settings: Any
@@ -93,6 +105,24 @@ def test_a_mask_is_carried_through_the_volume_as_one_step(
     assert document.history.undo_names[0].startswith("Propagate")
     document.undo()
     np.testing.assert_array_equal(document.labels, before)
+
+
+def test_the_saved_annotation_names_the_model_that_carried_and_found(
+    carrier: Executor, document: Annotation, tmp_path: Path
+) -> None:
+    carrier.run(act("select_structure", structure="L3"))
+    paint(document, (2, slice(6, 9), slice(6, 9)), L3)
+    carrier.run(act("propagate"))
+    carrier.run(act("segment_structures", structures=["L1"]))
+    save_annotation(document, tmp_path / "work.spinalsam")
+    again = open_annotation(tmp_path / "work.spinalsam", document.volume)
+
+    events = events_of(again.state.record)
+    assert [each.model for each in events if isinstance(each, VoxelsWritten)] == [
+        None,
+        MODEL,
+        MODEL,
+    ]
 
 
 def test_a_mask_that_waits_is_accepted_and_kept_exactly(

@@ -69,9 +69,11 @@ def told(event: LabelEvent) -> object:
     """Return an event in a form that can be compared."""
     if isinstance(event, VoxelsWritten):
         runs = event.runs
-        return event.step, [
-            a.tolist() for a in (runs.starts, runs.lengths, runs.values)
-        ]
+        return (
+            event.step,
+            event.model,
+            [a.tolist() for a in (runs.starts, runs.lengths, runs.values)],
+        )
     if isinstance(event, MaskWritten):
         return event.structure, event.origin
     return event.step, event.values
@@ -171,7 +173,7 @@ def test_what_is_undone_is_not_recorded(document: Annotation, predict: Ask) -> N
     document.paint(stroke(document, (0, 0, 1), L4))
     document.undo()
     assert [told(e) for e in events_of(document.state.record)] == [
-        ("Paint", [[0], [1], [L4]])
+        ("Paint", None, [[0], [1], [L4]])
     ]
     document.undo()
     assert isinstance(events_of(document.state.record)[0], MaskWritten)

@@ -64,8 +64,8 @@ def recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "recovery"
 
 
-@pytest.fixture
-def own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep the plugin's page of the Preferences of whoever runs the tests out."""
     monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
     settings._clear_plugin_settings_cache()
@@ -74,7 +74,7 @@ def own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def chat(handle: SegmentHandle, own_preferences: None) -> ChatWidget:
+def chat(handle: SegmentHandle) -> ChatWidget:
     """Return the Chat dock beside a Segment dock that shows the block."""
     _, widget = handle.viewer.window.add_plugin_dock_widget("napari-spinalsam", "Chat")
     assert isinstance(widget, ChatWidget)

@@ -171,7 +171,6 @@ def test_what_fails_is_told_in_one_sentence(
     assert "4000" in text
 
 
-@pytest.mark.usefixtures("own_preferences")
 def test_the_chat_alone_opens_the_segment_dock(viewer: Viewer) -> None:
     data, attributes, _ = image_layer(make_volume())
     viewer.add_image(data, **attributes)

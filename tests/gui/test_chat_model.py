@@ -30,7 +30,7 @@ KEY = "sk-0123456789abcdef"
 
 
 @pytest.fixture
-def api(own_preferences: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     """Return a server that the settings point to."""
     for name in ("DEEPSEEK_API_KEY", "NAPARI_SPINALSAM_API_KEY"):
         monkeypatch.delenv(name, raising=False)

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from segment_anything import sam_model_registry
 
+from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import SlicePrompts
@@ -234,6 +235,17 @@ def test_adapter_alone_finds_its_downloaded_base(adapter_file: Path) -> None:
     session = load_session(adapter_file, "cpu")
     assert session.record.name == "small"
     assert session.record.adapter == "spine"
+
+
+def test_adapter_of_the_users_folder_is_loaded_by_name_and_recorded(
+    adapter_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAPARI_SPINALSAM_ADAPTERS", str(adapter_file.parent))
+    record = load_session("spine", "cpu").record
+    assert record.title == "small + spine"
+    made_by = ModelReference.of(record)
+    assert made_by.sha256 == record.sha256 != ""
+    assert made_by.adapter_sha256 == digest_of(adapter_file)
 
 
 def test_adapter_alone_with_an_absent_base_says_what_to_download(

@@ -32,6 +32,13 @@ class Autosave:
         The recovery folder; None for the usual one.
     clock : callable
         Tells seconds.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether anything is saved.
+    interval : float
+        Seconds after which a change is saved.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Autosave:
         self._ownership: Ownership | None = None
         self._unsaved_since: float | None = None
         self._accepted = False
+        self.enabled, self.interval = True, INTERVAL_SECONDS
 
     @property
     def path(self) -> Path | None:
@@ -83,7 +91,7 @@ class Autosave:
             self._accepted = True
 
     def due(self, now: float | None = None) -> bool:
-        """Whether to save: a mask was accepted, or a change is a minute old.
+        """Whether to save: a mask was accepted, or a change is as old as `interval`.
 
         Never while there is nothing to lose: no prompt, no label and no older file.
 
@@ -95,7 +103,7 @@ class Autosave:
         if self._unsaved_since is None or not self._has_unsaved_work():
             return False
         now = self._clock() if now is None else now
-        return self._accepted or now - self._unsaved_since >= INTERVAL_SECONDS
+        return self._accepted or now - self._unsaved_since >= self.interval
 
     def save(self) -> None:
         """Write the annotation now.
@@ -103,7 +111,7 @@ class Autosave:
         Raises
         ------
         InputError
-            If it cannot be written; it is due again after a minute.
+            If it cannot be written; it is due again after the interval.
         """
         self.prepare()()
 
@@ -156,13 +164,15 @@ class Autosave:
     def _has_unsaved_work(self) -> bool:
         if self._annotation is None or self._unsaved_since is None:
             return False
+        if not self.enabled:
+            return False
         state = self._annotation.state
         prompted = any(entry.prompts for entry in state.objects)
         return prompted or state.record is not None or self.path is not None
 
     @contextmanager
     def _retried_if_it_fails(self) -> Iterator[None]:
-        """Be due again after a minute, not at once, if an error leaves the block."""
+        """Be due again after the interval if an error leaves the block."""
         try:
             yield
         except InputError:

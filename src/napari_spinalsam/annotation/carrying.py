@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from napari_spinalsam.annotation.provenance import (
+    ModelReference,
     ValuesExchanged,
     VoxelsWritten,
     events_of,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.provenance import ModelDescription
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.propagated import (
@@ -45,6 +47,10 @@ UNTOUCHED = 255
 
 class VolumePredictor(Protocol):
     """A model with an image set that knows more than single slices."""
+
+    @property
+    def record(self) -> ModelDescription:
+        """Where the model comes from."""
 
     def propagate(
         self,
@@ -77,6 +83,10 @@ class CarryJob(Protocol):
     def shown(self) -> str:
         """Name of the structure whose slices come one by one."""
 
+    @property
+    def model(self) -> ModelReference | None:
+        """The model that does the work; None before it has begun."""
+
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Do the work, yielding what can be shown; may be left at any time."""
 
@@ -103,6 +113,8 @@ class PropagationJob:
         Forward is towards higher indices.
     slices : int or None
         How many to go at most.
+    model : ModelReference or None
+        Set when the work begins.
     """
 
     name: str
@@ -110,6 +122,7 @@ class PropagationJob:
     window: Window
     direction: Direction = "both"
     slices: int | None = None
+    model: ModelReference | None = None
     _walked: list[SliceMask] = field(default_factory=list)
     _whole: VolumeMask | None = None
 
@@ -125,6 +138,7 @@ class PropagationJob:
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk from slice to slice, then join the planes."""
+        self.model = ModelReference.of(predictor.record)
         for item in predictor.propagate(
             self.seeds,
             window=self.window,
@@ -169,6 +183,8 @@ class FindingJob:
         Structures whose place is known.
     window : Window
         How to map the intensities.
+    model : ModelReference or None
+        Set when the work begins.
     found : list of FoundStructure
         What was found so far.
     """
@@ -176,6 +192,7 @@ class FindingJob:
     names: tuple[str, ...]
     anchors: Mapping[str, Mapping[SliceKey, Seed]]
     window: Window
+    model: ModelReference | None = None
     found: list[FoundStructure] = field(default_factory=list)
 
     @property
@@ -190,6 +207,7 @@ class FindingJob:
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk along the spine."""
+        self.model = ModelReference.of(predictor.record)
         for item in predictor.find_structures(
             self.names, window=self.window, anchors=self.anchors
         ):
@@ -217,7 +235,11 @@ class FindingJob:
 
 
 def carried(
-    labels: NDArray[np.uint8], state: State, masks: Mapping[str, VolumeMask], step: str
+    labels: NDArray[np.uint8],
+    state: State,
+    masks: Mapping[str, VolumeMask],
+    step: str,
+    model: ModelReference | None = None,
 ) -> tuple[State, LabelDelta]:
     """Find what whole objects change: new voxels in place of what was carried before.
 
@@ -233,6 +255,8 @@ def carried(
         Structures, the one that goes first where two want a voxel.
     step : str
         Name of the step.
+    model : ModelReference or None
+        What made the masks; it is kept with them.
 
     Raises
     ------
@@ -251,12 +275,15 @@ def carried(
         region[whole.mask & free] = label
         state = state.with_object(state.object_of(name))
     delta = LabelDelta.between(labels, after)
-    event = VoxelsWritten(step, Runs.of(delta))
+    event = VoxelsWritten(step, Runs.of(delta), model)
     return replace(state, preview=None).with_event(event), delta
 
 
 def write_masks(
-    annotation: Annotation, masks: Mapping[str, VolumeMask], step: str
+    annotation: Annotation,
+    masks: Mapping[str, VolumeMask],
+    step: str,
+    model: ModelReference | None = None,
 ) -> None:
     """Put whole objects into an annotation as `carried` says, as one step.
 
@@ -265,7 +292,7 @@ def write_masks(
     InputError
         If a structure is locked; nothing has changed then.
     """
-    after, delta = carried(annotation.labels, annotation.state, masks, step)
+    after, delta = carried(annotation.labels, annotation.state, masks, step, model)
     annotation.history.do(step, after, delta)
 
 

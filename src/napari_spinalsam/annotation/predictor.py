@@ -211,7 +211,7 @@ class DirectPrediction:
         for _ in job.run(self._predictor):
             pass
         if masks := job.masks():
-            write_masks(self._annotation, masks, job.step)
+            write_masks(self._annotation, masks, job.step, job.model)
         return True
 
     def locate(self, search: Search) -> None:

@@ -30,6 +30,10 @@ class ModelDescription(Protocol):
     def adapter(self) -> str:
         """Name of the adapter on top of them, or the empty string."""
 
+    @property
+    def adapter_sha256(self) -> str:
+        """Checksum of the adapter's file, hexadecimal, or the empty string."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
@@ -51,9 +55,9 @@ class ModelReference:
     adapter_sha256: str = ""
 
     @classmethod
-    def of(cls, model: ModelDescription, adapter_sha256: str = "") -> ModelReference:
+    def of(cls, model: ModelDescription) -> ModelReference:
         """Keep what tells a model from others."""
-        return cls(model.sha256, model.name, model.adapter, adapter_sha256)
+        return cls(model.sha256, model.name, model.adapter, model.adapter_sha256)
 
     @property
     def key(self) -> str:
@@ -171,7 +175,7 @@ class MaskWritten:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoxelsWritten:
-    """Voxels were set by hand, or loaded.
+    """Voxels were set by hand, loaded, or carried through the volume by a model.
 
     Parameters
     ----------
@@ -179,10 +183,13 @@ class VoxelsWritten:
         Name of the step, such as "Paint".
     runs : Runs
         Their new values.
+    model : ModelReference or None
+        The model that carried or found them; None for a hand or a file.
     """
 
     step: str
     runs: Runs
+    model: ModelReference | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

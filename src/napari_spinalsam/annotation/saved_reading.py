@@ -61,7 +61,7 @@ def decode(document: schema.SavedDocument, runs: Runs) -> State:
     state = State(
         window=Window(document.window.level, document.window.width),
         selected=None if document.selected is None else _known(document.selected),
-        record=record_of(_events(document, origins, runs, geometry)),
+        record=record_of(_events(document, origins, models, runs, geometry)),
     )
     for each in document.objects:
         entry = _object(each, origins, geometry)
@@ -130,6 +130,7 @@ def _prompts(entry: schema.PromptsEntry, geometry: Geometry) -> SlicePrompts:
 def _events(
     document: schema.SavedDocument,
     origins: list[MaskOrigin],
+    models: list[ModelReference],
     runs: Runs,
     geometry: Geometry,
 ) -> tuple[LabelEvent, ...]:
@@ -141,7 +142,9 @@ def _events(
         if isinstance(entry, schema.MaskEvent):
             events.append(MaskWritten(_known(entry.structure), origins[entry.origin]))
         elif isinstance(entry, schema.VoxelsEvent):
-            events.append(VoxelsWritten(entry.step, runs.part(first, entry.runs)))
+            model = None if entry.model is None else models[entry.model]
+            part = runs.part(first, entry.runs)
+            events.append(VoxelsWritten(entry.step, part, model))
             first += entry.runs
         else:
             events.append(ValuesExchanged(entry.step, entry.values))

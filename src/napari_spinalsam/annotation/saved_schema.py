@@ -112,11 +112,15 @@ class MaskEvent(_Entry):
 
 
 class VoxelsEvent(_Entry):
-    """Voxels were painted or loaded: so many of the runs, after those before."""
+    """Voxels were painted, loaded or carried: so many of the runs, after those before.
+
+    `model` counts in the list of models; a hand has none.
+    """
 
     kind: Literal["voxels"] = "voxels"
     step: str
     runs: Count
+    model: Count | None = None
 
 
 class ExchangeEvent(_Entry):

@@ -85,7 +85,7 @@ class _Tables:
                         for question in origin.questions
                     ),
                     window=_window(origin.window),
-                    model=self._place_of_model(origin.model),
+                    model=self.place_of_model(origin.model),
                     predicted_iou=origin.predicted_iou,
                     time=origin.time,
                     version=origin.version,
@@ -93,7 +93,8 @@ class _Tables:
             )
         return self._places[id(origin)]
 
-    def _place_of_model(self, model: ModelReference) -> int:
+    def place_of_model(self, model: ModelReference) -> int:
+        """Return the place of a model in the table, adding it if need be."""
         if model not in self.models:
             self.models[model] = schema.ModelEntry(
                 sha256=model.sha256,
@@ -159,5 +160,7 @@ def _event(event: LabelEvent, tables: _Tables) -> schema.EventEntry:
         origin = tables.place_of(event.origin)
         return schema.MaskEvent(structure=event.structure, origin=origin)
     if isinstance(event, VoxelsWritten):
-        return schema.VoxelsEvent(step=event.step, runs=len(event.runs.starts))
+        model = None if event.model is None else tables.place_of_model(event.model)
+        runs = len(event.runs.starts)
+        return schema.VoxelsEvent(step=event.step, runs=runs, model=model)
     return schema.ExchangeEvent(step=event.step, values=event.values)

@@ -10,6 +10,7 @@ from napari_spinalsam.commands.terminal import (
     show_json,
     show_table,
 )
+from napari_spinalsam.model.adapter_store import list_adapters
 from napari_spinalsam.model.registry import ENTRIES, is_downloaded, weights_path
 
 if TYPE_CHECKING:
@@ -31,14 +32,31 @@ def known_models() -> list[dict[str, Any]]:
     ]
 
 
+def known_adapters() -> list[dict[str, Any]]:
+    """Describe each adapter of the user's folder; its base is empty if not known."""
+    return [
+        {
+            "name": each.name,
+            "base": "" if (base := each.base) is None else base.name,
+            "family": each.config.family,
+            "path": str(each.path),
+        }
+        for each in list_adapters()
+    ]
+
+
 def show_models() -> None:
-    """Print the known models as a table."""
+    """Print the known models, and the user's adapters, as tables."""
     rows = [("model", "weights here", "licence", "path")]
     rows += [
         (m["name"], "yes" if m["present"] else "no", m["licence"], m["path"])
         for m in known_models()
     ]
     show_table(rows)
+    if adapters := known_adapters():
+        show("")
+        named = [(each["name"], each["base"], each["path"]) for each in adapters]
+        show_table([("adapter", "on", "path"), *named])
 
 
 def run_list(options: Namespace) -> None:
@@ -50,7 +68,7 @@ def run_list(options: Namespace) -> None:
         json.
     """
     if options.json:
-        show_json({"models": known_models()})
+        show_json({"models": known_models(), "adapters": known_adapters()})
     else:
         show_models()
 

@@ -97,14 +97,14 @@ def run(options: Namespace) -> None:
                 "output": str(output),
                 "objects": [_as_json(each) for each in found.objects],
                 "seconds": {key: round(value, 4) for key, value in seconds.items()},
-                "model": session.record.name,
+                "model": session.record.title,
                 "device": session.device,
             }
         )
     else:
         _show(found)
         show(
-            f"{output} written with {session.record.name} on {session.device} "
+            f"{output} written with {session.record.title} on {session.device} "
             f"in {seconds['total']:.1f} s"
         )
 

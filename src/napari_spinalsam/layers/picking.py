@@ -1,4 +1,4 @@
-"""A click on a structure in the image selects it, while no tool is in hand."""
+"""Clicks while no tool is in hand; one on a structure in the image selects it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 LEFT = 1
 # A hand that shakes less than this between press and release has not dragged.
 CLICK_PX = 4.0
+
+
+def hand_is_free(viewer: Viewer) -> bool:
+    """Whether a click means nothing to the layer that is active."""
+    active = viewer.layers.selection.active
+    flat = viewer.dims.ndisplay == 2
+    return flat and (active is None or str(active.mode) == "pan_zoom")
+
+
+def until_release(event: Any) -> Generator[None, None, bool]:
+    """Follow the mouse from a press on; return whether it was a click, no drag."""
+    pressed, dragged = np.asarray(event.pos), False
+    yield
+    # The release counts too: moves in between may be skipped.
+    while True:
+        dragged |= bool(np.linalg.norm(event.pos - pressed) >= CLICK_PX)
+        if event.type != "mouse_move":
+            return not dragged
+        yield
 
 
 class LabelPicker:
@@ -43,25 +62,12 @@ class LabelPicker:
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
 
     def _on_press(self, viewer: Viewer, event: Any) -> Generator[None]:
-        if event.button != LEFT or event.modifiers or not self._hand_is_free():
+        if event.button != LEFT or event.modifiers or not hand_is_free(viewer):
             return
-        pressed, dragged = np.asarray(event.pos), False
-        yield
-        # The release counts too: moves in between may be skipped.
-        while True:
-            dragged |= bool(np.linalg.norm(event.pos - pressed) >= CLICK_PX)
-            if event.type != "mouse_move":
-                break
-            yield
+        clicked = yield from until_release(event)
         name = self._name_at(event.position)
-        if name is not None and not dragged:
+        if name is not None and clicked:
             self._annotation.select_structure(name)
-
-    def _hand_is_free(self) -> bool:
-        """Whether a click means nothing to the layer that is active."""
-        active = self._viewer.layers.selection.active
-        flat = self._viewer.dims.ndisplay == 2
-        return flat and (active is None or str(active.mode) == "pan_zoom")
 
     def _name_at(self, position: tuple[float, ...]) -> str | None:
         """Return the visible structure at a place of the world."""

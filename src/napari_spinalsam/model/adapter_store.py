@@ -17,6 +17,11 @@ from pydantic import ValidationError
 
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.adapter_config import FORMAT, AdapterConfig
+from napari_spinalsam.model.registry import (
+    ModelEntry,
+    entry_of_sha256,
+    is_downloaded,
+)
 
 FOLDER_VARIABLE = "NAPARI_SPINALSAM_ADAPTERS"
 SUFFIX = ".safetensors"
@@ -44,6 +49,11 @@ class StoredAdapter:
     name: str
     path: Path
     config: AdapterConfig
+
+    @property
+    def base(self) -> ModelEntry | None:
+        """The model of the registry that it lies on; None if it is none of them."""
+        return entry_of_sha256(self.config.base_sha256)
 
 
 def adapters_folder() -> Path:
@@ -86,6 +96,38 @@ def list_adapters() -> tuple[StoredAdapter, ...]:
         except ModelError as error:
             logger.warning("%s", error)
     return tuple(found)
+
+
+def base_of(name: str, config: AdapterConfig) -> ModelEntry:
+    """Return the model that an adapter lies on, whose weights are here.
+
+    Parameters
+    ----------
+    name : str
+        Of the adapter, for the message.
+    config : AdapterConfig
+        Of the adapter.
+
+    Raises
+    ------
+    ModelError
+        If its base is no model of the registry, or has not been downloaded.
+    """
+    entry = entry_of_sha256(config.base_sha256)
+    if entry is None:
+        raise ModelError(
+            f"The adapter {name} needs a base of the family {config.family} that is "
+            "not one of the known models: load it from Python, with that base as the "
+            "model and this file as its adapter."
+        )
+    if not is_downloaded(entry.name):
+        raise ModelError(
+            f"The adapter {name} needs {entry.name}, which has not been downloaded "
+            f"yet ({entry.size_bytes / 1e6:.0f} MB): run 'napari-spinalsam models "
+            f"download {entry.name}', or choose {entry.name} in the Segment dock and "
+            "press Download."
+        )
+    return entry
 
 
 def read_config(path: Path) -> AdapterConfig:

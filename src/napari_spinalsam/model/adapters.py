@@ -14,7 +14,11 @@ from torch import Tensor
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model import lora
 from napari_spinalsam.model.adapter_config import FORMAT, VERSION, AdapterConfig
-from napari_spinalsam.model.checkpoint import read_checkpoint, write_safetensors
+from napari_spinalsam.model.checkpoint import (
+    digest_of,
+    read_checkpoint,
+    write_safetensors,
+)
 from napari_spinalsam.model.families import VIT_SIZES, Family
 from napari_spinalsam.model.parameters import compare
 
@@ -39,11 +43,14 @@ class Adapter:
         What it changes.
     tensors : dict of str to Tensor
         By the names of the network, without peft's adapter name.
+    sha256 : str
+        Of its file, hexadecimal; empty if it is not known.
     """
 
     name: str
     config: AdapterConfig
     tensors: dict[str, Tensor]
+    sha256: str = ""
 
 
 def adapter_state(network: SpinalSam, config: AdapterConfig) -> dict[str, Tensor]:
@@ -97,7 +104,7 @@ def read_adapter(path: Path) -> Adapter:
     checkpoint = read_checkpoint(path)
     if checkpoint.metadata.get("format") == FORMAT:
         config = _read_config(checkpoint.metadata.get("config", ""), path.name)
-        return Adapter(path.stem, config, checkpoint.tensors)
+        return Adapter(path.stem, config, checkpoint.tensors, digest_of(path))
     if all(SAMED_NAME.fullmatch(name) for name in checkpoint.tensors):
         return _from_samed(checkpoint.tensors, path)
     raise ModelError(
@@ -199,4 +206,4 @@ def _from_samed(tensors: dict[str, Tensor], path: Path) -> Adapter:
         renamed[f"{start}.lora_A.weight"] = tensors[f"w_a_{i:03d}"]
         renamed[f"{start}.lora_B.weight"] = tensors[f"w_b_{i:03d}"]
     config = AdapterConfig(base_sha256="", family=family.value, rank=rank)
-    return Adapter(path.stem, config, renamed)
+    return Adapter(path.stem, config, renamed, digest_of(path))

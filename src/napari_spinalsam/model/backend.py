@@ -37,6 +37,8 @@ class ModelRecord:
         Parameters.
     adapter : str
         Name of the adapter on top of the base, or the empty string.
+    adapter_sha256 : str
+        Of the adapter's file, hexadecimal, or the empty string.
     parameters : ParameterReport or None
         How the tensors of the file fitted the network.
     """
@@ -47,7 +49,13 @@ class ModelRecord:
     licence: str
     size: int
     adapter: str = ""
+    adapter_sha256: str = ""
     parameters: ParameterReport | None = None
+
+    @property
+    def title(self) -> str:
+        """Name of the model, with that of the adapter on top of it."""
+        return f"{self.name} + {self.adapter}" if self.adapter else self.name
 
 
 class SliceEmbedding(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.model.adapter_store import base_of, list_adapters
 from napari_spinalsam.model.adapters import Adapter, apply_adapter, read_adapter
 from napari_spinalsam.model.backend import ModelRecord, pick_device
 from napari_spinalsam.model.checkpoint import (
@@ -80,8 +81,9 @@ def load_session(
     Parameters
     ----------
     model : str or Path
-        A name of the registry; or a file: a spinalsam-tiny, a SAM ViT-B, ViT-L or
-        ViT-H, or an adapter whose base has been downloaded.
+        A name of the registry or of an adapter in the user's folder; or a file: a
+        spinalsam-tiny, a SAM ViT-B, ViT-L or ViT-H, or an adapter whose base has
+        been downloaded.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
     adapter : str or Path, optional
@@ -117,9 +119,12 @@ def find_weights(model: str | Path) -> Path:
         path = Path(model).expanduser()
         if path.is_file():
             return path
+        adapters = {each.name: each.path for each in list_adapters()}
+        if str(model) in adapters:
+            return adapters[str(model)]
         raise ModelError(
             f"There is no model and no file {str(model)!r}: use one of "
-            f"{', '.join(ENTRIES)}, or the path of a checkpoint."
+            f"{', '.join((*ENTRIES, *adapters))}, or the path of a checkpoint."
         )
     entry = model_entry(str(model))
     if is_downloaded(entry.name):
@@ -131,8 +136,8 @@ def find_weights(model: str | Path) -> Path:
         )
     raise ModelError(
         f"{entry.name} has not been downloaded yet ({entry.size_bytes / 1e6:.0f} MB): "
-        f"run 'napari-spinalsam models download {entry.name}', or download it in "
-        "the preferences."
+        f"run 'napari-spinalsam models download {entry.name}', or choose it in the "
+        "Segment dock and press Download."
     )
 
 
@@ -197,6 +202,7 @@ def build_backend(
         licence=file.licence,
         size=0,
         adapter="" if adapter is None else adapter.name,
+        adapter_sha256="" if adapter is None else adapter.sha256,
     )
     if file.family is Family.TINY:
         if adapter is not None:
@@ -245,15 +251,7 @@ def _on(device: str, file: ModelFile, adapter: Adapter | None) -> SegmentationSe
 
 def _base_of(adapter: Adapter) -> Path:
     """Return the downloaded base of an adapter."""
-    config = adapter.config
-    entry = entry_of_sha256(config.base_sha256)
-    if entry is None:
-        raise ModelError(
-            f"The adapter {adapter.name} needs a base of the family {config.family} "
-            "that is not one of the known models: load that base and name this file "
-            "as its adapter."
-        )
-    return find_weights(entry.name)
+    return weights_path(base_of(adapter.name, adapter.config).name)
 
 
 def _sam_or_med_sam(path: Path) -> Family:

@@ -45,7 +45,7 @@ class CarryRow(QWidget):
         self.propagate = _menu_button(
             "Propagate  F",
             "Carry the mask of the structure through the volume; what you accepted or "
-            "painted stays as it is (F: both ways)",
+            "painted stays as it is (F: the way chosen last, at first both)",
             DIRECTIONS,
             self.propagate_pressed.emit,
         )

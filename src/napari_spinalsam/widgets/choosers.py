@@ -114,12 +114,14 @@ class StructureChooser(QSearchableComboBox):
                 Qt.ItemDataRole.ToolTipRole,
             )
         self.activated.connect(self._on_activated)
+        self._show_beginning()
 
     def show_structure(self, name: str | None) -> None:
         """Show a structure as chosen, without telling of it."""
         wanted = None if name is None else structure(name).name
         with QSignalBlocker(self):
             self.setCurrentIndex(max(self.findData(wanted), 0))
+        self._show_beginning()
 
     def neighbour(self, offset: int) -> str:
         """Return the structure so many places on, of the same kind."""
@@ -130,6 +132,12 @@ class StructureChooser(QSearchableComboBox):
         same = [entry.name for entry in STRUCTURES if entry.kind is kind]
         place = min(max(same.index(current) + offset, 0), len(same) - 1)
         return same[place]
+
+    def _show_beginning(self) -> None:
+        """Cut a text that is too long for the box at its end, not at its beginning."""
+        line = self.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)
 
     def _on_activated(self) -> None:
         name = self.currentData()

@@ -25,6 +25,16 @@ def _command(action: Action) -> Callable[[Viewer], None]:
     return run
 
 
+def three_views(viewer: Viewer) -> None:
+    """Show axial, sagittal and coronal at once, or the main view alone again."""
+    attach(viewer).widget.three_views.toggle()
+
+
+def first_steps(viewer: Viewer) -> None:
+    """Show the hint of the first steps in the dock, or put it away."""
+    attach(viewer).widget.first_steps.toggle()
+
+
 generate_mask = _command(a.GenerateMask())
 accept_mask = _command(a.AcceptMask())
 reject_mask = _command(a.RejectMask())

@@ -17,6 +17,7 @@ from napari_spinalsam.layers.roles import Role, entry_of
 from napari_spinalsam.layers.view import current_slice
 from napari_spinalsam.widgets.engine import SessionInfo
 from napari_spinalsam.widgets.predictions import Predictions
+from napari_spinalsam.widgets.preferences import first_window
 from napari_spinalsam.widgets.view_port import NapariView
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class SegmentController(QObject):
             return
         annotation = None
         if layer is not None:
-            annotation = self._known_annotation(layer) or Annotation(volume_of(layer))
+            annotation = self._known_annotation(layer) or self._new_annotation(layer)
         self._leave()
         if layer is not None and annotation is not None:
             self._take(layer, annotation)
@@ -222,6 +223,10 @@ class SegmentController(QObject):
             ):
                 return annotation
         return None
+
+    def _new_annotation(self, image: Image) -> Annotation:
+        volume = volume_of(image)
+        return Annotation(volume, first_window(volume))
 
     def _take(self, image: Image, annotation: Annotation) -> None:
         """Show an annotation beside its image and follow both."""

@@ -24,6 +24,7 @@ from napari_spinalsam.annotation.saved import (
     save_annotation,
 )
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.widgets.preferences import segment_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.recovery import Recoverable
     from napari_spinalsam.widgets.controller import SegmentController
 
-# How often it is asked whether a save is due; a save itself comes once a minute.
+# How often it is asked whether a save is due; saves themselves are rarer.
 ASK_MS = 2_000
 FILES = f"Annotations (*{SUFFIX})"
 
@@ -66,6 +67,7 @@ class Keeper(QObject):
         super().__init__(parent)
         self._controller = controller
         self.autosave = Autosave()
+        self._heed_preferences()
         self._followed: Annotation | None = None
         # One after the other: jobs of one file must not overlap.
         self._pool = QThreadPool(self)
@@ -80,9 +82,15 @@ class Keeper(QObject):
         self._follow()
 
     def save_if_due(self) -> None:
-        """Save in a thread if a mask was accepted, or a change is a minute old."""
+        """Save in a thread if it is time to, as the Preferences have it."""
+        self._heed_preferences()
         if self.autosave.due():
             self._controller.attempt(self._save)
+
+    def _heed_preferences(self) -> None:
+        wanted = segment_settings()
+        self.autosave.enabled = wanted.autosave
+        self.autosave.interval = wanted.autosave_s
 
     def save_as(self) -> None:
         """Let the user choose a file and write the annotation to it."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QThread, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, QThread, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.model.adapter_store import base_of, list_adapters
 from napari_spinalsam.model.download import download
 from napari_spinalsam.model.registry import ENTRIES, is_downloaded, model_entry
 from napari_spinalsam.widgets.choosers import make_narrow
+from napari_spinalsam.widgets.preferences import remember, segment_settings
 
 if TYPE_CHECKING:
     from napari_spinalsam.model.session import SegmentationSession
     from napari_spinalsam.widgets.controller import SegmentController
 
-DEFAULT_MODEL = "spinalsam-tiny"
 FROM_FILE = "file"
 MEGABYTE = 1e6
 STOP_TIMEOUT_MS = 10_000
@@ -74,8 +76,53 @@ class DownloadThread(QThread):
         )
 
 
+class ModelBox(QComboBox):
+    """The models of the registry, the user's adapters, and a file.
+
+    An item's data is what `build_session` takes; the list is read anew each time it
+    opens, for an adapter may have been trained meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        make_narrow(self)
+        self.setToolTip("The network that predicts masks")
+        self.setPlaceholderText("choose a model")
+        self.fill()
+
+    def showPopup(self) -> None:
+        """Read the folder of adapters and open the list."""
+        self.fill()
+        super().showPopup()
+
+    def fill(self) -> None:
+        """Offer what there is now; the item that was shown stays."""
+        text, chosen = self.currentText(), self.currentData()
+        with QSignalBlocker(self):
+            self.clear()
+            for entry in ENTRIES.values():
+                self._offer(entry.name, entry.name, entry.description)
+            for each in list_adapters():
+                base = each.config.family if each.base is None else each.base.name
+                tip = f"Your adapter on {base}, {each.path}"
+                self._offer(f"{each.name} ({base})", each.name, tip)
+            self._offer("open a model file…", FROM_FILE, "Weights or an adapter")
+            self.show_model(text, chosen)
+
+    def show_model(self, text: str, model: str | None) -> None:
+        """Show a model as chosen, and nothing for None; one not listed is added."""
+        with QSignalBlocker(self):
+            if model is not None and self.findData(model) < 0:
+                self.insertItem(self.count() - 1, text, model)
+            self.setCurrentIndex(-1 if model is None else self.findData(model))
+
+    def _offer(self, text: str, model: str, tip: str) -> None:
+        self.addItem(text, model)
+        self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+
+
 class ModelRow(QWidget):
-    """The models of the registry and the user's own file.
+    """The box of models, and a button that downloads one.
 
     Parameters
     ----------
@@ -87,12 +134,9 @@ class ModelRow(QWidget):
         super().__init__()
         self._controller = controller
         self._thread: DownloadThread | None = None
-        self.box = QComboBox()
-        make_narrow(self.box)
-        self.box.setToolTip("The network that predicts masks")
-        for entry in ENTRIES.values():
-            self.box.addItem(entry.name, entry.name)
-        self.box.addItem("open a model file…", FROM_FILE)
+        self.box = ModelBox()
+        self._wanted = ""
+        self._files: dict[str, str] = {}  # stem and path of what was opened
         self.download = QPushButton()
         self.download.hide()
         row = QHBoxLayout(self)
@@ -102,6 +146,7 @@ class ModelRow(QWidget):
         self.box.activated.connect(self._on_activated)
         self.download.clicked.connect(self._on_download)
         controller.model_changed.connect(self._show_loaded)
+        controller.predictions.failed.connect(self._show_loaded)
         controller.annotation_changed.connect(self._load_first)
 
     def close_threads(self) -> None:
@@ -111,11 +156,11 @@ class ModelRow(QWidget):
             self._thread.wait(STOP_TIMEOUT_MS)
 
     def _load_first(self) -> None:
-        """Load the default model with the first image: torch is not needed before."""
+        """Load the preferred model with the first image: torch is not needed before."""
         if self._controller.annotation is not None:
             self._controller.annotation_changed.disconnect(self._load_first)
             if self._controller.session is None:
-                self._load(DEFAULT_MODEL)
+                self.choose(segment_settings().model)
 
     def _load(self, model: str) -> None:
         self._controller.load_model(partial(build_session, model))
@@ -130,12 +175,34 @@ class ModelRow(QWidget):
             if not chosen:
                 self._show_loaded()
                 return
-        elif chosen in ENTRIES and not (
-            ENTRIES[chosen].is_bundled or is_downloaded(chosen)
-        ):
-            self._offer(chosen)
-            return
-        self._load(chosen)
+            self._files[Path(chosen).stem] = chosen
+        self.choose(chosen)
+
+    def choose(self, model: str) -> None:
+        """Load a model, or tell what it takes to have it here.
+
+        Parameters
+        ----------
+        model : str
+            A name of the list, or the path of a file.
+        """
+        self._wanted = model
+        entry = ENTRIES.get(model)
+        if entry is not None and not (entry.is_bundled or is_downloaded(model)):
+            self.box.show_model(model, model)
+            self._offer(model)
+        elif self._has_base(model):
+            self._load(model)
+
+    def _has_base(self, name: str) -> bool:
+        """Whether nothing is missing; the absent base of an adapter is told."""
+        found = [each for each in list_adapters() if each.name == name]
+        have = self._controller.attempt(
+            lambda: [base_of(each.name, each.config) for each in found]
+        )
+        if not have:
+            self._show_loaded()
+        return have
 
     def _offer(self, name: str) -> None:
         """Offer the download of a model, with its size and licence."""
@@ -168,11 +235,12 @@ class ModelRow(QWidget):
         self.download.hide()
 
     def _show_loaded(self) -> None:
-        session = self._controller.session
-        if session is None:
+        """Show what is loaded, whatever was asked for."""
+        if self._controller.session is None:
+            self.box.show_model("", None)
             return
-        name = session.record.name
-        with QSignalBlocker(self.box):
-            if self.box.findText(name) < 0:
-                self.box.insertItem(self.box.count() - 1, name, name)
-            self.box.setCurrentIndex(self.box.findText(name))
+        record = self._controller.session.record
+        name = record.adapter or record.name
+        if name == self._wanted:
+            remember("model", name)
+        self.box.show_model(record.title, self._files.get(name, name))

@@ -172,7 +172,7 @@ class Predictions(QObject):
         self._carrying = None
         try:
             if masks := job.masks():
-                write_masks(annotation, masks, job.step)
+                write_masks(annotation, masks, job.step, job.model)
         except SpinalSamError as error:
             self.failed.emit(str(error))
         self.carrying_ended.emit(job.outcome())

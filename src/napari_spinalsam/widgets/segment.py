@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
@@ -25,12 +24,17 @@ from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow
 from napari_spinalsam.widgets.carry_row import CarryRow
+from napari_spinalsam.widgets.choices import Choices
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
+from napari_spinalsam.widgets.first_steps import FirstSteps
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
+from napari_spinalsam.widgets.preferences import segment_settings
 from napari_spinalsam.widgets.shortcuts import Shortcuts
+from napari_spinalsam.widgets.three_views import ThreeViews
+from napari_spinalsam.widgets.views_row import ViewsRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
+ERROR_COLOR = "#e5484d"  # can be read on dark and on light
 HINT = (
     "Choose an image and a structure, press a tool and click or drag in the slice. "
     "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
@@ -60,6 +65,7 @@ class SegmentWidget(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.controller = SegmentController(napari_viewer, self)
+        self.choices = Choices(self.controller)
         self.images = LayerChooser(napari_viewer, Image, "choose an image")
         self.reference = LayerChooser(napari_viewer, Labels, "no reference")
         self.models = ModelRow(self.controller)
@@ -76,8 +82,12 @@ class SegmentWidget(QWidget):
         self.more = QPushButton("Annotation")
         self.more.setToolTip("Prompts, labels and their history as one file")
         self.status = QLabel(HINT)
+        self.first_steps = FirstSteps()
         self.busy = BusyRow()
-        self.shortcuts = Shortcuts(napari_viewer, self._keys())
+        keys = self._keys()
+        self.shortcuts = Shortcuts(napari_viewer, keys)
+        self.three_views = ThreeViews(self.controller, keys, self)
+        self.views = ViewsRow(self.three_views, self.first_steps)
         self._parts_of_an_image = (
             self.window_,
             self.planes,
@@ -115,10 +125,12 @@ class SegmentWidget(QWidget):
         form.setVerticalSpacing(5)
         form.setHorizontalSpacing(6)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.addRow(self.first_steps)
         form.addRow("Image", self.images)
         form.addRow("Model", self.models)
         form.addRow("Window", self.window_)
         form.addRow("Plane", self.planes)
+        form.addRow("Views", self.views)
         form.addRow("Structure", self.structures)
         form.addRow(self.prompts)
         form.addRow(self.preview)
@@ -152,6 +164,7 @@ class SegmentWidget(QWidget):
 
     def _connect(self) -> None:
         controller, perform = self.controller, self.controller.perform
+        choices = self.choices
         controller.annotation_changed.connect(self._on_changed)
         controller.message.connect(self._show_message)
         controller.working.connect(self.busy.show_working)
@@ -160,15 +173,12 @@ class SegmentWidget(QWidget):
         controller.measures_wanted.connect(self.objects.open_measures)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
-        self.window_.preset_chosen.connect(
-            lambda preset: perform(a.SetWindow(preset=preset))
-        )
+        self.window_.preset_chosen.connect(choices.set_window)
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
         self.structures.chooser.structure_chosen.connect(self._select)
         self.prompts.tool_pressed.connect(self._toggle)
-        self.prompts.live_changed.connect(
-            partial(setattr, controller.predictions, "live")
-        )
+        self.prompts.live_changed.connect(choices.set_live)
+        self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
         self.preview.accept.clicked.connect(lambda: perform(a.AcceptMask()))
         self.preview.reject.clicked.connect(lambda: perform(a.RejectMask()))
@@ -176,9 +186,7 @@ class SegmentWidget(QWidget):
         self.preview.redo.clicked.connect(lambda: perform(a.Redo()))
         self.preview.next.clicked.connect(lambda: self._cycle(1))
         self.preview.previous.clicked.connect(lambda: self._cycle(-1))
-        self.whole.propagate_pressed.connect(
-            lambda direction: perform(a.Propagate(direction=direction))
-        )
+        self.whole.propagate_pressed.connect(choices.propagate)
         self.whole.find_pressed.connect(
             lambda region: perform(a.SegmentStructures(structures=(region,)))
         )
@@ -207,7 +215,7 @@ class SegmentWidget(QWidget):
             "N": lambda: self._toggle("negative"),
             "B": lambda: self._toggle("box"),
             "G": lambda: perform(a.GenerateMask()),
-            "F": lambda: perform(a.Propagate()),
+            "F": self.choices.propagate_again,
             "C": lambda: self._cycle(1),
             "Shift-C": lambda: self._cycle(-1),
             "Enter": lambda: perform(a.AcceptMask()),
@@ -217,6 +225,7 @@ class SegmentWidget(QWidget):
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
             "M": self.objects.commands.select_next_free,
+            "T": lambda: self.three_views.toggle_by_key(),
         }
 
     def choose_image(self, layer: Image | None) -> None:
@@ -287,4 +296,4 @@ class SegmentWidget(QWidget):
         session = self.controller.session
         told = status.model_text(session) if session is not None else ""
         self.status.setText(sentence if is_error or not told else f"{told}\n{sentence}")
-        self.status.setStyleSheet("color: #ff6b5e;" if is_error else "")
+        self.status.setStyleSheet(f"color: {ERROR_COLOR};" if is_error else "")

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def model_text(session: SegmentationSession) -> str:
     """Return name and device of a model, such as ``spinalsam-tiny on CPU``."""
-    record = session.record
-    adapter = f" + {record.adapter}" if record.adapter else ""
-    return f"{record.name}{adapter} on {session.device.upper()}"
+    return f"{session.record.title} on {session.device.upper()}"
 
 
 def prediction_text(annotation: Annotation, preview: Preview) -> str:

@@ -19,6 +19,8 @@ from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.tables import show_table
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
     from napari_spinalsam.annotation.ports import Report, ToolKind
     from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
     from napari_spinalsam.core.geometry import Plane
@@ -40,6 +42,8 @@ class NapariView:
 
     def __init__(self, controller: SegmentController) -> None:
         self._controller = controller
+        # The view that the mouse was used in last; slices are meant there.
+        self.in_hand: ViewerModel = controller.viewer
         self._tool = ""
         # Tools and counts still to come; none while a tool is in hand for good.
         self._armed: list[tuple[str, int]] = []
@@ -52,14 +56,15 @@ class NapariView:
 
     def current_slice(self) -> tuple[int, int]:
         """Return axis and index of the slice that is shown."""
-        return view.current_slice(self._controller.viewer, self._image())
+        return view.current_slice(self.in_hand, self._image())
 
     def go_to_slice(self, index: int) -> None:
         """Show a slice of the current plane."""
-        view.go_to_slice(self._controller.viewer, self._image(), index)
+        view.go_to_slice(self.in_hand, self._image(), index)
 
     def set_plane(self, plane: Plane) -> None:
-        """Turn the view to a plane."""
+        """Turn the main view to a plane, and take it in hand."""
+        self.in_hand = self._controller.viewer
         view.set_plane(self._controller.viewer, self._image(), plane)
 
     def set_visibility(self, layer: LayerRole, visible: bool) -> None:
@@ -124,8 +129,9 @@ class NapariView:
     def follow_plane(self) -> None:
         """Let points placed from now on belong to slices of the plane shown."""
         layers = self._controller.layers
-        if layers is not None and self._controller.viewer.dims.ndisplay == 2:
-            layers.set_axis(self.current_slice()[0])
+        viewer = self._controller.viewer
+        if layers is not None and viewer.dims.ndisplay == 2:
+            layers.set_axis(view.current_slice(viewer, self._image())[0])
 
     def open_image(self) -> str:
         """Let the user choose an image file and annotate it."""

@@ -1,0 +1,47 @@
+"""The hint of the first steps: in the dock until it is dismissed, then on demand."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
+
+from napari_spinalsam.widgets.preferences import keep, segment_settings
+
+STEPS = (
+    "1. Open an image, or File > Open Sample > SpinalSAM, and choose a structure "
+    "(comma and full stop step through them).",
+    "2. Click into it (P), click what is not it (N), or drag a box (B): the mask "
+    "comes by itself.",
+    "3. Enter accepts the mask, Esc drops it, Ctrl+Z undoes. Then F carries it "
+    "through the volume.",
+)
+
+
+class FirstSteps(QFrame):
+    """Three steps with their keys, and a button that puts them away for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(4)
+        for step in STEPS:
+            line = QLabel(step)
+            line.setTextFormat(Qt.TextFormat.PlainText)
+            line.setWordWrap(True)
+            column.addWidget(line)
+        self.dismiss = QPushButton("Got it")
+        self.dismiss.setToolTip("Put this away; the button with the ? brings it back")
+        self.dismiss.clicked.connect(lambda: self.show_if(wanted=False))
+        column.addWidget(self.dismiss)
+        self.setVisible(segment_settings().first_steps)
+
+    def toggle(self) -> None:
+        """Show the hint, or put it away."""
+        self.show_if(wanted=self.isHidden())
+
+    def show_if(self, *, wanted: bool) -> None:
+        """Show the hint or put it away, also at the next start."""
+        keep("first_steps", wanted)
+        self.setVisible(wanted)
