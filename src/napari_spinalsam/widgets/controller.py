@@ -222,7 +222,7 @@ class SegmentController(QObject):
         self.executor.annotation = annotation
         self.predictions.follow(annotation)
         self.layers = AnnotationLayers(
-            self.viewer, image, annotation, self.report_error
+            self.viewer, image, annotation, self.report_error, _after_drawing
         )
         annotation.changed.connect(self._on_changed)
         image.events.data.connect(self._on_image_replaced)
@@ -290,3 +290,8 @@ class SegmentController(QObject):
         self.executor.engine = SessionInfo(session)
         self.model_changed.emit()
         self._ahead.start()
+
+
+def _after_drawing(operation: Callable[[], None]) -> None:
+    """Call something once Qt has drawn what there is to draw."""
+    QTimer.singleShot(0, operation)
