@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -28,6 +28,7 @@ from napari_spinalsam.widgets.carry_row import CarryRow
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
+from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.shortcuts import Shortcuts
@@ -269,7 +270,7 @@ class SegmentWidget(QWidget):
         self._show_plane()
         if change is not None and change.preview and state.preview is not None:
             # After the mask is drawn: measures against a reference take a while.
-            QTimer.singleShot(0, self._show_prediction)
+            after_drawing(self._show_prediction)
 
     def _show_prediction(self) -> None:
         annotation = self.controller.annotation
