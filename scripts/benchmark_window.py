@@ -14,7 +14,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import napari
-from qtpy.QtCore import QEventLoop, Qt, QTimer
+import numpy as np
+from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 AXIS = 2
 SLICES = range(12, 24)
 TICK_MS = 10
+LEFT = Qt.MouseButton.LeftButton
 
 
 class Ticker:
@@ -60,6 +62,26 @@ class FirstFrameWithMask:
         self._loop, self._at = QEventLoop(), float("nan")
         self._canvas = canvas()
         annotation.changed.connect(self._on_changed)
+
+    def click(self, handle: api.SegmentHandle, voxel: tuple[float, ...]) -> float:
+        """Click on a voxel; return the time when the button is let go."""
+        pixel = self._pixel(handle, voxel)
+        QTest.mouseMove(self._canvas, pixel)
+        pause(50)
+        QTest.mousePress(self._canvas, LEFT, pos=pixel)
+        pause(50)
+        began = perf_counter()
+        QTest.mouseRelease(self._canvas, LEFT, pos=pixel)
+        return began
+
+    def _pixel(self, handle: api.SegmentHandle, voxel: tuple[float, ...]) -> QPoint:
+        """Return where the canvas shows a voxel."""
+        viewer, image = handle.viewer, handle.widget.controller.layers.image
+        camera = viewer.scene.camera
+        world = np.asarray(image.data_to_world(voxel))[list(viewer.dims.displayed)]
+        row, col = (world - np.asarray(camera.center)[-2:]) * camera.zoom
+        middle = self._canvas.rect().center()
+        return QPoint(round(middle.x() + col), round(middle.y() + row))
 
     def wait(self) -> float:
         """Return the time of that frame, in seconds of `perf_counter`."""
@@ -107,11 +129,10 @@ def click_to_mask(handle: SegmentHandle) -> list[float]:
         pause(50)
         handle.widget.prompts.tools["positive"].click()
         pause(50)
-        points = handle.widget.controller.layers.points
         frame = FirstFrameWithMask(handle.annotation)
-        began = perf_counter()
-        points.add([[75.0, 40.0, float(index)]])  # what a click on the canvas calls
+        began = frame.click(handle, (75.0, 40.0, float(index)))
         times.append(1e3 * (frame.wait() - began))
+        pause(200)
         handle.widget.prompts.tools["positive"].click()
         handle.run(a.ClearAll())
     return times

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam import api
 from napari_spinalsam.core import actions as a
@@ -25,6 +26,9 @@ from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.model.checkpoint import read_checkpoint
 from napari_spinalsam.model.registry import weights_path
 
+MODEL = "spinalsam-tiny"
+# The scan that the sample is cut from, by its name in the card of the model.
+SAMPLE_SCAN = "verse014"
 STRUCTURE = "L3"
 SAGITTAL_AXIS = 2
 
@@ -58,6 +62,8 @@ def main() -> int:
         str(options.output / "preview.png"), canvas_only=False, flash=False
     )
     handle.run(a.AcceptMask())
+    while not handle.widget.objects.live.is_done:
+        QApplication.processEvents()
     screenshot = options.output / "demo.png"
     viewer.screenshot(str(screenshot), canvas_only=False, flash=False)
     labels = options.output / "labels.nii.gz"
@@ -102,9 +108,18 @@ def model_name(handle: api.SegmentHandle) -> str:
 
 
 def training_note() -> str:
-    """Say what the figure is worth, in the words of the model's own card."""
-    metadata = read_checkpoint(weights_path("spinalsam-tiny")).metadata
-    return str(json.loads(metadata["card"])["sample_note"])
+    """Say what the figure is worth, from the card inside of the weights.
+
+    Figures are left to the documentation, which is newer than the weights.
+    """
+    metadata = read_checkpoint(weights_path(MODEL)).metadata
+    card = json.loads(metadata["card"])
+    if SAMPLE_SCAN not in card["trained_on"]:
+        return f"{MODEL} was not trained on the scan of the sample ({SAMPLE_SCAN})."
+    return (
+        f"{MODEL} was trained on the scan of the sample ({SAMPLE_SCAN}), so this says "
+        "little: docs/model-card.md has the figures without it."
+    )
 
 
 def virtual_display() -> bool:

@@ -81,6 +81,20 @@ def test_the_fullest_slice_lies_in_the_middle_of_equals() -> None:
     assert tally.fullest_slice(21, 0) is None
 
 
+def test_dice_of_labelled_slices_leaves_the_others_out() -> None:
+    reference = np.zeros(SHAPE, np.uint8)
+    reference[:, 2:9, 2:9] = 21
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[4:6, 3:9, 2:9] = 21
+    tally = counted(labels, reference)
+    assert tally.sparsest_axis(21) == 0
+    assert tally.labelled_slices(21, 0) == 2
+    assert tally.true_slices(21, 0) == SHAPE[0]
+    there = labels[4:6] == 21, reference[4:6] == 21
+    assert tally.dice_where_labelled(21, 0) == pytest.approx(dice(*there))
+    assert tally.dice_where_labelled(22, 0) is None
+
+
 def test_without_voxels_there_is_no_box_and_no_dice() -> None:
     tally = counted(np.zeros(SHAPE, np.uint8), None)
     assert tally.box(22) is None

@@ -108,6 +108,38 @@ def test_a_click_with_the_negative_tool_then_enter(
     assert shown.annotation.state.preview is None
 
 
+def test_a_click_is_predicted_before_its_point_is_drawn(
+    shown: SegmentHandle, qtbot: QtBot
+) -> None:
+    shown.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    points = shown.widget.controller.layers.points
+    shown.widget.prompts.tools["positive"].click()
+    QTest.mouseClick(_canvas(shown), LEFT, NONE, _pixel(shown, (6, 20, 24)))
+    assert len(shown.annotation.prompts_at(0, 6).points) == 1
+    assert len(points.data) == 0
+    points.add(np.array([[6.0, 22.0, 26.0]]))  # an edit finds the layer as it must be
+    assert len(points.data) == 2
+    assert len(shown.annotation.prompts_at(0, 6).points) == 2
+    shown.wait_for_mask()
+    assert len(shown.annotation.state.preview.prompts.points) == 2
+
+
+def test_dragging_with_the_point_tool_moves_the_image(
+    shown: SegmentHandle, qtbot: QtBot
+) -> None:
+    shown.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    shown.widget.prompts.tools["positive"].click()
+    native, start = _canvas(shown), _pixel(shown, (6, 20, 24))
+    centre = shown.viewer.scene.camera.center
+    QTest.mousePress(native, LEFT, NONE, start)
+    for step in (10, 20, 30):
+        QTest.mouseMove(native, start + QPoint(step, 0))
+        QCoreApplication.processEvents()
+    QTest.mouseRelease(native, LEFT, NONE, start + QPoint(30, 0))
+    qtbot.waitUntil(lambda: shown.viewer.scene.camera.center != centre)
+    assert shown.annotation.prompts_at(0, 6).is_empty
+
+
 def test_keys_work_whichever_layer_is_active(handle: SegmentHandle) -> None:
     layers = handle.widget.controller.layers
     for layer in (layers.points, layers.boxes, layers.labels):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LEFT = Qt.MouseButton.LeftButton
 NONE = Qt.KeyboardModifier.NoModifier
-L2, L3 = 21, 22
+L2, L3, L4 = 21, 22, 23
 ML_PER_VOXEL = 3.0 * 1.0 * 0.7 / 1000
 
 
@@ -122,6 +122,19 @@ def test_counting_does_not_hold_up_the_click(annotated: SegmentHandle) -> None:
     assert before == texts(panel, Column.SIZE)
 
 
+def test_what_is_not_counted_yet_has_no_number(
+    annotated: SegmentHandle, qtbot: QtBot
+) -> None:
+    labels = block_labels()
+    labels[10, :3, :3] = L4
+    annotated.annotation.replace_labels(labels)
+    panel = annotated.widget.objects
+    assert texts(panel, Column.SIZE)[2] == "–"
+    assert "3 objects · – mL" in panel.summary.text()
+    counted(annotated, qtbot)
+    assert texts(panel, Column.SIZE)[2] == f"{9 * ML_PER_VOXEL:.2f}"
+
+
 def test_dice_is_shown_only_against_a_reference(
     annotated: SegmentHandle, qtbot: QtBot
 ) -> None:
@@ -135,7 +148,20 @@ def test_dice_is_shown_only_against_a_reference(
     values = [dice(block_labels() == n, reference == n) for n in (L2, L3)]
     assert not panel.table.isColumnHidden(Column.DICE)
     assert texts(panel, Column.DICE) == [f"{value:.3f}" for value in values]
-    assert f"mean Dice {sum(values) / 2:.3f}" in panel.summary.text()
+    mean = f"{sum(values) / 2:.3f}"
+    assert f"mean Dice of labelled slices {mean}" in panel.summary.text()
+    alone = np.zeros(annotated.annotation.geometry.shape, np.uint8)
+    alone[7] = block_labels()[7]  # one slice of the four of L3
+    annotated.annotation.replace_labels(alone)
+    counted(annotated, qtbot)
+    within = dice(alone[7] == L3, reference[7] == L3)
+    whole = dice(alone == L3, reference == L3)
+    cell = panel.model.index(panel.model.place_of("L3"), Column.DICE)
+    assert cell.data() == f"{within:.3f}"
+    assert cell.data(Qt.ItemDataRole.ToolTipRole) == (
+        f"Dice {within:.3f} within 1 labelled axial slice (the reference has 4); "
+        f"whole image {whole:.3f}"
+    )
     annotated.widget.controller.choose_reference(None)
     counted(annotated, qtbot)
     assert panel.table.isColumnHidden(Column.DICE)

@@ -156,12 +156,15 @@ def test_a_tool_pressed_again_is_off(handle: SegmentHandle) -> None:
 def test_an_armed_tool_counts_down_and_is_put_away(handle: SegmentHandle) -> None:
     handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
     handle.run(a.AddPoints(count=2))
-    points = handle.widget.controller.layers.points
-    assert points.mode == "add"
+    points, view = (
+        handle.widget.controller.layers.points,
+        handle.widget.controller.view,
+    )
+    assert view.tool == "positive"
     points.add(np.array([[6.0, 20.0, 24.0]]))
-    assert points.mode == "add"
+    assert view.tool == "positive"
     points.add(np.array([[6.0, 22.0, 26.0]]))
-    assert points.mode == "pan_zoom"
+    assert not view.tool
 
 
 def test_the_status_tells_times_model_and_measures(
@@ -246,5 +249,18 @@ def test_prompting_in_3d_is_refused(handle: SegmentHandle, viewer: Viewer) -> No
     points.add(np.array([[6.0, 20.0, 24.0]]))
     assert len(points.data) == 0
     assert "3-D" in handle.widget.status.text()
-    with pytest.raises(InputError, match="3-D"):
-        handle.run(a.AddBox())
+    for action in (a.AddBox(), a.GoToSlice(index=2), a.GenerateMask()):
+        with pytest.raises(InputError, match="3-D"):
+            handle.run(action)
+
+
+def test_what_needs_no_slice_works_in_3d(handle: SegmentHandle, viewer: Viewer) -> None:
+    add_box(handle)
+    viewer.dims.ndisplay = 3
+    handle.run(a.AcceptMask())
+    handle.run(a.Undo(), a.Redo())
+    handle.run(a.SelectStructure(structure="L4"), a.SetWindow(preset="bone"))
+    assert (handle.annotation.labels == L3).any()
+    assert handle.annotation.state.selected == "L4"
+    handle.run(a.SetPlane(plane="sagittal"), a.GoToSlice(index=20))
+    assert viewer.dims.ndisplay == 2

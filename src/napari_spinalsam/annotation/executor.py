@@ -165,20 +165,26 @@ class Executor:
 
     @contextmanager
     def _place_kept(self) -> Iterator[None]:
-        """Return to the slice shown now if an error leaves the block."""
-        annotation = self.annotation
-        if annotation is None:
-            yield
-            return
-        axis, index = self.view.current_slice()
+        """Return to the slice shown now, if one is, if an error leaves the block."""
+        annotation, shown = self.annotation, self._slice_shown()
         try:
             yield
         except BaseException:
-            moved = self.view.current_slice() != (axis, index)
-            if self.annotation is annotation and moved:
+            moved = shown is not None and shown != self._slice_shown()
+            if self.annotation is annotation and shown is not None and moved:
+                axis, index = shown
                 self.view.set_plane(Plane.of_axis(axis))
                 self.view.go_to_slice(index)
             raise
+
+    def _slice_shown(self) -> tuple[int, int] | None:
+        """Return axis and index of the slice in view; None without one, as in 3-D."""
+        if self.annotation is None:
+            return None
+        try:
+            return self.view.current_slice()
+        except InputError:
+            return None
 
 
 def check_available(action: Action) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.carrying import VolumePredictor
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.state import SliceKey
     from napari_spinalsam.core.actions import Action
     from napari_spinalsam.core.propagated import (
@@ -50,6 +51,11 @@ class Search:
     def names(self) -> tuple[str, ...]:
         """What is looked for."""
         return self.finding.names
+
+    @property
+    def model(self) -> ModelReference | None:
+        """The model that does the work; None before it has begun."""
+        return self.finding.model
 
     @property
     def step(self) -> str:

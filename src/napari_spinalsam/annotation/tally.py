@@ -96,6 +96,32 @@ class Tally:
         total = self.count(label) + self.true_count(label)
         return 2 * int(self._shared[label]) / total if total else None
 
+    def sparsest_axis(self, label: int) -> int:
+        """Return the axis across which the fewest slices show a structure.
+
+        That is the one it was labelled along, as long as slices are missing.
+        """
+        return int(np.argmin([np.count_nonzero(p[label]) for p in self._profiles]))
+
+    def labelled_slices(self, label: int, axis: int) -> int:
+        """Return how many slices across an axis show a structure in the labels."""
+        return int(np.count_nonzero(self._profiles[axis][label]))
+
+    def true_slices(self, label: int, axis: int) -> int:
+        """Return how many slices across an axis show a structure in the reference."""
+        return int(np.count_nonzero(self._true_profiles[axis][label]))
+
+    def dice_where_labelled(self, label: int, axis: int) -> float | None:
+        """Return the agreement within the slices across an axis that are labelled.
+
+        0 to 1; None if no slice is labelled. Slices that only the reference has do
+        not count, so a structure that is being annotated is not marked down for them.
+        """
+        labelled = self._profiles[axis][label] > 0
+        true = int(self._true_profiles[axis][label][labelled].sum())
+        total = self.count(label) + true
+        return 2 * int(self._shared[label]) / total if labelled.any() else None
+
     def fullest_slice(self, label: int, axis: int) -> int | None:
         """Return the slice that shows most of a structure; None if it has no voxel."""
         profile = self._profiles[axis][label]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from napari.layers import Labels, Points, Shapes
 
-from napari_spinalsam.contributions import placement
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.layers import masks
 from napari_spinalsam.layers import prompts as prompt_layers
-from napari_spinalsam.layers.picking import LabelPicker
-from napari_spinalsam.layers.roles import Role, find_layer, role_metadata
+from napari_spinalsam.layers.clicking import ImageClicks
+from napari_spinalsam.layers.making import NAMES, new_layer
+from napari_spinalsam.layers.roles import Role, find_layer
 from napari_spinalsam.layers.view import current_slice
 
 if TYPE_CHECKING:
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
 _Kind = TypeVar("_Kind", bound="Layer")
 # Layer data events that tell of a finished edit.
 _FINISHED = ("added", "removed", "changed")
-_NAMES = {
-    Role.LABELS: "labels",
-    Role.PREVIEW: "preview",
-    Role.BOXES: "boxes",
-    Role.POINTS: "points",
-}
 
 
 class AnnotationLayers:
@@ -56,6 +50,8 @@ class AnnotationLayers:
         The document.
     report : callable
         Told the sentence of every refused edit.
+    later : callable
+        Calls what it is given once the window has drawn.
     """
 
     def __init__(
@@ -64,16 +60,17 @@ class AnnotationLayers:
         image: Image,
         annotation: Annotation,
         report: Callable[[str], None],
+        later: Callable[[Callable[[], None]], object],
     ) -> None:
         self.viewer, self.image, self.annotation = viewer, image, annotation
-        self._report = report
-        self._blocked = False
+        self._report, self.later = report, later
+        self._blocked = self._prompts_due = False
         self._connected: list[Layer] = []
         self.preview: masks.PreviewView | None = None
         self._next_point = (Polarity.POSITIVE, 0)
         self._stroke_expected = False
-        self._picker = LabelPicker(viewer, image, annotation)
-        for role in _NAMES:
+        self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
+        for role in NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -98,7 +95,7 @@ class AnnotationLayers:
         """Return the layer that plays a part; one that was removed is made anew."""
         layer = find_layer(self.viewer.layers, role, self.annotation)
         if layer is None:
-            layer = self._new_layer(role)
+            layer = new_layer(role, self.image, self.annotation)
             self.viewer.add_layer(layer)
         if layer not in self._connected:
             self._connect(layer, role)
@@ -128,10 +125,13 @@ class AnnotationLayers:
             return
         self._set_next_point(polarity, axis)
         self.viewer.layers.selection.active = self.points
-        self.points.mode = "add"
+        self.clicks.armed = True
+        self.points.cursor = "crosshair"
 
     def disarm(self) -> None:
         """Let the mouse pan and zoom again."""
+        self.clicks.armed = False
+        self.points.cursor = "standard"
         for layer in (self.points, self.boxes):
             layer.mode = "pan_zoom"
 
@@ -141,7 +141,8 @@ class AnnotationLayers:
 
     def close(self) -> None:
         """Stop following; the layers stay."""
-        self._picker.close()
+        self._prompts_due = False
+        self.clicks.close()
         self.annotation.changed.disconnect(self._on_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for layer in list(self._connected):
@@ -150,28 +151,6 @@ class AnnotationLayers:
     def _set_next_point(self, polarity: Polarity, axis: int) -> None:
         self._next_point = (polarity, axis)
         prompt_layers.arm_polarity(self.points, polarity, axis)
-
-    def _new_layer(self, role: Role) -> Layer:
-        geometry = self.annotation.geometry
-        attributes: dict[str, Any] = {
-            **placement(geometry),
-            "scale": self.image.scale,
-            "translate": self.image.translate,
-            "name": f"{self.image.name} {_NAMES[role]}",
-            "metadata": role_metadata(role, self.annotation, self.image),
-        }
-        if role is Role.POINTS:
-            return prompt_layers.new_points_layer(self.image.ndim, **attributes)
-        if role is Role.BOXES:
-            return prompt_layers.new_boxes_layer(self.image.ndim, **attributes)
-        shape = tuple(self.image.data.shape)
-        if role is Role.PREVIEW:
-            return masks.new_preview_layer(shape, **attributes)
-        attributes["metadata"]["napari_spinalsam"]["grid"] = self.annotation.volume.grid
-        labels = self.annotation.labels.reshape(shape)
-        return masks.new_labels_layer(
-            labels, self.annotation.state.objects, **attributes
-        )
 
     def _connect(self, layer: Layer, role: Role) -> None:
         self._connected.append(layer)
@@ -204,7 +183,7 @@ class AnnotationLayers:
             self._blocked = before
 
     def _on_changed(self, change: Change) -> None:
-        if change.prompts or change.selection:
+        if (change.prompts or change.selection) and not self._prompts_due:
             self._show_prompts()
         if change.selection:
             self._set_brush()
@@ -226,6 +205,7 @@ class AnnotationLayers:
             masks.update_labels(self.labels, self.annotation.labels, box)
 
     def _show_prompts(self) -> None:
+        self._prompts_due = False
         state = self.annotation.state
         shown = None if state.selected is None else state.find(state.selected)
         with self._quiet():
@@ -246,8 +226,28 @@ class AnnotationLayers:
         if self.preview is not None:
             self.preview.show(self.annotation.state.preview)
 
+    def _place_point(self, position: tuple[float, ...]) -> None:
+        """Offer a click to the annotation; its layer shows it after the mask."""
+        self._prompts_due = True
+        try:
+            axis, index = current_slice(self.viewer, self.image)
+            place = np.asarray(self.image.world_to_data(position[-self.image.ndim :]))
+            polarity, geometry = self._next_point[0], self.annotation.geometry
+            point = prompt_layers.point_at(place, axis, polarity, geometry)
+            self.annotation.add_point(axis, index, point)
+        except SpinalSamError as error:
+            self._report(str(error))
+        self.later(self._show_due_prompts)
+
+    def _show_due_prompts(self) -> None:
+        if self._prompts_due:
+            self._show_prompts()
+
     def _on_prompts_edited(self, event: Any) -> None:
-        if self._blocked or str(event.action) not in _FINISHED:
+        if self._blocked:
+            return
+        if str(event.action) not in _FINISHED:
+            self._show_due_prompts()  # before the user's edit comes on top
             return
         try:
             current_slice(self.viewer, self.image)  # refuses a 3-D view

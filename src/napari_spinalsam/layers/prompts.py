@@ -123,8 +123,7 @@ def read_prompts(
     ):
         voxel = _as_voxels(place, geometry)
         prompts = entry(int(axis), voxel[0])
-        row, col = np.delete(voxel[0], int(axis))
-        point = PointPrompt(float(row), float(col), Polarity(polarity))
+        point = point_at(place, int(axis), Polarity(polarity), geometry)
         found[prompts.key] = prompts.with_point(point)
     for vertices in boxes.data:
         voxels = _as_voxels(vertices, geometry)
@@ -134,6 +133,14 @@ def read_prompts(
         plane = geometry.plane(*prompts.key)
         found[prompts.key] = prompts.with_box(_box_inside(corners, plane.shape))
     return found
+
+
+def point_at(
+    place: NDArray[Any], axis: int, polarity: Polarity, geometry: Geometry
+) -> PointPrompt:
+    """Return the point prompt at a place, in layer coordinates, of a slice."""
+    row, col = np.delete(_as_voxels(place, geometry)[0], axis)
+    return PointPrompt(float(row), float(col), polarity)
 
 
 def _box_inside(corners: NDArray[np.float64], shape: tuple[int, int]) -> BoxPrompt:

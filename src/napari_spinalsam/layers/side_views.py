@@ -17,8 +17,8 @@ from napari.layers import Layer
 
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
+from napari_spinalsam.layers.clicking import LEFT, until_release
 from napari_spinalsam.layers.cross_hair import CrossHair
-from napari_spinalsam.layers.picking import LEFT, hand_is_free, until_release
 from napari_spinalsam.layers.roles import Role, find_layer, role_of
 from napari_spinalsam.layers.view import current_slice, set_plane
 
@@ -76,7 +76,9 @@ class SideView:
         image = _copied(main.image)
         self.model.add_layer(image)
         self._mirrors.append(_Mirror(main.image, image, _IMAGE_LOOK))
-        self.layers = AnnotationLayers(self.model, image, main.annotation, report)
+        self.layers = AnnotationLayers(
+            self.model, image, main.annotation, report, main.later
+        )
         self.mirror_roles()
         self.follow_active()
         self.cross_hair = CrossHair(self.model, image)
@@ -182,13 +184,17 @@ class SideViews:
         for event, handler in self._events:
             event.connect(handler)
         self._callbacks: list[tuple[Any, Callable[..., Any]]] = []
-        for model in (self._viewer, *(side.model for side in self.sides)):
-            take = partial(self._on_mouse, model)
-            for callbacks in (model.mouse_drag_callbacks, model.mouse_wheel_callbacks):
+        for layers in (main, *self.layers):
+            drag = layers.viewer.mouse_drag_callbacks
+            take, press = (
+                partial(self._on_mouse, layers),
+                partial(self._on_press, layers),
+            )
+            for callbacks in (drag, layers.viewer.mouse_wheel_callbacks):
                 callbacks.insert(0, take)
                 self._callbacks.append((callbacks, take))
-            model.mouse_drag_callbacks.append(self._on_press)
-            self._callbacks.append((model.mouse_drag_callbacks, self._on_press))
+            drag.append(press)
+            self._callbacks.append((drag, press))
         for side in self.sides:
             side.model.dims.events.point.connect(partial(self._on_side_moved, side))
         self._on_theme()
@@ -240,11 +246,14 @@ class SideViews:
         dims = self._viewer.dims
         dims.point = (*dims.point[:-3], *point)
 
-    def _on_mouse(self, model: Viewer, _model: Viewer, _event: Any) -> None:
-        self._taken(model)
+    def _on_mouse(self, layers: AnnotationLayers, _model: Viewer, _event: Any) -> None:
+        self._taken(layers.viewer)
 
-    def _on_press(self, model: Viewer, event: Any) -> Generator[None]:
-        if event.button != LEFT or event.modifiers or not hand_is_free(model):
+    def _on_press(
+        self, layers: AnnotationLayers, model: Viewer, event: Any
+    ) -> Generator[None]:
+        free = layers.clicks.hand_is_free and model.dims.ndisplay == 2
+        if event.button != LEFT or event.modifiers or not free:
             return
         if (yield from until_release(event)):
             self._move(event.position[-3:])

@@ -21,12 +21,12 @@ def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:
     Raises
     ------
     InputError
-        If the viewer shows 3-D, where a click names no voxel.
+        If the viewer shows 3-D, where there is no one slice and a click names no voxel.
     """
     if viewer.dims.ndisplay != 2:
         raise InputError(
-            "The view is in 3-D, where a click names no voxel: switch to 2-D "
-            "(Ctrl+Y) to place prompts."
+            "The view is in 3-D and shows no single slice: switch to 2-D (Ctrl+Y) or "
+            "choose a plane first."
         )
     if image.ndim == 2:
         return 0, 0

@@ -16,6 +16,7 @@ from napari_spinalsam.layers.images import labels_of, shows, volume_of
 from napari_spinalsam.layers.roles import Role, entry_of
 from napari_spinalsam.layers.view import current_slice
 from napari_spinalsam.widgets.engine import SessionInfo
+from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.predictions import Predictions
 from napari_spinalsam.widgets.preferences import first_window
 from napari_spinalsam.widgets.view_port import NapariView
@@ -233,7 +234,7 @@ class SegmentController(QObject):
         self.executor.annotation = annotation
         self.predictions.follow(annotation)
         self.layers = AnnotationLayers(
-            self.viewer, image, annotation, self.report_error
+            self.viewer, image, annotation, self.report_error, after_drawing
         )
         annotation.changed.connect(self._on_changed)
         image.events.data.connect(self._on_image_replaced)

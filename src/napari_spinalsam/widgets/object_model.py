@@ -11,6 +11,7 @@ from qtpy.QtCore import QAbstractTableModel, Qt
 
 from napari_spinalsam.annotation.measuring import MM3_PER_ML
 from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets.choosers import swatch
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     AnyIndex = QModelIndex | QPersistentModelIndex
 
 Role = Qt.ItemDataRole
+# What a cell shows until its number is known.
+UNKNOWN = "–"
 
 
 class Column(IntEnum):
@@ -35,6 +38,29 @@ class Column(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """How well a structure agrees with the reference, and what was compared.
+
+    Parameters
+    ----------
+    dice : float
+        Within the slices that are labelled, 0 to 1.
+    whole_dice : float
+        In the whole image, 0 to 1.
+    labelled, true : int
+        How many slices show the structure in the labels and in the reference.
+    plane : Plane
+        Of these slices.
+    """
+
+    dice: float
+    whole_dice: float
+    labelled: int
+    true: int
+    plane: Plane
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectRow:
     """One structure of the annotation.
 
@@ -44,20 +70,20 @@ class ObjectRow:
         Its name in actions.
     locked, visible : bool
         Its state.
-    voxels : int
-        How many it has.
-    size : float
-        Volume in mL, of a flat image the area in mm2.
-    dice : float or None
-        Agreement with the reference; None where there is nothing to compare.
+    voxels : int or None
+        How many it has; None before they are counted.
+    size : float or None
+        Volume in mL, of a flat image the area in mm2; None before it is known.
+    agreement : Agreement or None
+        How well it agrees with the reference; None where there is nothing to compare.
     """
 
     name: str
     locked: bool
     visible: bool
-    voxels: int
-    size: float
-    dice: float | None
+    voxels: int | None
+    size: float | None
+    agreement: Agreement | None
 
 
 def voxel_size(annotation: Annotation) -> float:
@@ -73,19 +99,44 @@ def size_unit(annotation: Annotation | None) -> str:
     return "mm²" if annotation is not None and annotation.geometry.is_2d else "mL"
 
 
-def rows_of(annotation: Annotation, tally: Tally) -> tuple[ObjectRow, ...]:
-    """Return a row for each object, in the order of the spine."""
+def rows_of(
+    annotation: Annotation, tally: Tally, *, is_done: bool = True
+) -> tuple[ObjectRow, ...]:
+    """Return a row for each object, in the order of the spine.
+
+    Unless counting `is_done`, an object without voxels is one not counted yet.
+    """
     unit = voxel_size(annotation)
     rows = []
     for entry in annotation.state.objects:
         count = tally.count(entry.label)
-        dice = tally.dice(entry.label) if tally.has_reference else None
+        known = bool(count) or is_done
         rows.append(
             ObjectRow(
-                entry.name, entry.locked, entry.visible, count, count * unit, dice
+                entry.name,
+                entry.locked,
+                entry.visible,
+                count if known else None,
+                count * unit if known else None,
+                _agreement(tally, entry.label),
             )
         )
     return tuple(rows)
+
+
+def _agreement(tally: Tally, label: int) -> Agreement | None:
+    axis = tally.sparsest_axis(label)
+    within = tally.dice_where_labelled(label, axis)
+    whole = tally.dice(label)
+    if not tally.has_reference or within is None or whole is None:
+        return None
+    return Agreement(
+        within,
+        whole,
+        tally.labelled_slices(label, axis),
+        tally.true_slices(label, axis),
+        Plane.of_axis(axis),
+    )
 
 
 class ObjectModel(QAbstractTableModel):
@@ -136,7 +187,11 @@ class ObjectModel(QAbstractTableModel):
             Column.LOCKED: ("", "Lock: a locked structure keeps its voxels"),
             Column.VISIBLE: ("", "Show: a hidden structure is not drawn in the image"),
             Column.SIZE: (self.unit, f"{size} in {self.unit}"),
-            Column.DICE: ("Dice", "Agreement with the reference, 0 to 1"),
+            Column.DICE: (
+                "Dice",
+                "Agreement with the reference within the slices that are labelled, "
+                "0 to 1; Measures… compares the whole image",
+            ),
         }
         text, tip = headings[Column(section)]
         if role == Role.TextAlignmentRole and section == Column.NAME:
@@ -160,9 +215,9 @@ class ObjectModel(QAbstractTableModel):
         if column is Column.NAME:
             return structure(row.name).display_name
         if column is Column.SIZE:
-            return f"{row.size:.2f}"
+            return UNKNOWN if row.size is None else f"{row.size:.2f}"
         if column is Column.DICE:
-            return "–" if row.dice is None else f"{row.dice:.3f}"
+            return UNKNOWN if row.agreement is None else f"{row.agreement.dice:.3f}"
         return None
 
     def _tip(self, row: ObjectRow, column: Column) -> str:
@@ -170,7 +225,19 @@ class ObjectModel(QAbstractTableModel):
             return f"{row.name} is locked" if row.locked else f"{row.name} can change"
         if column is Column.VISIBLE:
             return f"{row.name} is shown" if row.visible else f"{row.name} is hidden"
-        return (
-            f"{row.name}, label {structure(row.name).label}: {row.voxels:,} voxels, "
-            f"{row.size:.3f} {self.unit}"
-        )
+        if column is Column.DICE and row.agreement is not None:
+            return _agreement_tip(row.agreement)
+        told = f"{row.name}, label {structure(row.name).label}"
+        if row.voxels is None or row.size is None:
+            return f"{told}: not counted yet"
+        return f"{told}: {row.voxels:,} voxels, {row.size:.3f} {self.unit}"
+
+
+def _agreement_tip(found: Agreement) -> str:
+    """Say which slices the Dice of a cell covers."""
+    ending = "" if found.labelled == 1 else "s"
+    return (
+        f"Dice {found.dice:.3f} within {found.labelled} labelled {found.plane} "
+        f"slice{ending} (the reference has {found.true}); whole image "
+        f"{found.whole_dice:.3f}"
+    )

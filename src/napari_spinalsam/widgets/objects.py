@@ -13,6 +13,7 @@ from napari_spinalsam.widgets.counting import LiveTally
 from napari_spinalsam.widgets.measures import MeasuresWindow
 from napari_spinalsam.widgets.object_commands import ObjectCommands
 from napari_spinalsam.widgets.object_model import (
+    UNKNOWN,
     Column,
     ObjectModel,
     ObjectRow,
@@ -138,7 +139,7 @@ class ObjectsPanel(QWidget):
         annotation, tally = self.controller.annotation, self.live.tally
         rows: tuple[ObjectRow, ...] = ()
         if annotation is not None and tally is not None:
-            rows = rows_of(annotation, tally)
+            rows = rows_of(annotation, tally, is_done=self.live.is_done)
         self.model.show(rows, size_unit(annotation))
         compared = tally is not None and tally.has_reference
         self.table.setColumnHidden(Column.DICE, not compared)
@@ -170,8 +171,12 @@ def _summary(rows: tuple[ObjectRow, ...], unit: str) -> str:
     """Return number, total size and mean agreement of the objects."""
     if not rows:
         return ""
-    told = f"{len(rows)} objects · {sum(row.size for row in rows):.1f} {unit}"
-    values = [row.dice for row in rows if row.dice is not None]
+    number = "1 object" if len(rows) == 1 else f"{len(rows)} objects"
+    sizes = [row.size for row in rows if row.size is not None]
+    total = f"{sum(sizes):.1f}" if len(sizes) == len(rows) else UNKNOWN
+    told = f"{number} · {total} {unit}"
+    values = [row.agreement.dice for row in rows if row.agreement is not None]
     if not values:
         return told
-    return f"{told} · mean Dice {sum(values) / len(values):.3f}"
+    mean = sum(values) / len(values)
+    return f"{told} · mean Dice of labelled slices {mean:.3f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -29,6 +29,7 @@ from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.first_steps import FirstSteps
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
+from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.preferences import segment_settings
@@ -279,7 +280,7 @@ class SegmentWidget(QWidget):
         self._show_plane()
         if change is not None and change.preview and state.preview is not None:
             # After the mask is drawn: measures against a reference take a while.
-            QTimer.singleShot(0, self._show_prediction)
+            after_drawing(self._show_prediction)
 
     def _show_prediction(self) -> None:
         annotation = self.controller.annotation

@@ -1,4 +1,4 @@
-"""Clicks while no tool is in hand; one on a structure in the image selects it."""
+"""A click in the image places a point prompt; with no tool in hand it selects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from napari_spinalsam.layers.roles import Role, find_layer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from napari import Viewer
     from napari.layers import Image
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 LEFT = 1
 # A hand that shakes less than this between press and release has not dragged.
 CLICK_PX = 4.0
-
-
-def hand_is_free(viewer: Viewer) -> bool:
-    """Whether a click means nothing to the layer that is active."""
-    active = viewer.layers.selection.active
-    flat = viewer.dims.ndisplay == 2
-    return flat and (active is None or str(active.mode) == "pan_zoom")
 
 
 def until_release(event: Any) -> Generator[None, None, bool]:
@@ -40,8 +33,11 @@ def until_release(event: Any) -> Generator[None, None, bool]:
         yield
 
 
-class LabelPicker:
-    """Selects the structure that is clicked.
+class ImageClicks:
+    """Tells where the user clicks with the point tool; else selects structures.
+
+    It listens while the active layer pans and zooms. Whoever takes up a mode of a
+    layer, such as napari's own "add points", means that layer.
 
     Parameters
     ----------
@@ -51,22 +47,54 @@ class LabelPicker:
         The image that is annotated.
     annotation : Annotation
         Whose labels are clicked.
+    place : callable
+        Told the world coordinates of each click with the point tool.
+
+    Attributes
+    ----------
+    armed : bool
+        Whether the point tool is in hand.
     """
 
-    def __init__(self, viewer: Viewer, image: Image, annotation: Annotation) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        image: Image,
+        annotation: Annotation,
+        place: Callable[[tuple[float, ...]], None],
+    ) -> None:
         self._viewer, self._image, self._annotation = viewer, image, annotation
+        self._place = place
+        self.armed = False
         viewer.mouse_drag_callbacks.append(self._on_press)
 
     def close(self) -> None:
         """Stop listening."""
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
 
+    @property
+    def hand_is_free(self) -> bool:
+        """Whether no tool is in hand, neither ours nor one of the active layer."""
+        return not self.armed and self._layer_is_idle()
+
     def _on_press(self, viewer: Viewer, event: Any) -> Generator[None]:
-        if event.button != LEFT or event.modifiers or not hand_is_free(viewer):
+        if event.button != LEFT or event.modifiers or not self._layer_is_idle():
             return
-        clicked = yield from until_release(event)
-        name = self._name_at(event.position)
-        if name is not None and clicked:
+        if not (yield from until_release(event)):
+            return
+        if self.armed:
+            self._place(event.position)
+        elif viewer.dims.ndisplay == 2:
+            self._select(event.position)
+
+    def _layer_is_idle(self) -> bool:
+        """Whether a click means nothing to the layer that is active."""
+        active = self._viewer.layers.selection.active
+        return active is None or str(active.mode) == "pan_zoom"
+
+    def _select(self, position: tuple[float, ...]) -> None:
+        name = self._name_at(position)
+        if name is not None:
             self._annotation.select_structure(name)
 
     def _name_at(self, position: tuple[float, ...]) -> str | None:
