@@ -58,7 +58,7 @@ class SegmentController(QObject):
     cancelled()
         The user pressed Cancel.
     tool_changed(name)
-        ``"positive"``, ``"negative"``, ``"box"``, or empty.
+        One of `layers.tools.TOOLS`, or empty.
     closing()
         The dock or the application ends.
     """

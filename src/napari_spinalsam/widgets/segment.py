@@ -19,9 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_spinalsam.annotation import prompt_editing
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.roles import Role
+from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow
 from napari_spinalsam.widgets.carry_row import CarryRow
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
     from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.document import Annotation
 
 LEAST_WIDTH_PX = 290
 HINT = (
@@ -190,6 +193,11 @@ class SegmentWidget(QWidget):
             ("All prompts and the mask", a.ClearAll()),
         ):
             menu.addAction(text, lambda action=action: perform(action))
+        for text, clear in (
+            ("Scribbles", prompt_editing.clear_scribbles),
+            ("Lassos", prompt_editing.clear_lassos),
+        ):
+            menu.addAction(text, partial(self._clear, clear))
         self.prompts.clear.setMenu(menu)
         files = QMenu(self)
         files.addAction("Save as…", self.keeper.save_as)
@@ -202,15 +210,16 @@ class SegmentWidget(QWidget):
     def _keys(self) -> dict[str, Callable[[], object]]:
         perform = self.controller.perform
         return {
-            "P": lambda: self._toggle("positive"),
-            "N": lambda: self._toggle("negative"),
-            "B": lambda: self._toggle("box"),
+            **{
+                tool.key.replace("+", "-"): partial(self._toggle, name)
+                for name, tool in TOOLS.items()
+            },
             "G": lambda: perform(a.GenerateMask()),
             "F": lambda: perform(a.Propagate()),
             "C": lambda: self._cycle(1),
             "Shift-C": lambda: self._cycle(-1),
             "Enter": lambda: perform(a.AcceptMask()),
-            "Escape": lambda: perform(a.RejectMask()),
+            "Escape": self._escape,
             "Control-Z": lambda: perform(a.Undo()),
             "Control-Shift-Z": lambda: perform(a.Redo()),
             ",": lambda: self.structures.step(-1),
@@ -242,7 +251,27 @@ class SegmentWidget(QWidget):
 
     def _toggle(self, tool: str) -> None:
         self.controller.attempt(lambda: self.controller.view.toggle(tool))
-        self.prompts.show_tool(self.controller.view.tool)
+        in_hand = self.controller.view.tool
+        self.prompts.show_tool(in_hand)
+        if in_hand:
+            told = TOOLS[in_hand]
+            self._show_message(f"{told.tip}. {told.key} puts the tool away.", False)
+
+    def _escape(self) -> None:
+        """Drop the mask, or else put the tool away."""
+        annotation, view = self.controller.annotation, self.controller.view
+        waits = annotation is not None and annotation.state.preview is not None
+        if view.tool and not waits:
+            view.disarm()
+        else:
+            self.controller.perform(a.RejectMask())
+
+    def _clear(self, clear: Callable[[Annotation], int]) -> None:
+        """Remove drawn prompts, which no action of the chat does."""
+        annotation = self.controller.annotation
+        if annotation is not None:
+            told = f"{clear(annotation)} removed; accepted prompts stay."
+            self._show_message(told, False)
 
     def _cycle(self, offset: int) -> None:
         annotation = self.controller.annotation
