@@ -46,9 +46,7 @@ def main() -> int:
     parser.add_argument("image")
     parser.add_argument("labels")
     parser.add_argument("--model", default="spinalsam-tiny")
-    parser.add_argument(
-        "--step", type=int, default=6, help="take every so manieth slice"
-    )
+    parser.add_argument("--step", type=int, default=6, help="take every so many slices")
     options = parser.parse_args()
     volume = api.load_volume(options.image)
     labels = api.load_labels(options.labels, volume.grid).data
@@ -66,7 +64,7 @@ def main() -> int:
                 ).masks[0]
             scores.setdefault(name, []).append(dice(mask, truth) or 0.0)
     for name, found in scores.items():
-        print(f"{name:34s} {np.mean(found):.3f}  ({len(found)} slices)")
+        print(f"{name:40s} {np.mean(found):.3f}  ({len(found)} slices)")
     return 0
 
 
@@ -108,10 +106,9 @@ def trials(
         point = empty.with_point(error)
         yield "damaged label", None, label
         if point.asks_for_something:
-            yield "damaged label, point afresh", point, None
-        else:
-            yield "damaged label, point afresh", None, np.zeros_like(label)
-        yield "damaged label, point corrects it", point, label
+            yield "damaged label, positive point afresh", point, None
+            yield "damaged label, positive point corrects", point, label
+        yield "damaged label, a point corrects", point, label
 
 
 def lasso(
@@ -156,7 +153,8 @@ def damaged(
     border = np.argwhere(mask & ~ndi.binary_erosion(mask))
     middle = border[rng.integers(len(border))]
     away = (np.indices(mask.shape).T - middle) * spacing
-    disc = np.hypot(away[..., 0], away[..., 1]).T <= rng.uniform(*BITE_MM)
+    distance = np.hypot(away[..., 0], away[..., 1]).T
+    disc = distance <= rng.uniform(*BITE_MM)
     return mask & ~disc if rng.random() < 0.5 else mask | disc
 
 
