@@ -255,7 +255,7 @@ WEIGHTS = {
     "rename": 3,
     "merge": 1,
     "delete": 1,
-    "shift": 2,
+    "shift": 4,
     "next_free": 1,
     "undo": 6,
     "redo": 5,

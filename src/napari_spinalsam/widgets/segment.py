@@ -19,11 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_spinalsam.annotation import prompt_editing
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.roles import Role
-from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow
 from napari_spinalsam.widgets.carry_row import CarryRow
@@ -32,6 +30,7 @@ from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
+from napari_spinalsam.widgets.prompt_tools import PromptTools
 from napari_spinalsam.widgets.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
     from napari_spinalsam.annotation.change import Change
-    from napari_spinalsam.annotation.document import Annotation
 
 LEAST_WIDTH_PX = 290
 HINT = (
@@ -70,6 +68,7 @@ class SegmentWidget(QWidget):
         self.planes = sections.PlaneRow()
         self.structures = sections.StructureRow()
         self.prompts = sections.PromptRow()
+        self.tools = PromptTools(self.controller, self.prompts)
         self.preview = sections.PreviewRow()
         self.whole = CarryRow()
         self.objects = ObjectsPanel(self.controller)
@@ -159,7 +158,6 @@ class SegmentWidget(QWidget):
         controller.message.connect(self._show_message)
         controller.working.connect(self.busy.show_working)
         controller.predictions.progress.connect(self.busy.show_share)
-        controller.tool_changed.connect(self.prompts.show_tool)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
         self.window_.preset_chosen.connect(
@@ -167,7 +165,6 @@ class SegmentWidget(QWidget):
         )
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
         self.structures.chooser.structure_chosen.connect(self._select)
-        self.prompts.tool_pressed.connect(self._toggle)
         self.prompts.live_changed.connect(
             partial(setattr, controller.predictions, "live")
         )
@@ -186,19 +183,6 @@ class SegmentWidget(QWidget):
         )
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
         self.busy.cancel.clicked.connect(controller.cancel)
-        menu = QMenu(self)
-        for text, action in (
-            ("Points", a.ClearPoints()),
-            ("Boxes", a.ClearBoxes()),
-            ("All prompts and the mask", a.ClearAll()),
-        ):
-            menu.addAction(text, lambda action=action: perform(action))
-        for text, clear in (
-            ("Scribbles", prompt_editing.clear_scribbles),
-            ("Lassos", prompt_editing.clear_lassos),
-        ):
-            menu.addAction(text, partial(self._clear, clear))
-        self.prompts.clear.setMenu(menu)
         files = QMenu(self)
         files.addAction("Save as…", self.keeper.save_as)
         files.addAction("Open…", self.keeper.open)
@@ -210,16 +194,12 @@ class SegmentWidget(QWidget):
     def _keys(self) -> dict[str, Callable[[], object]]:
         perform = self.controller.perform
         return {
-            **{
-                tool.key.replace("+", "-"): partial(self._toggle, name)
-                for name, tool in TOOLS.items()
-            },
+            **self.tools.keys(),
             "G": lambda: perform(a.GenerateMask()),
             "F": lambda: perform(a.Propagate()),
             "C": lambda: self._cycle(1),
             "Shift-C": lambda: self._cycle(-1),
             "Enter": lambda: perform(a.AcceptMask()),
-            "Escape": self._escape,
             "Control-Z": lambda: perform(a.Undo()),
             "Control-Shift-Z": lambda: perform(a.Redo()),
             ",": lambda: self.structures.step(-1),
@@ -248,30 +228,6 @@ class SegmentWidget(QWidget):
 
     def _select(self, name: str) -> None:
         self.controller.perform(a.SelectStructure(structure=name))
-
-    def _toggle(self, tool: str) -> None:
-        self.controller.attempt(lambda: self.controller.view.toggle(tool))
-        in_hand = self.controller.view.tool
-        self.prompts.show_tool(in_hand)
-        if in_hand:
-            told = TOOLS[in_hand]
-            self._show_message(f"{told.tip}. {told.key} puts the tool away.", False)
-
-    def _escape(self) -> None:
-        """Drop the mask, or else put the tool away."""
-        annotation, view = self.controller.annotation, self.controller.view
-        waits = annotation is not None and annotation.state.preview is not None
-        if view.tool and not waits:
-            view.disarm()
-        else:
-            self.controller.perform(a.RejectMask())
-
-    def _clear(self, clear: Callable[[Annotation], int]) -> None:
-        """Remove drawn prompts, which no action of the chat does."""
-        annotation = self.controller.annotation
-        if annotation is not None:
-            told = f"{clear(annotation)} removed; accepted prompts stay."
-            self._show_message(told, False)
 
     def _cycle(self, offset: int) -> None:
         annotation = self.controller.annotation
