@@ -23,8 +23,10 @@ from napari_spinalsam.core.intensity import PRESETS, Window, default_window
 from napari_spinalsam.core.metrics import evaluate_labels
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
+    LassoPrompt,
     PointPrompt,
     Polarity,
+    ScribblePrompt,
     SlicePrompts,
 )
 from napari_spinalsam.io.labels import read_labels as load_labels
@@ -48,8 +50,10 @@ __all__ = [
     "PRESETS",
     "Annotation",
     "BoxPrompt",
+    "LassoPrompt",
     "PointPrompt",
     "Polarity",
+    "ScribblePrompt",
     "SlicePrompts",
     "Window",
     "annotate",

@@ -11,6 +11,7 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.core.drawing import as_points_and_box
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
@@ -31,6 +32,7 @@ class DiscPredictor:
     calls: list[tuple[SlicePrompts, NDArray[np.float32] | None]] = field(
         default_factory=list
     )
+    starts: list[NDArray[np.bool_] | None] = field(default_factory=list)
 
     def predict(
         self,
@@ -40,19 +42,22 @@ class DiscPredictor:
         *,
         window: Window,
         mask_input: NDArray[np.float32] | None = None,
+        start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
         self.calls.append((prompts, mask_input))
+        self.starts.append(start)
+        asked = as_points_and_box(prompts, plane.spacing)
         rows, cols = np.indices(plane.shape)
         masks = np.zeros((len(self.radii), *plane.shape), dtype=np.bool_)
         for mask, radius in zip(masks, self.radii, strict=True):
-            if (box := prompts.box) is not None:
+            if (box := asked.box) is not None:
                 mask |= (
                     (box.row_min <= rows)
                     & (rows <= box.row_max)
                     & (box.col_min <= cols)
                     & (cols <= box.col_max)
                 )
-            for point in prompts.points:
+            for point in asked.points:
                 disc = np.hypot(rows - point.row, cols - point.col) <= radius
                 mask[disc] = point.polarity is Polarity.POSITIVE
         logits = np.full((len(masks), 8, 8), len(self.calls), dtype=np.float32)

@@ -23,7 +23,13 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.masks import LabelDelta
-from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    PointPrompt,
+    Polarity,
+    ScribblePrompt,
+)
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.conftest import DiscPredictor
 from tests.annotation.helpers import masks_for
@@ -56,9 +62,11 @@ class RefiningDiscs(DiscPredictor):
         *,
         window: Window,
         mask_input: NDArray[np.float32] | None = None,
+        start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
         before = 0.0 if mask_input is None else float(mask_input.mean())
-        growth = (0.7 * before + len(prompts.points) + window.level) % 3
+        before += 0 if start is None else float(start.sum())
+        growth = (0.7 * before + prompts.count + window.level) % 3
         self.radii = (1.5 + growth, 2.5 + growth, 4 - growth)
         prediction = super().predict(plane, prompts, window=window)
         logits = np.full((3, 8, 8), growth, np.float32)
@@ -131,6 +139,19 @@ class RandomWork:
         key = self.some_slice()
         self.document.set_box(*key, BoxPrompt(*self.some_places(key, 2)))
 
+    def scribble(self) -> None:
+        key = self.some_slice()
+        ends = self.some_places(key, 2)
+        polarity = Polarity.POSITIVE if self.rng.random() < 0.8 else Polarity.NEGATIVE
+        path = ((ends[0], ends[1]), (ends[2], ends[3]))
+        self.document.add_scribble(*key, ScribblePrompt(path, polarity))
+
+    def lasso(self) -> None:
+        key = self.some_slice()
+        at = self.some_places(key, 3)
+        outline = ((at[0], at[1]), (at[2], at[3]), (at[4], at[5]))
+        self.document.set_lasso(*key, LassoPrompt(outline))
+
     def predict(self) -> None:
         self.port.request(self.document.prediction_request(*self.some_slice()))
 
@@ -155,9 +176,11 @@ class RandomWork:
         clear = (
             self.document.clear_points,
             self.document.clear_boxes,
+            self.document.clear_scribbles,
+            self.document.clear_lassos,
             self.document.clear_all,
         )
-        clear[int(self.rng.integers(3))]()
+        clear[int(self.rng.integers(len(clear)))]()
 
     def paint(self) -> None:
         document = self.document
@@ -215,6 +238,8 @@ WEIGHTS = {
     "select": 6,
     "prompt": 30,
     "box": 4,
+    "scribble": 4,
+    "lasso": 4,
     "predict": 6,
     "ask_for_later": 4,
     "answer_late": 4,
@@ -230,7 +255,7 @@ WEIGHTS = {
     "rename": 3,
     "merge": 1,
     "delete": 1,
-    "shift": 2,
+    "shift": 4,
     "next_free": 1,
     "undo": 6,
     "redo": 5,
@@ -279,7 +304,7 @@ def test_random_work_is_undone_redone_saved_and_replayed(tmp_path: Path) -> None
     assert document.state is empty
     assert not document.labels.any()
     document.redo(10**6)
-    assert document.state is state
+    assert document.state == state
     np.testing.assert_array_equal(document.labels, labels)
 
 

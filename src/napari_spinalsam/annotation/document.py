@@ -67,8 +67,12 @@ class Annotation:
     set_prompts = prompt_editing.set_prompts
     add_point = prompt_editing.add_point
     set_box = prompt_editing.set_box
+    add_scribble = prompt_editing.add_scribble
+    set_lasso = prompt_editing.set_lasso
     clear_points = prompt_editing.clear_points
     clear_boxes = prompt_editing.clear_boxes
+    clear_scribbles = prompt_editing.clear_scribbles
+    clear_lassos = prompt_editing.clear_lassos
     clear_all = prompt_editing.clear_all
     set_locked = objects.set_locked
     set_visible = objects.set_visible
@@ -170,7 +174,8 @@ class Annotation:
     ) -> PredictionRequest:
         """Put the question that the selected structure's prompts on a slice ask."""
         plane = self.geometry.plane(axis, index)
-        return build_request(self.history, plane, kind, self.model)
+        labels = plane.take(self.labels)
+        return build_request(self.history, plane, labels, kind, self.model)
 
     def show_prediction(
         self, prediction: MaskPrediction, request: PredictionRequest

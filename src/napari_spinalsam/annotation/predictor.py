@@ -9,6 +9,7 @@ from napari_spinalsam.annotation.carrying import VolumePredictor, write_masks
 from napari_spinalsam.annotation.kept import KeptPrediction
 from napari_spinalsam.annotation.state import Preview
 from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.core.run_lengths import RunLengths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,7 @@ class Predictor(Protocol):
         *,
         window: Window,
         mask_input: NDArray[np.float32] | None = None,
+        start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
         """Predict candidate masks for one slice.
 
@@ -44,11 +46,14 @@ class Predictor(Protocol):
         plane : SlicePlane
             The slice.
         prompts : SlicePrompts
-            What to segment; a box or at least one positive point.
+            What to segment; without a mask to start from, something that says what is
+            meant, such as a box or a positive point.
         window : Window
             How to map the intensities.
         mask_input : ndarray of float32, shape (height, width), or None
             Low-res logits of the mask that is to be refined.
+        start : ndarray of bool, shape (rows, cols), or None
+            The label that is to be corrected, where there are no such logits.
         """
 
 
@@ -78,6 +83,8 @@ class PredictionRequest:
         The step that this belongs to; None makes the answer a step of its own.
     earlier : tuple of Question
         What led to `mask_input`; empty without.
+    start : ndarray of bool, shape (rows, cols), or None
+        The label to correct, where that is what is asked.
     """
 
     structure: str
@@ -90,6 +97,7 @@ class PredictionRequest:
     model: str
     asked_by: Step | None
     earlier: tuple[Question, ...] = ()
+    start: NDArray[np.bool_] | None = None
 
     @property
     def key(self) -> SliceKey:
@@ -136,6 +144,7 @@ class PredictionRequest:
             window=self.window,
             model=self.model,
             earlier=self.earlier,
+            start=None if self.start is None else RunLengths.of(self.start),
         )
 
 
@@ -203,6 +212,7 @@ class DirectPrediction:
             request.prompts,
             window=request.window,
             mask_input=request.mask_input,
+            start=request.start,
         )
         return self._annotation.show_prediction(prediction, request)
 

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
+    from napari_spinalsam.core.prompts import (
+        BoxPrompt,
+        LassoPrompt,
+        PointPrompt,
+        ScribblePrompt,
+    )
 
 
 def prompts_at(annotation: Annotation, axis: int, index: int) -> SlicePrompts:
@@ -26,7 +31,7 @@ def set_prompts(
 ) -> None:
     """Replace all prompts of the selected structure on one slice.
 
-    Without points and box the slice has none left, accepted ones included.
+    With none the slice has none left, accepted ones included.
     """
     prompts.check_inside(annotation.geometry.plane(*prompts.key))
     if prompts != prompts_at(annotation, *prompts.key):
@@ -51,6 +56,22 @@ def set_box(
     set_prompts(annotation, prompts, "Remove box" if box is None else "Add box")
 
 
+def add_scribble(
+    annotation: Annotation, axis: int, index: int, scribble: ScribblePrompt
+) -> None:
+    """Add a scribble for the selected structure on a slice."""
+    prompts = prompts_at(annotation, axis, index).with_scribble(scribble)
+    set_prompts(annotation, prompts, f"Add {scribble.polarity} scribble")
+
+
+def set_lasso(
+    annotation: Annotation, axis: int, index: int, lasso: LassoPrompt | None
+) -> None:
+    """Set the lasso of the selected structure on a slice, or remove it with None."""
+    prompts = prompts_at(annotation, axis, index).with_lasso(lasso)
+    set_prompts(annotation, prompts, "Remove lasso" if lasso is None else "Add lasso")
+
+
 def clear_points(annotation: Annotation) -> int:
     """Remove all points not yet accepted; return how many there were."""
     return _clear(annotation, "Clear points", SlicePrompts.without_points)
@@ -59,6 +80,16 @@ def clear_points(annotation: Annotation) -> int:
 def clear_boxes(annotation: Annotation) -> int:
     """Remove all boxes not yet accepted; return how many there were."""
     return _clear(annotation, "Clear boxes", lambda prompts: prompts.with_box(None))
+
+
+def clear_scribbles(annotation: Annotation) -> int:
+    """Remove all scribbles not yet accepted; return how many there were."""
+    return _clear(annotation, "Clear scribbles", SlicePrompts.without_scribbles)
+
+
+def clear_lassos(annotation: Annotation) -> int:
+    """Remove all lassos not yet accepted; return how many there were."""
+    return _clear(annotation, "Clear lassos", lambda prompts: prompts.with_lasso(None))
 
 
 def clear_all(annotation: Annotation) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.runs import Runs
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.core.run_lengths import RunLengths
 
 
 class ModelDescription(Protocol):
@@ -95,10 +96,13 @@ class Question:
         What the model was given.
     chosen : int
         Position of the candidate, from 0.
+    start : RunLengths or None
+        The label that was to be corrected, if any.
     """
 
     prompts: SlicePrompts
     chosen: int
+    start: RunLengths | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,8 @@ class MaskOrigin:
     Parameters
     ----------
     questions : tuple of Question
-        The last one gave the mask. The first was asked without, each further one
-        with the low-res logits of the candidate taken before it.
+        The last one gave the mask. The first was asked without logits, each further
+        one with the low-res logits of the candidate taken before it.
     window : Window
         How the intensities were mapped for the model.
     model : ModelReference

@@ -108,7 +108,11 @@ def _mask(
     mask, logits = np.zeros(plane.shape, dtype=np.bool_), None
     for question in origin.questions:
         prediction = predictor.predict(
-            plane, question.prompts, window=origin.window, mask_input=logits
+            plane,
+            question.prompts,
+            window=origin.window,
+            mask_input=logits,
+            start=None if question.start is None else question.start.mask(),
         )
         if question.chosen >= len(prediction.masks):
             raise InputError(

@@ -4,53 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from napari_spinalsam.annotation.correcting import label_to_correct
 from napari_spinalsam.annotation.predictor import PredictionRequest
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_spinalsam.annotation.history import History, Step
     from napari_spinalsam.annotation.state import Preview, State
     from napari_spinalsam.core.geometry import SlicePlane
-    from napari_spinalsam.core.prompts import SlicePrompts
 
 PromptKind = Literal["points", "box", "all"]
 
 
-def choose_prompts(prompts: SlicePrompts, kind: PromptKind) -> SlicePrompts:
-    """Keep the prompts that a mask is asked from.
+WANTED = {
+    "points": "a positive point",
+    "box": "a box",
+    "all": "a positive point or a box",
+}
 
-    Parameters
-    ----------
-    prompts : SlicePrompts
-        All prompts of a slice.
-    kind : {"points", "box", "all"}
-        Which of them to use.
 
-    Raises
-    ------
-    InputError
-        If what remains does not say what to segment.
-    """
+def _choose_prompts(prompts: SlicePrompts, kind: PromptKind) -> SlicePrompts:
+    """Keep the prompts that a mask is asked from."""
     if kind == "points":
-        prompts = prompts.with_box(None)
-    elif kind == "box":
-        prompts = prompts.without_points()
-    if prompts.asks_for_something:
-        return prompts
-    wanted = {
-        "points": "a positive point",
-        "box": "a box",
-        "all": "a positive point or a box",
-    }
-    raise InputError(
-        f"There is nothing to predict from on slice {prompts.index}: "
-        f"place {wanted[kind]} first."
-    )
+        return SlicePrompts(*prompts.key, points=prompts.points)
+    if kind == "box":
+        return SlicePrompts(*prompts.key, box=prompts.box)
+    return prompts
 
 
 def build_request(
     history: History,
     plane: SlicePlane,
+    labels: NDArray[np.uint8],
     kind: PromptKind = "all",
     model: str = "",
 ) -> PredictionRequest:
@@ -64,6 +53,8 @@ def build_request(
         window, another structure.
     plane : SlicePlane
         The slice.
+    labels : ndarray of uint8, shape (rows, cols)
+        Its labels, which new points may correct.
     kind : {"points", "box", "all"}
         Which prompts to use.
     model : str
@@ -77,9 +68,15 @@ def build_request(
     state, newest = history.state, history.newest
     name = selected_name(state)
     everything = state.object_of(name).prompts_at((plane.axis, plane.index))
-    used = choose_prompts(everything, kind)
+    used = _choose_prompts(everything, kind)
     preview, logits = state.preview, None
-    if preview is not None:
+    start = label_to_correct(state.object_of(name), labels, used)
+    if start is None and not used.asks_for_something:
+        raise InputError(
+            f"There is nothing to predict from on slice {plane.index}: "
+            f"place {WANTED[kind]} first."
+        )
+    if start is None and preview is not None:
         logits = preview.mask_input(name, used, state.window, model)
     asked = newest is not None and _brought_about(newest, state, everything)
     return PredictionRequest(
@@ -93,6 +90,7 @@ def build_request(
         model=model,
         asked_by=newest if asked else None,
         earlier=() if preview is None or logits is None else preview.questions,
+        start=start,
     )
 
 

@@ -22,7 +22,15 @@ from napari_spinalsam.annotation.state import State, StructureObject
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
-from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    PointPrompt,
+    Polarity,
+    ScribblePrompt,
+    SlicePrompts,
+)
+from napari_spinalsam.core.run_lengths import RunLengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,18 +96,21 @@ def _known(name: str) -> str:
 def _origin(
     entry: schema.OriginEntry, models: list[ModelReference], geometry: Geometry
 ) -> MaskOrigin:
-    questions = tuple(
-        Question(_prompts(each.prompts, geometry), each.chosen)
-        for each in entry.questions
-    )
     return MaskOrigin(
-        questions=questions,
+        questions=tuple(_question(each, geometry) for each in entry.questions),
         window=Window(entry.window.level, entry.window.width),
         model=models[entry.model],
         predicted_iou=entry.predicted_iou,
         time=entry.time,
         version=entry.version,
     )
+
+
+def _question(entry: schema.QuestionEntry, geometry: Geometry) -> Question:
+    prompts, start = _prompts(entry.prompts, geometry), None
+    if entry.start is not None:
+        start = RunLengths(geometry.plane(*prompts.key).shape, entry.start)
+    return Question(prompts, entry.chosen, start)
 
 
 def _object(
@@ -122,7 +133,11 @@ def _prompts(entry: schema.PromptsEntry, geometry: Geometry) -> SlicePrompts:
         for each in entry.points
     )
     box = None if entry.box is None else BoxPrompt(*entry.box)
-    prompts = SlicePrompts(entry.axis, entry.index, points, box)
+    scribbles = tuple(
+        ScribblePrompt(each.path, Polarity(each.polarity)) for each in entry.scribbles
+    )
+    lasso = None if entry.lasso is None else LassoPrompt(entry.lasso)
+    prompts = SlicePrompts(entry.axis, entry.index, points, box, scribbles, lasso)
     prompts.check_inside(geometry.plane(*prompts.key))
     return prompts
 

@@ -16,6 +16,7 @@ Count = Annotated[int, Field(ge=0)]
 Label = Annotated[int, Field(ge=0, le=255)]
 Digest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
 Four = tuple[Number, Number, Number, Number]
+Place = tuple[Number, Number]
 
 
 class _Entry(BaseModel):
@@ -50,20 +51,37 @@ class PointEntry(_Entry):
     polarity: Literal["positive", "negative"]
 
 
+class ScribbleEntry(_Entry):
+    """A line of (row, col) pixels of its slice."""
+
+    path: Annotated[tuple[Place, ...], Field(min_length=2)]
+    polarity: Literal["positive", "negative"]
+
+
 class PromptsEntry(_Entry):
-    """The prompts of one slice; the box is row_min, col_min, row_max, col_max."""
+    """The prompts of one slice.
+
+    The box is row_min, col_min, row_max, col_max; the lasso an outline of (row, col).
+    """
 
     axis: Annotated[int, Field(ge=0, le=2)]
     index: Count
     points: tuple[PointEntry, ...] = ()
     box: Four | None = None
+    scribbles: tuple[ScribbleEntry, ...] = ()
+    lasso: Annotated[tuple[Place, ...], Field(min_length=3)] | None = None
 
 
 class QuestionEntry(_Entry):
-    """What the model was given, and which candidate was taken."""
+    """What the model was given, and which candidate was taken.
+
+    `start` is a label that was to be corrected: numbers of pixels of the slice, row by
+    row, that are out, in, out and so on.
+    """
 
     prompts: PromptsEntry
     chosen: Count
+    start: tuple[Count, ...] | None = None
 
 
 class ModelEntry(_Entry):

@@ -80,7 +80,9 @@ class _Tables:
                 schema.OriginEntry(
                     questions=tuple(
                         schema.QuestionEntry(
-                            prompts=_prompts(question.prompts), chosen=question.chosen
+                            prompts=_prompts(question.prompts),
+                            chosen=question.chosen,
+                            start=question.start and question.start.lengths,
                         )
                         for question in origin.questions
                     ),
@@ -152,6 +154,11 @@ def _prompts(prompts: SlicePrompts) -> schema.PromptsEntry:
             for point in prompts.points
         ),
         box=corners,
+        scribbles=tuple(
+            schema.ScribbleEntry(path=scribble.path, polarity=scribble.polarity.value)
+            for scribble in prompts.scribbles
+        ),
+        lasso=prompts.lasso and prompts.lasso.outline,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ModelReference,
     )
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.run_lengths import RunLengths
 
 SliceKey = tuple[int, int]
 
@@ -52,6 +53,8 @@ class Preview:
         Position of the candidate that is shown, from 0.
     earlier : tuple of Question
         What led to the low-res logits that the model was given; empty without.
+    start : RunLengths or None
+        The label that the model was given to correct, if any.
     """
 
     structure: str
@@ -64,11 +67,12 @@ class Preview:
     model: str
     chosen: int = 0
     earlier: tuple[Question, ...] = ()
+    start: RunLengths | None = None
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """What the model was asked until the candidate that is shown."""
-        return (*self.earlier, Question(self.prompts, self.chosen))
+        return (*self.earlier, Question(self.prompts, self.chosen, self.start))
 
     @property
     def key(self) -> SliceKey:
@@ -114,12 +118,9 @@ class Preview:
         adds prompts to those of this preview. Where prompts were moved or removed,
         the logits would hold on to what was taken back.
         """
-        had = self.prompts
-        mine = (self.structure, self.key, self.window, self.model)
-        same = (structure, prompts.key, window, model) == mine
-        kept = prompts.points[: len(had.points)] == had.points
-        grown = kept and had.box in (None, prompts.box) and prompts != had
-        return self.logits if same and grown else None
+        mine = (self.structure, self.window, self.model)
+        same = (structure, window, model) == mine
+        return self.logits if same and prompts.extends(self.prompts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,7 @@ class State:
         for entry in self.objects:
             for prompts in entry.prompts:
                 left = edit(prompts)
-                count += _count(prompts) - _count(left)
+                count += prompts.count - left.count
                 changed = state.object_of(entry.name).with_prompts(left)
                 state = state._with_pending(changed, left)
         return state, count
@@ -285,8 +286,6 @@ class State:
         preview = self.preview
         if preview is None or (preview.structure, preview.key) != (name, prompts.key):
             return state
-        return state if prompts.asks_for_something else replace(state, preview=None)
-
-
-def _count(prompts: SlicePrompts) -> int:
-    return len(prompts.points) + (prompts.box is not None)
+        corrects = preview.start is not None and not prompts.is_empty
+        answered = prompts.asks_for_something or corrects
+        return state if answered else replace(state, preview=None)

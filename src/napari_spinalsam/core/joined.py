@@ -29,7 +29,8 @@ def joined_mask(
     """Return what the planes together say of a prompted slice, or the slice's own mask.
 
     A box means the structure inside of it, clicks mean the parts that they hit. The
-    slice's own mask stands where the two do not agree, or a point speaks against it.
+    slice's own mask stands where the two do not agree, a point speaks against it, or
+    a scribble or a lasso was drawn.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def joined_mask(
     own : ndarray of bool, shape (rows, cols)
         What the slice alone answered.
     """
+    if prompts.is_drawn:
+        return own
     mask = _meant(whole.on_slice(*prompts.key, own.shape), prompts)
     for point in prompts.points:
         at = round(point.row), round(point.col)

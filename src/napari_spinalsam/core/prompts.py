@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import SlicePlane
+
+# To which hand-drawn places are kept.
+PARTS_OF_PIXEL = 256
 
 
 class Polarity(StrEnum):
@@ -70,6 +74,70 @@ class BoxPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class ScribblePrompt:
+    """A line drawn by hand in a slice.
+
+    Parameters
+    ----------
+    path : tuple of tuple of float
+        (row, col) pixels in the order in which they were drawn, at least two; kept to
+        1/256 of a pixel, which a layer's single precision holds too.
+    polarity : Polarity
+        Positive inside the structure, negative outside of it.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two places.
+    """
+
+    path: tuple[tuple[float, float], ...]
+    polarity: Polarity = Polarity.POSITIVE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", _places(self.path, 2, "A scribble"))
+
+
+@dataclass(frozen=True, slots=True)
+class LassoPrompt:
+    """An outline drawn by hand around a structure in a slice.
+
+    Parameters
+    ----------
+    outline : tuple of tuple of float
+        (row, col) pixels, at least three; the last one is joined to the first. Kept
+        to 1/256 of a pixel.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three places.
+    """
+
+    outline: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outline", _places(self.outline, 3, "A lasso"))
+
+    @property
+    def box(self) -> BoxPrompt:
+        """The smallest box around the outline."""
+        rows, cols = zip(*self.outline, strict=True)
+        return BoxPrompt(min(rows), min(cols), max(rows), max(cols))
+
+
+def _places(
+    places: tuple[tuple[float, float], ...], least: int, what: str
+) -> tuple[tuple[float, float], ...]:
+    if len(places) < least:
+        raise InputError(
+            f"{what} needs at least {least} places, not {len(places)}: draw it longer."
+        )
+    kept = np.round(np.array(places, np.float64) * PARTS_OF_PIXEL) / PARTS_OF_PIXEL
+    return tuple((row, col) for row, col in kept.tolist())
+
+
+@dataclass(frozen=True, slots=True)
 class SlicePrompts:
     """All prompts of one structure on one slice of a volume.
 
@@ -83,12 +151,18 @@ class SlicePrompts:
         Points in the order in which they were set.
     box : BoxPrompt or None
         At most one box.
+    scribbles : tuple of ScribblePrompt
+        Scribbles in the order in which they were drawn.
+    lasso : LassoPrompt or None
+        At most one lasso; the mask does not go beyond it, see `core.drawing`.
     """
 
     axis: int
     index: int
     points: tuple[PointPrompt, ...] = ()
     box: BoxPrompt | None = None
+    scribbles: tuple[ScribblePrompt, ...] = ()
+    lasso: LassoPrompt | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -97,14 +171,41 @@ class SlicePrompts:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is neither a point nor a box."""
-        return not self.points and self.box is None
+        """Whether there is no prompt at all."""
+        return self.count == 0
+
+    @property
+    def count(self) -> int:
+        """How many prompts there are."""
+        areas = (self.box is not None) + (self.lasso is not None)
+        return len(self.points) + len(self.scribbles) + areas
 
     @property
     def asks_for_something(self) -> bool:
-        """Whether a mask can be predicted: a box or a positive point."""
-        return self.box is not None or any(
-            point.polarity is Polarity.POSITIVE for point in self.points
+        """Whether they say what is meant: a box, a lasso or something positive."""
+        if self.box is not None or self.lasso is not None:
+            return True
+        polarities = [point.polarity for point in self.points]
+        polarities += [scribble.polarity for scribble in self.scribbles]
+        return Polarity.POSITIVE in polarities
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a scribble or a lasso."""
+        return bool(self.scribbles) or self.lasso is not None
+
+    def extends(self, earlier: SlicePrompts) -> bool:
+        """Whether these are the earlier prompts of the same slice and more.
+
+        False where a prompt was moved, exchanged or removed, or nothing is new.
+        """
+        return (
+            self != earlier
+            and self.key == earlier.key
+            and self.points[: len(earlier.points)] == earlier.points
+            and self.scribbles[: len(earlier.scribbles)] == earlier.scribbles
+            and earlier.box in (None, self.box)
+            and earlier.lasso in (None, self.lasso)
         )
 
     def with_point(self, point: PointPrompt) -> SlicePrompts:
@@ -115,9 +216,21 @@ class SlicePrompts:
         """Return a copy with this box instead of the present one."""
         return replace(self, box=box)
 
+    def with_scribble(self, scribble: ScribblePrompt) -> SlicePrompts:
+        """Return a copy with one more scribble."""
+        return replace(self, scribbles=(*self.scribbles, scribble))
+
+    def with_lasso(self, lasso: LassoPrompt | None) -> SlicePrompts:
+        """Return a copy with this lasso instead of the present one."""
+        return replace(self, lasso=lasso)
+
     def without_points(self) -> SlicePrompts:
         """Return a copy without points."""
         return replace(self, points=())
+
+    def without_scribbles(self) -> SlicePrompts:
+        """Return a copy without scribbles."""
+        return replace(self, scribbles=())
 
     def check_inside(self, plane: SlicePlane) -> None:
         """Refuse prompts that lie outside of the slice.
@@ -136,6 +249,10 @@ class SlicePrompts:
         if self.box is not None:
             coordinates.append((self.box.row_min, self.box.col_min, "box corner"))
             coordinates.append((self.box.row_max, self.box.col_max, "box corner"))
+        for scribble in self.scribbles:
+            coordinates += [(*place, "scribble") for place in scribble.path]
+        if self.lasso is not None:
+            coordinates += [(*place, "lasso") for place in self.lasso.outline]
         rows, cols = plane.shape
         for row, col, what in coordinates:
             inside = -0.5 <= row <= rows - 0.5 and -0.5 <= col <= cols - 0.5

@@ -15,12 +15,13 @@ from napari.layers import Labels, Points, Shapes
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.masks import LabelDelta
-from napari_spinalsam.core.prompts import Polarity
-from napari_spinalsam.layers import masks
+from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
+from napari_spinalsam.layers.hand_edits import take_prompts
 from napari_spinalsam.layers.making import NAMES, new_layer
 from napari_spinalsam.layers.roles import Role, find_layer
+from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.layers.view import current_slice
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class AnnotationLayers:
         self._blocked = self._prompts_due = False
         self._connected: list[Layer] = []
         self.preview: masks.PreviewView | None = None
-        self._next_point = (Polarity.POSITIVE, 0)
+        self._tool, self._axis = TOOLS["positive"], 0
         self._stroke_expected = False
         self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
         for role in NAMES:
@@ -85,6 +86,11 @@ class AnnotationLayers:
     def boxes(self) -> Shapes:
         """The layer of box prompts."""
         return self._typed(Role.BOXES, Shapes)
+
+    @property
+    def drawings(self) -> Shapes:
+        """The layer of scribbles and lassos."""
+        return self._typed(Role.DRAWINGS, Shapes)
 
     @property
     def labels(self) -> Labels:
@@ -115,29 +121,28 @@ class AnnotationLayers:
         self._show_prompts()
         self._show_preview()
 
-    def arm(self, polarity: Polarity | None) -> None:
-        """Make the mouse place points of a polarity, or boxes with None."""
+    def arm(self, tool: str) -> None:
+        """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
         axis, _ = current_slice(self.viewer, self.image)
         self.disarm()
-        if polarity is None:
-            self.viewer.layers.selection.active = self.boxes
-            self.boxes.mode = "add_rectangle"
-            return
-        self._set_next_point(polarity, axis)
-        self.viewer.layers.selection.active = self.points
-        self.clicks.armed = True
-        self.points.cursor = "crosshair"
+        self._tool = TOOLS[tool]
+        self.set_axis(axis)
+        layer = self.layer(self._tool.role)
+        self.viewer.layers.selection.active = layer
+        layer.mode = self._tool.mode
+        if self._tool.role is Role.POINTS:
+            self.clicks.armed, layer.cursor = True, "crosshair"
 
     def disarm(self) -> None:
         """Let the mouse pan and zoom again."""
-        self.clicks.armed = False
-        self.points.cursor = "standard"
-        for layer in (self.points, self.boxes):
+        self.clicks.armed, self.points.cursor = False, "standard"
+        for layer in (self.points, self.boxes, self.drawings):
             layer.mode = "pan_zoom"
 
     def set_axis(self, axis: int) -> None:
-        """Let points added from now on belong to slices of another axis."""
-        self._set_next_point(self._next_point[0], axis)
+        """Let prompts placed from now on belong to slices of another axis."""
+        self._axis = axis
+        self._set_next_prompt()
 
     def close(self) -> None:
         """Stop following; the layers stay."""
@@ -148,13 +153,15 @@ class AnnotationLayers:
         for layer in list(self._connected):
             self._disconnect(layer)
 
-    def _set_next_point(self, polarity: Polarity, axis: int) -> None:
-        self._next_point = (polarity, axis)
+    def _set_next_prompt(self) -> None:
+        polarity, axis = self._tool.polarity, self._axis
         prompt_layers.arm_polarity(self.points, polarity, axis)
+        closed = self._tool is TOOLS["lasso"]
+        drawings.arm_drawing(self.drawings, polarity, axis, closed=closed)
 
     def _connect(self, layer: Layer, role: Role) -> None:
         self._connected.append(layer)
-        if role in (Role.POINTS, Role.BOXES):
+        if role in (Role.POINTS, Role.BOXES, Role.DRAWINGS):
             layer.events.data.connect(self._on_prompts_edited)
         elif role is Role.LABELS:
             layer.events.paint.connect(self._on_paint)
@@ -212,8 +219,9 @@ class AnnotationLayers:
             prompt_layers.show_prompts(
                 self.points, self.boxes, shown, self.annotation.geometry
             )
-            # New data made napari forget what the next point shall be.
-            self._set_next_point(*self._next_point)
+            drawings.show_drawings(self.drawings, shown, self.annotation.geometry)
+            # New data made napari forget what the next prompt shall be.
+            self._set_next_prompt()
 
     def _set_brush(self) -> None:
         """Let the brush of the labels layer paint the selected structure."""
@@ -232,7 +240,7 @@ class AnnotationLayers:
         try:
             axis, index = current_slice(self.viewer, self.image)
             place = np.asarray(self.image.world_to_data(position[-self.image.ndim :]))
-            polarity, geometry = self._next_point[0], self.annotation.geometry
+            polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
             self.annotation.add_point(axis, index, point)
         except SpinalSamError as error:
@@ -251,26 +259,10 @@ class AnnotationLayers:
             return
         try:
             current_slice(self.viewer, self.image)  # refuses a 3-D view
-            self._take_prompts()
+            take_prompts(self.annotation, self.points, self.boxes, self.drawings)
         except SpinalSamError as error:
             self._report(str(error))
         self._show_prompts()
-
-    def _take_prompts(self) -> None:
-        """Offer what the prompt layers hold to the annotation."""
-        annotation = self.annotation
-        found = prompt_layers.read_prompts(self.points, self.boxes, annotation.geometry)
-        name = annotation.state.selected
-        known = None if name is None else annotation.state.find(name)
-        keys = set(found)
-        if known is not None:
-            keys |= {prompts.key for prompts in known.prompts}
-            keys |= {entry.prompts.key for entry in known.accepted}
-        for key in sorted(keys):
-            before = annotation.prompts_at(*key)
-            after = found.get(key) or type(before)(*key)
-            if after != before:
-                annotation.set_prompts(after, prompt_layers.step_name(before, after))
 
     def _on_paint(self, event: Any) -> None:
         """Take a stroke; one that is only written after this event comes then."""

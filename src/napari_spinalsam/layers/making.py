@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.contributions import placement
-from napari_spinalsam.layers import masks
+from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.roles import Role, role_metadata
 
@@ -18,6 +18,7 @@ NAMES = {
     Role.LABELS: "labels",
     Role.PREVIEW: "preview",
     Role.BOXES: "boxes",
+    Role.DRAWINGS: "drawings",
     Role.POINTS: "points",
 }
 
@@ -35,6 +36,8 @@ def new_layer(role: Role, image: Image, annotation: Annotation) -> Layer:
         return prompt_layers.new_points_layer(image.ndim, **attributes)
     if role is Role.BOXES:
         return prompt_layers.new_boxes_layer(image.ndim, **attributes)
+    if role is Role.DRAWINGS:
+        return drawings.new_drawings_layer(image.ndim, **attributes)
     shape = tuple(image.data.shape)
     if role is Role.PREVIEW:
         return masks.new_preview_layer(shape, **attributes)

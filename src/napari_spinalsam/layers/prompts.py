@@ -41,8 +41,8 @@ SAME_PLACE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    """One prompt of a slice, and whether its mask was accepted already."""
+class Item:
+    """The prompts of a slice, and whether its mask was accepted already."""
 
     prompts: SlicePrompts
     accepted: bool
@@ -121,12 +121,12 @@ def read_prompts(
     for place, polarity, axis in zip(
         np.asarray(points.data), features["polarity"], features["axis"], strict=True
     ):
-        voxel = _as_voxels(place, geometry)
+        voxel = as_voxels(place, geometry)
         prompts = entry(int(axis), voxel[0])
         point = point_at(place, int(axis), Polarity(polarity), geometry)
         found[prompts.key] = prompts.with_point(point)
     for vertices in boxes.data:
-        voxels = _as_voxels(vertices, geometry)
+        voxels = as_voxels(vertices, geometry)
         axis = int(np.ptp(voxels, axis=0).argmin())
         prompts = entry(axis, voxels[0])
         corners = np.delete(voxels, axis, axis=1)
@@ -139,7 +139,7 @@ def point_at(
     place: NDArray[Any], axis: int, polarity: Polarity, geometry: Geometry
 ) -> PointPrompt:
     """Return the point prompt at a place, in layer coordinates, of a slice."""
-    row, col = np.delete(_as_voxels(place, geometry)[0], axis)
+    row, col = np.delete(as_voxels(place, geometry)[0], axis)
     return PointPrompt(float(row), float(col), polarity)
 
 
@@ -159,32 +159,33 @@ def show_prompts(
     points: Points, boxes: Shapes, shown: StructureObject | None, geometry: Geometry
 ) -> None:
     """Let both layers show a structure's prompts, pending bright, accepted dim."""
-    items = _items(shown)
+    items = items_of(shown)
     _show_points(points, items, geometry)
     _show_boxes(boxes, items, geometry)
 
 
-def _items(shown: StructureObject | None) -> list[_Item]:
+def items_of(shown: StructureObject | None) -> list[Item]:
+    """Return the prompts of a structure by slice, those to be accepted first."""
     if shown is None:
         return []
-    pending = [_Item(prompts, accepted=False) for prompts in shown.prompts]
+    pending = [Item(prompts, accepted=False) for prompts in shown.prompts]
     keys = {item.prompts.key for item in pending}
     done = [
-        _Item(entry.prompts, accepted=True)
+        Item(entry.prompts, accepted=True)
         for entry in shown.accepted
         if entry.prompts.key not in keys
     ]
     return pending + done
 
 
-def _show_points(layer: Points, items: list[_Item], geometry: Geometry) -> None:
+def _show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
     """Bring the layer to the wanted points; what is right already is not touched.
 
     Each attribute of a layer that is set costs a redraw, and a click has mostly been
     drawn by napari itself.
     """
     flat = [(item, point) for item in items for point in item.prompts.points]
-    at = [_to_voxel(item.prompts, point.row, point.col) for item, point in flat]
+    at = [to_voxel(item.prompts, point.row, point.col) for item, point in flat]
     ndim = 2 if geometry.is_2d else 3
     data = np.asarray(at, dtype=float).reshape(-1, 3)[:, 3 - ndim :]
     polarities = [point.polarity for _, point in flat]
@@ -208,11 +209,11 @@ def _show_points(layer: Points, items: list[_Item], geometry: Geometry) -> None:
         layer.face_color = np.asarray(faces)
 
 
-def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
+def _show_boxes(layer: Shapes, items: list[Item], geometry: Geometry) -> None:
     boxed = [item for item in items if item.prompts.box is not None]
     ndim = 2 if geometry.is_2d else 3
     rectangles = [
-        np.array([_to_voxel(item.prompts, *corner) for corner in _corners(item)])[
+        np.array([to_voxel(item.prompts, *corner) for corner in _corners(item)])[
             :, 3 - ndim :
         ]
         for item in boxed
@@ -240,7 +241,7 @@ def _show_boxes(layer: Shapes, items: list[_Item], geometry: Geometry) -> None:
         layer.edge_color = edges
 
 
-def _corners(item: _Item) -> list[tuple[float, float]]:
+def _corners(item: Item) -> list[tuple[float, float]]:
     box = item.prompts.box
     if box is None:
         return []
@@ -252,13 +253,14 @@ def _corners(item: _Item) -> list[tuple[float, float]]:
     ]
 
 
-def _to_voxel(prompts: SlicePrompts, row: float, col: float) -> list[float]:
+def to_voxel(prompts: SlicePrompts, row: float, col: float) -> list[float]:
+    """Return (z, y, x) of a place in the slice of prompts."""
     at = [row, col]
     at.insert(prompts.axis, float(prompts.index))
     return at
 
 
-def _as_voxels(data: NDArray[Any], geometry: Geometry) -> NDArray[np.float64]:
+def as_voxels(data: NDArray[Any], geometry: Geometry) -> NDArray[np.float64]:
     """Return layer coordinates as (z, y, x), shape (N, 3)."""
     at = np.atleast_2d(np.asarray(data, dtype=float))
     return np.insert(at, 0, 0.0, axis=1) if geometry.is_2d else at
@@ -270,4 +272,8 @@ def step_name(before: SlicePrompts, after: SlicePrompts) -> str:
         return f"Add {after.points[-1].polarity} point"
     if after.box is not None and after.box != before.box:
         return "Set box"
+    if len(after.scribbles) > len(before.scribbles):
+        return f"Add {after.scribbles[-1].polarity} scribble"
+    if after.lasso is not None and after.lasso != before.lasso:
+        return "Set lasso"
     return "Edit prompts"

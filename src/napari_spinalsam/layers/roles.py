@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     POINTS = "points"
     BOXES = "boxes"
+    DRAWINGS = "drawings"
     PREVIEW = "preview"
     LABELS = "labels"
 

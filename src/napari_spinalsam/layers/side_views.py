@@ -37,6 +37,7 @@ _LABELS_LOOK = (*_LOOK, "colormap", "contour")
 _OF_ROLE: dict[Role, tuple[str, ...]] = {
     Role.POINTS: (*_LOOK, "mode"),
     Role.BOXES: (*_LOOK, "mode"),
+    Role.DRAWINGS: (*_LOOK, "mode"),
     Role.PREVIEW: _LOOK,
     Role.LABELS: (
         *_LOOK,

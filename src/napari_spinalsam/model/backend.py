@@ -98,15 +98,35 @@ class Backend(Protocol):
         embedding : SliceEmbedding
             What this backend's `encode` returned.
         prompts : SlicePrompts
-            In pixels of the slice; at least one positive point or a box.
+            Points and at most one box, in pixels of the slice; without a mask input at
+            least one positive point or the box.
         mask_input : ndarray of float32, shape (h, w), or None
-            One of the low-res logits of an earlier answer on the same slice.
+            Low-res logits: those of an earlier answer on the same slice, or what
+            `to_low_res` made of others.
 
         Returns
         -------
         masks : ndarray of bool, shape (n, rows, cols)
         predicted_iou : ndarray of float32, shape (n,)
         low_res_logits : ndarray of float32, shape (n, h, w)
+        """
+
+    def to_low_res(
+        self, embedding: Any, logits: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Bring logits from the pixels of a slice to the grid of the network.
+
+        Parameters
+        ----------
+        embedding : SliceEmbedding
+            What this backend's `encode` returned.
+        logits : ndarray of float32, shape (rows, cols)
+            What is known of the slice.
+
+        Returns
+        -------
+        ndarray of float32, shape (h, w)
+            A `mask_input`.
         """
 
 

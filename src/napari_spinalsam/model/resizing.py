@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,3 +36,39 @@ class ResizedSlice:
         scale = np.array(self.size) / np.array(self.shape)
         at: NDArray[np.float64] = (points + 0.5) * scale - 0.5
         return at[:, ::-1].astype(np.float32)
+
+    def low_res(
+        self,
+        logits: NDArray[np.float32],
+        padded: tuple[int, int],
+        stride: int,
+        outside: float,
+    ) -> NDArray[np.float32]:
+        """Bring logits of the slice to a coarser grid on the network's image.
+
+        Parameters
+        ----------
+        logits : ndarray of float32, shape (rows, cols)
+            On the pixels of the slice.
+        padded : tuple of int
+            Rows and columns of the network's image with its padding.
+        stride : int
+            Pixels of the image that become one, along either axis.
+        outside : float
+            Value of the padding.
+
+        Returns
+        -------
+        ndarray of float32, shape (padded rows / stride, padded columns / stride)
+        """
+        image = F.interpolate(
+            torch.from_numpy(logits)[None, None],
+            size=self.size,
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+        bottom, right = padded[0] - self.size[0], padded[1] - self.size[1]
+        image = F.pad(image, (0, right, 0, bottom), value=outside)
+        coarse: NDArray[np.float32] = F.avg_pool2d(image, stride)[0, 0].numpy()
+        return coarse

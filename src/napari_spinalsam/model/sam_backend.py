@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MASK_THRESHOLD = 0.0
 CANDIDATES = 3
+OUTSIDE_LOGIT = -10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,14 @@ class SamBackend:
             iou.float().cpu().numpy(),
             logits[0].float().cpu().numpy(),
         )
+
+    def to_low_res(
+        self, embedding: SamSliceEmbedding, logits: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Bring logits to a quarter of the padded image; see Backend."""
+        side = self._network.image_size
+        stride = side // self._network.prompt_encoder.mask_input_size[0]
+        return embedding.low_res(logits, (side, side), stride, OUTSIDE_LOGIT)
 
     def _to_points(
         self, embedding: SamSliceEmbedding, prompts: SlicePrompts

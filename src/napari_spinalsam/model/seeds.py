@@ -119,7 +119,7 @@ def followed(
 def keep_seeds(
     whole: VolumeMask, known: Sequence[SliceMask], seeds: Mapping[SliceKey, Seed]
 ) -> VolumeMask:
-    """Put back slices that were given, or whose points the whole contradicts."""
+    """Put back slices that were given or drawn, or whose points the whole denies."""
     for slice_mask in known:
         seed = seeds[slice_mask.axis, slice_mask.index]
         if not (isinstance(seed, SlicePrompts) and _agrees(whole, seed)):
@@ -128,6 +128,8 @@ def keep_seeds(
 
 
 def _agrees(whole: VolumeMask, prompts: SlicePrompts) -> bool:
+    if prompts.is_drawn:
+        return False
     for point in prompts.points:
         at = [round(point.row), round(point.col)]
         at.insert(prompts.axis, prompts.index)

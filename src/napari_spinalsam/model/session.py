@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_spinalsam.core.correction import corrected, with_meant_label
+from napari_spinalsam.core.drawing import (
+    as_logits,
+    as_points_and_box,
+    lasso_region,
+    limit_of,
+)
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 from napari_spinalsam.model.backend import VotingBackend
@@ -115,6 +122,7 @@ class SegmentationSession:
         *,
         window: Window,
         mask_input: NDArray[np.float32] | None = None,
+        start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
         """Predict candidate masks for the prompts of one structure on one slice.
 
@@ -123,26 +131,37 @@ class SegmentationSession:
         plane : SlicePlane
             The slice, of the volume that was set.
         prompts : SlicePrompts
-            In pixels of the slice.
+            In pixels of the slice; see `core.drawing` for scribbles and lassos.
         window : Window
             Maps intensities to what the network sees.
         mask_input : ndarray of float32, shape (h, w), or None
             One of the low-res logits of the last prediction on this very slice.
+        start : ndarray of bool, shape (rows, cols), or None
+            A label to correct; see `core.correction`.
 
         Raises
         ------
         InputError
-            If the prompts lie outside of the slice, or none says what is wanted.
+            If the prompts lie outside of the slice, or nothing says what is wanted.
         """
         prompts.check_inside(plane)
-        if not prompts.asks_for_something:
+        begun = mask_input is not None or start is not None
+        if prompts.is_empty or not (begun or prompts.asks_for_something):
             raise InputError(
                 "There is no positive point and no box to predict from: "
                 "click inside the structure or draw a box around it."
             )
         embedding, encode_ms = self._embed(plane.axis, plane.index, window)
         began = perf_counter()
-        masks, iou, logits = self._backend.decode(embedding, prompts, mask_input)
+        if mask_input is None:
+            mask_input = self._first_mask(embedding, plane, prompts, start)
+        asked = as_points_and_box(prompts, plane.spacing)
+        if start is not None:
+            asked = with_meant_label(asked, start)
+        masks, iou, logits = self._backend.decode(embedding, asked, mask_input)
+        masks = masks & limit_of(prompts, plane)
+        if start is not None:
+            masks = np.stack([corrected(start, mask, prompts) for mask in masks])
         order = np.argsort(-iou, kind="stable")
         return MaskPrediction(
             masks=masks[order],
@@ -151,6 +170,20 @@ class SegmentationSession:
             encode_ms=encode_ms,
             decode_ms=1e3 * (perf_counter() - began),
         )
+
+    def _first_mask(
+        self,
+        embedding: SliceEmbedding,
+        plane: SlicePlane,
+        prompts: SlicePrompts,
+        start: NDArray[np.bool_] | None,
+    ) -> NDArray[np.float32] | None:
+        """Return the mask input that a label or a lasso stands for, if there is one."""
+        if start is None and prompts.lasso is not None:
+            start = lasso_region(prompts.lasso, plane.shape)
+        if start is None:
+            return None
+        return self._backend.to_low_res(embedding, as_logits(start, plane.spacing))
 
     @property
     def pixel_mm(self) -> float | None:

@@ -133,6 +133,14 @@ class TinyBackend:
             full[0].float().cpu().numpy(),
         )
 
+    def to_low_res(
+        self, embedding: TinySliceEmbedding, logits: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Bring logits to the cells; see Backend."""
+        rows, cols = embedding.tensors.kinds.shape[2:]
+        side = (rows * EMBEDDING_STRIDE, cols * EMBEDDING_STRIDE)
+        return embedding.low_res(logits, side, EMBEDDING_STRIDE, OUTSIDE_LOGIT)
+
 
 def _padded(image: torch.Tensor) -> torch.Tensor:
     """Return images with the rows and columns that the encoder needs."""

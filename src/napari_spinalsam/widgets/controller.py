@@ -61,7 +61,7 @@ class SegmentController(QObject):
     cancelled()
         The user pressed Cancel.
     tool_changed(name)
-        ``"positive"``, ``"negative"``, ``"box"``, or empty.
+        One of `layers.tools.TOOLS`, or empty.
     measures_wanted()
         The Measures window is to be shown.
     closing()

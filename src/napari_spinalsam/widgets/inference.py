@@ -210,6 +210,7 @@ class InferenceThread(QThread):
                 request.prompts,
                 window=request.window,
                 mask_input=request.mask_input,
+                start=request.start,
             )
             self.predicted.emit(job.annotation, request, prediction)
         else:

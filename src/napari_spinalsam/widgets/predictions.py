@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEventLoop, QObject, Signal
 
 from napari_spinalsam.annotation.carrying import write_masks
+from napari_spinalsam.annotation.correcting import awaits_mask
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.propagated import Progress
 from napari_spinalsam.widgets.inference import InferenceThread
@@ -119,20 +120,7 @@ class Predictions(QObject):
     def answer_prompts(self, key: tuple[int, int]) -> None:
         """Ask for a mask, if live, for prompts of a slice that no preview answers."""
         annotation = self._annotation
-        if not self.live or annotation is None or annotation.state.selected is None:
-            return
-        state = annotation.state
-        pending = state.object_of(annotation.state.selected).pending_at(key)
-        if pending is None or not pending.asks_for_something:
-            return
-        preview = state.preview
-        answered = (
-            preview is not None
-            and preview.key == key
-            and preview.all_prompts == pending
-            and preview.window == state.window
-        )
-        if not answered:
+        if self.live and annotation is not None and awaits_mask(annotation, *key):
             self.request(annotation.prediction_request(*key))
 
     def encode_ahead(self, key: tuple[int, int]) -> None:

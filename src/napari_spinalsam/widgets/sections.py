@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window
+from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.widgets.choosers import StructureChooser, make_narrow
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.state import Preview
 
-# Tool, text, key and explanation of each prompt tool.
-TOOLS = (
-    ("positive", "+ Point", "P", "Click inside the structure"),
-    ("negative", "− Point", "N", "Click where the mask must not be"),
-    ("box", "Box", "B", "Drag a box around the structure"),
+# The prompt tools, positive ones beside negative ones.
+TOOL_ROWS = (
+    ("positive", "negative"),
+    ("scribble", "negative scribble"),
+    ("box", "lasso"),
 )
 CUSTOM_WINDOW = "custom"
 # Three buttons side by side still fit a dock of 290 pixels.
@@ -187,27 +188,31 @@ class PromptRow(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         self.tools: dict[str, QPushButton] = {}
-        for column, (tool, text, key, tip) in enumerate(TOOLS):
-            made = button(text, tip, key, partial(self.tool_pressed.emit, tool))
-            made.setCheckable(True)
-            self.tools[tool] = made
-            grid.addWidget(made, 0, column)
+        for row, names in enumerate(TOOL_ROWS):
+            for column, name in enumerate(names):
+                tool = TOOLS[name]
+                pressed = partial(self.tool_pressed.emit, name)
+                made = button(tool.text, tool.tip, tool.key, pressed)
+                made.setCheckable(True)
+                self.tools[name] = made
+                grid.addWidget(made, row, 3 * column, 1, 3)
+        below = len(TOOL_ROWS)
         self.live = QCheckBox("Live")
         self.live.setChecked(True)
         self.live.setToolTip("Predict after every prompt")
         self.live.toggled.connect(self.live_changed)
-        grid.addWidget(self.live, 1, 0)
+        grid.addWidget(self.live, below, 0, 1, 2)
         self.predict = button(
             "Predict",
             "Predict from the prompts of this slice",
             "G",
             self.predict_pressed.emit,
         )
-        grid.addWidget(self.predict, 1, 1)
+        grid.addWidget(self.predict, below, 2, 1, 2)
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Remove prompts that are not accepted; labels stay")
         self.clear.setSizePolicy(self.predict.sizePolicy())
-        grid.addWidget(self.clear, 1, 2)
+        grid.addWidget(self.clear, below, 4, 1, 2)
 
     def show_tool(self, tool: str) -> None:
         """Press the button of the tool in hand."""

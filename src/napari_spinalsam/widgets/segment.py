@@ -33,6 +33,7 @@ from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.preferences import segment_settings
+from napari_spinalsam.widgets.prompt_tools import PromptTools
 from napari_spinalsam.widgets.shortcuts import Shortcuts
 from napari_spinalsam.widgets.three_views import ThreeViews
 from napari_spinalsam.widgets.views_row import ViewsRow
@@ -74,6 +75,7 @@ class SegmentWidget(QWidget):
         self.planes = sections.PlaneRow()
         self.structures = sections.StructureRow()
         self.prompts = sections.PromptRow()
+        self.tools = PromptTools(self.controller, self.prompts)
         self.preview = sections.PreviewRow()
         self.whole = CarryRow()
         self.objects = ObjectsPanel(self.controller)
@@ -170,14 +172,12 @@ class SegmentWidget(QWidget):
         controller.message.connect(self._show_message)
         controller.working.connect(self.busy.show_working)
         controller.predictions.progress.connect(self.busy.show_share)
-        controller.tool_changed.connect(self.prompts.show_tool)
         controller.measures_wanted.connect(self.objects.open_measures)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
         self.window_.preset_chosen.connect(choices.set_window)
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
         self.structures.chooser.structure_chosen.connect(self._select)
-        self.prompts.tool_pressed.connect(self._toggle)
         self.prompts.live_changed.connect(choices.set_live)
         self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
@@ -193,14 +193,6 @@ class SegmentWidget(QWidget):
         )
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
         self.busy.cancel.clicked.connect(controller.cancel)
-        menu = QMenu(self)
-        for text, action in (
-            ("Points", a.ClearPoints()),
-            ("Boxes", a.ClearBoxes()),
-            ("All prompts and the mask", a.ClearAll()),
-        ):
-            menu.addAction(text, lambda action=action: perform(action))
-        self.prompts.clear.setMenu(menu)
         files = QMenu(self)
         files.addAction("Save as…", self.keeper.save_as)
         files.addAction("Open…", self.keeper.open)
@@ -212,15 +204,12 @@ class SegmentWidget(QWidget):
     def _keys(self) -> dict[str, Callable[[], object]]:
         perform = self.controller.perform
         return {
-            "P": lambda: self._toggle("positive"),
-            "N": lambda: self._toggle("negative"),
-            "B": lambda: self._toggle("box"),
+            **self.tools.keys(),
             "G": lambda: perform(a.GenerateMask()),
             "F": self.choices.propagate_again,
             "C": lambda: self._cycle(1),
             "Shift-C": lambda: self._cycle(-1),
             "Enter": lambda: perform(a.AcceptMask()),
-            "Escape": lambda: perform(a.RejectMask()),
             "Control-Z": lambda: perform(a.Undo()),
             "Control-Shift-Z": lambda: perform(a.Redo()),
             ",": lambda: self.structures.step(-1),
@@ -250,10 +239,6 @@ class SegmentWidget(QWidget):
 
     def _select(self, name: str) -> None:
         self.controller.perform(a.SelectStructure(structure=name))
-
-    def _toggle(self, tool: str) -> None:
-        self.controller.attempt(lambda: self.controller.view.toggle(tool))
-        self.prompts.show_tool(self.controller.view.tool)
 
     def _cycle(self, offset: int) -> None:
         annotation = self.controller.annotation

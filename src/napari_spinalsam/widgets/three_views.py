@@ -9,7 +9,6 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QSplitter
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.layers.side_views import SideViews
 from napari_spinalsam.widgets.shortcuts import Shortcuts
@@ -30,8 +29,6 @@ CORNERS = (
     (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
 )
-# What `AnnotationLayers.arm` is told for a tool of the dock.
-ARMED = {"positive": Polarity.POSITIVE, "negative": Polarity.NEGATIVE, "box": None}
 
 
 class CanvasPanel(QSplitter):
@@ -210,8 +207,8 @@ class ThreeViews(QObject):
     def _arm(self, tool: str) -> None:
         """Put the tool of the dock into the hand in every view."""
         for layers in self.views.layers if self.views is not None else ():
-            if tool in ARMED:
-                layers.arm(ARMED[tool])
+            if tool:
+                layers.arm(tool)
             else:
                 layers.disarm()
 

@@ -9,7 +9,6 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_spinalsam.core.errors import CancelledError, InputError
-from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.io.volumes import read_volume
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import Report, ToolKind
     from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
     from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.layers.bridge import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController
 
@@ -51,7 +51,7 @@ class NapariView:
 
     @property
     def tool(self) -> str:
-        """``"positive"``, ``"negative"``, ``"box"``, or empty."""
+        """One of `layers.tools.TOOLS`, or empty."""
         return self._tool
 
     def current_slice(self) -> tuple[int, int]:
@@ -205,7 +205,7 @@ class NapariView:
 
     def _take(self, tool: str) -> None:
         layers = self._layers()
-        layers.arm(None if tool == "box" else Polarity(tool))
+        layers.arm(tool)
         self._tool = tool
         self._controller.tool_changed.emit(tool)
 

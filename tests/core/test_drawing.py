@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+
+from napari_spinalsam.core.correction import corrected, with_meant_label
+from napari_spinalsam.core.drawing import (
+    LASSO_MARGIN_MM,
+    as_logits,
+    as_points_and_box,
+    lasso_region,
+    limit_of,
+    scribble_points,
+    signed_distance,
+)
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    PointPrompt,
+    Polarity,
+    ScribblePrompt,
+    SlicePrompts,
+)
+from napari_spinalsam.core.run_lengths import RunLengths
+
+# A sagittal slice of 30 rows (z, 3 mm) and 60 columns (y, 0.7 mm).
+PLANE = Geometry.from_spacing((30, 60, 9), (3.0, 0.7, 1.0)).plane(2, 4)
+LINE = ScribblePrompt(((5.0, 10.0), (5.0, 50.0)))  # 28 mm
+LASSO = LassoPrompt(((4.0, 10.0), (4.0, 40.0), (20.0, 40.0), (20.0, 10.0)))
+EMPTY = SlicePrompts(2, 4)
+
+
+def test_a_scribble_becomes_points_at_equal_distances_in_mm() -> None:
+    points = scribble_points(LINE, PLANE.spacing)
+    assert len(points) == 5
+    assert np.allclose([point.row for point in points], 5.0)
+    assert np.allclose(np.diff([point.col for point in points]), 8.0)
+    down = ScribblePrompt(((5.0, 10.0), (15.0, 10.0)))  # 30 mm
+    assert np.allclose(
+        np.diff([point.row for point in scribble_points(down, PLANE.spacing)]), 2.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("polarity", "count"), [(Polarity.POSITIVE, 6), (Polarity.NEGATIVE, 1)]
+)
+def test_a_long_scribble_is_a_stated_number_of_points(polarity, count) -> None:
+    long = ScribblePrompt(((0.0, 0.0), (29.0, 59.0), (0.0, 59.0)), polarity)
+    points = scribble_points(long, PLANE.spacing)
+    assert len(points) == count
+    assert {point.polarity for point in points} == {polarity}
+
+
+def test_a_scribble_that_stays_in_place_is_one_point() -> None:
+    assert scribble_points(ScribblePrompt(((3.0, 4.0), (3.0, 4.0))), (1, 1)) == (
+        PointPrompt(3.0, 4.0),
+    )
+
+
+def test_a_lasso_is_its_box_and_a_drawn_box_comes_first() -> None:
+    own = BoxPrompt(5, 12, 18, 30)
+    asked = as_points_and_box(EMPTY.with_lasso(LASSO).with_scribble(LINE), (3, 0.7))
+    assert asked.box == BoxPrompt(4, 10, 20, 40)
+    assert len(asked.points) == 5
+    assert not asked.is_drawn
+    both = EMPTY.with_lasso(LASSO).with_box(own)
+    assert as_points_and_box(both, (3, 0.7)).box == own
+
+
+def test_the_limit_is_the_lasso_and_a_margin_in_mm() -> None:
+    limit = limit_of(EMPTY.with_lasso(LASSO), PLANE)
+    region = lasso_region(LASSO, PLANE.shape)
+    assert region[12, 25]
+    assert limit[region].all()
+    outside = signed_distance(region, PLANE.spacing)
+    assert np.array_equal(limit, outside >= -LASSO_MARGIN_MM)
+    # One column of 0.7 mm is within the margin, one row of 3 mm is not.
+    assert limit[12].sum() == region[12].sum() + 2
+    assert limit[:, 25].sum() == region[:, 25].sum()
+    assert limit_of(EMPTY, PLANE).all()
+
+
+def test_a_mask_as_logits_is_positive_inside_and_bounded() -> None:
+    mask = lasso_region(LASSO, PLANE.shape)
+    logits = as_logits(mask, PLANE.spacing)
+    assert logits.dtype == np.float32
+    assert np.array_equal(logits > 0, mask)
+    assert np.abs(logits).max() == 6.0
+    assert (as_logits(np.zeros_like(mask), PLANE.spacing) == -6.0).all()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: ScribblePrompt(((1.0, 2.0),)),
+        lambda: LassoPrompt(((1.0, 2.0), (3.0, 4.0))),
+    ],
+)
+def test_too_short_a_drawing_is_refused(build) -> None:
+    with pytest.raises(InputError, match="draw it longer"):
+        build()
+
+
+def test_drawings_outside_of_the_slice_are_refused() -> None:
+    away = ScribblePrompt(((5.0, 10.0), (5.0, 70.0)))
+    with pytest.raises(InputError, match="scribble at row 5, column 70"):
+        EMPTY.with_scribble(away).check_inside(PLANE)
+    far = LassoPrompt(((-9.0, 10.0), (5.0, 7.0), (8.0, 8.0)))
+    with pytest.raises(InputError, match="lasso at row -9"):
+        EMPTY.with_lasso(far).check_inside(PLANE)
+
+
+def test_what_asks_for_a_mask_and_what_extends() -> None:
+    negative = ScribblePrompt(LINE.path, Polarity.NEGATIVE)
+    assert not EMPTY.with_scribble(negative).asks_for_something
+    assert EMPTY.with_scribble(LINE).asks_for_something
+    assert EMPTY.with_lasso(LASSO).asks_for_something
+    first = EMPTY.with_scribble(LINE)
+    assert first.with_scribble(negative).extends(first)
+    assert first.with_lasso(LASSO).extends(first)
+    assert not first.extends(first)
+    assert not EMPTY.with_scribble(negative).with_scribble(LINE).extends(first)
+
+
+def test_a_label_changes_only_where_prompts_point() -> None:
+    label = np.zeros((20, 30), np.bool_)
+    label[5:15, 5:15] = True
+    mask = label.copy()
+    mask[8:12, 15:20] = True  # a region to add
+    mask[5:8, 5:8] = False  # a region to remove
+    mask[0:2, 25:28] = True  # another structure
+    added = corrected(label, mask, EMPTY.with_point(PointPrompt(9, 17)))
+    assert added[8:12, 15:20].all()
+    assert added.sum() == label.sum() + 20
+    stroke = ScribblePrompt(((6.0, 2.0), (6.0, 12.0)), Polarity.NEGATIVE)
+    removed = corrected(label, mask, EMPTY.with_scribble(stroke))
+    assert not removed[5:8, 5:8].any()
+    assert removed.sum() == label.sum() - 9
+    nothing = corrected(label, mask, EMPTY.with_point(PointPrompt(18, 28)))
+    assert np.array_equal(nothing, label)
+
+
+def test_the_box_of_the_label_says_what_is_meant_unless_a_prompt_does() -> None:
+    label = np.zeros((20, 30), np.bool_)
+    label[5:15, 5:15] = True
+    outside = EMPTY.with_point(PointPrompt(9, 17))
+    assert with_meant_label(outside, label).box == BoxPrompt(5, 5, 14, 17)
+    leak = EMPTY.with_point(PointPrompt(6, 6, Polarity.NEGATIVE))
+    assert with_meant_label(leak, label).box == BoxPrompt(5, 5, 14, 14)
+    inside = EMPTY.with_point(PointPrompt(6, 6))
+    assert with_meant_label(inside, label) == inside
+    boxed = leak.with_box(BoxPrompt(1, 1, 9, 9))
+    assert with_meant_label(boxed, label) == boxed
+
+
+def test_masks_come_back_from_their_runs() -> None:
+    rng = np.random.default_rng(0)
+    for mask in (
+        rng.random((7, 5)) < 0.5,
+        np.zeros((3, 4), bool),
+        np.ones((3, 4), bool),
+    ):
+        runs = RunLengths.of(mask)
+        assert np.array_equal(runs.mask(), mask)
+        assert runs == RunLengths.of(mask)
+    for lengths in ((), (5,), (3, 0, 3), (-1, 7)):
+        with pytest.raises(ValueError, match="do not fill"):
+            RunLengths((2, 3), lengths)
