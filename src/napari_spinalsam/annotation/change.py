@@ -59,6 +59,17 @@ class Change:
         )
 
 
+# Another document is open; labels are drawn by whoever opens it.
+EVERYTHING = Change(
+    prompts=True,
+    preview=True,
+    selection=True,
+    window=True,
+    objects=True,
+    reference=True,
+)
+
+
 def _prompts(state: State) -> dict[str, object]:
     """Return what prompts each structure has, for those that have any."""
     return {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from napari_spinalsam.annotation.carrying import VolumePredictor, write_masks
+from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.carrying import VolumePredictor
 from napari_spinalsam.annotation.kept import KeptPrediction
 from napari_spinalsam.annotation.state import Preview
 from napari_spinalsam.core.errors import ModelError

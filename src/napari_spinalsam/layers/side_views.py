@@ -19,6 +19,7 @@ from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.clicking import LEFT, until_release
 from napari_spinalsam.layers.cross_hair import CrossHair
+from napari_spinalsam.layers.mirror import Mirror
 from napari_spinalsam.layers.roles import Role, find_layer, role_of
 from napari_spinalsam.layers.view import current_slice, set_plane
 
@@ -72,11 +73,11 @@ class SideView:
     def __init__(self, main: AnnotationLayers, report: Callable[[str], None]) -> None:
         self.model = ViewerModel()
         self._main = main
-        self._mirrors: list[_Mirror] = []
+        self._mirrors: list[Mirror] = []
         self._reference: Layer | None = None
         image = _copied(main.image)
         self.model.add_layer(image)
-        self._mirrors.append(_Mirror(main.image, image, _IMAGE_LOOK))
+        self._mirrors.append(Mirror(main.image, image, _IMAGE_LOOK))
         self.layers = AnnotationLayers(
             self.model, image, main.annotation, report, main.later
         )
@@ -111,7 +112,7 @@ class SideView:
         for role, names in _OF_ROLE.items():
             source = find_layer(self._main.viewer.layers, role, self._main.annotation)
             if source is not None and source not in known:
-                mirror = _Mirror(source, self.layers.layer(role), names)
+                mirror = Mirror(source, self.layers.layer(role), names)
                 self._mirrors.append(mirror)
 
     def follow_active(self) -> None:
@@ -132,7 +133,7 @@ class SideView:
             active = self.model.layers.selection.active
             self.model.layers.insert(1, self._reference)
             self.model.layers.selection.active = active
-            self._mirrors.append(_Mirror(reference, self._reference, _LABELS_LOOK))
+            self._mirrors.append(Mirror(reference, self._reference, _LABELS_LOOK))
 
     def close(self) -> None:
         """Stop following."""
@@ -270,31 +271,6 @@ class SideViews:
     def _on_active(self, _event: Any) -> None:
         for side in self.sides:
             side.follow_active()
-
-
-class _Mirror:
-    """Keeps attributes of a layer as they are in another one."""
-
-    def __init__(self, source: Layer, target: Layer, names: tuple[str, ...]) -> None:
-        self.source, self._target = source, target
-        self._handlers = {name: partial(self._copy, name) for name in names}
-        for name, handler in self._handlers.items():
-            handler()
-            getattr(source.events, name).connect(handler)
-
-    def close_at(self, target: Layer) -> bool:
-        """End if this is the target; return whether it goes on."""
-        if self._target is target:
-            self.close()
-        return self._target is not target
-
-    def close(self) -> None:
-        """Stop following."""
-        for name, handler in self._handlers.items():
-            getattr(self.source.events, name).disconnect(handler)
-
-    def _copy(self, name: str, _event: Any = None) -> None:
-        setattr(self._target, name, getattr(self.source, name))
 
 
 def _copied(layer: Layer) -> Any:

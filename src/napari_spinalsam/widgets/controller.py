@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.change import Change
+from napari_spinalsam.annotation.change import EVERYTHING, Change
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
@@ -35,14 +35,6 @@ if TYPE_CHECKING:
 
 # A slice is encoded ahead once the user has stayed on it for so long.
 ENCODE_AHEAD_MS = 150
-EVERYTHING = Change(
-    prompts=True,
-    preview=True,
-    selection=True,
-    window=True,
-    objects=True,
-    reference=True,
-)
 
 
 class SegmentController(QObject):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, Signal
 
-from napari_spinalsam.annotation.carrying import write_masks
+from napari_spinalsam.annotation.carried import write_masks
 from napari_spinalsam.annotation.correcting import awaits_mask
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.propagated import Progress
