@@ -69,7 +69,9 @@ __all__ = [
 
 
 def load_session(
-    model: str = "spinalsam-tiny", device: str = "auto"
+    model: str = "spinalsam-tiny",
+    device: str = "auto",
+    adapter: str | Path | None = None,
 ) -> SegmentationSession:
     """Load a model; torch is imported only here.
 
@@ -79,17 +81,19 @@ def load_session(
         A name of the registry, or the path of a model file.
     device : {"auto", "cpu", "cuda", "mps"}
         Where it shall compute.
+    adapter : str or Path, optional
+        A file trained on this model, to put on it.
 
     Raises
     ------
     ModelError
-        If the model is not there or its file is damaged.
+        If the model is not there, its file is damaged, or the adapter is of another.
     InputError
         If the device is not available.
     """
     from napari_spinalsam.model.loading import load_session as load
 
-    return load(model, device)
+    return load(model, device, adapter)
 
 
 def annotate(
