@@ -124,7 +124,7 @@ def smoke(
 
     adapter = folder / "mine.safetensors"
     report("export", _last_line(train(["export", "--run", run, "--output", adapter])))
-    line = ["evaluate", "--model", base, "--adapter", adapter, "--every", 24]
+    line = ["evaluate", "--model", base, "--adapter", adapter, "--every", 48]
     told = train([*line, "--image", image, "--labels", labels])
     boxes = next(line for line in told.splitlines() if line.startswith("| box"))
     dice, count = (boxes.split("|")[column].strip() for column in (5, 6))

@@ -123,8 +123,8 @@ def _rows(
     length = f"{fit.steps} batches" if fit.steps else f"{fit.epochs} epochs"
     what = (
         f"mask decoder{' + CBAM' * variant.cbam}{' + LoRA' * variant.lora} of "
-        f"{Path(config.base).name}{about_weights(config.family)}, {length}, steps of "
-        f"Adam a batch: {1 + config.rounds.later}"
+        f"{Path(config.base).name}{about_weights(config.family)} trained, {length}, "
+        f"steps of Adam a batch: {1 + config.rounds.later}"
     )
     run = output / variant.name.replace(" + ", "_").lower()
 

@@ -213,7 +213,7 @@ def _about_base(model: str) -> str:
 
 def about_weights(family: str) -> str:
     """Return what the name of a family alone does not say of its weights."""
-    return " of random weights" if family == Family.SAM_TOY else ""
+    return " (random weights)" if family == Family.SAM_TOY else ""
 
 
 def _about_tiny(model: str) -> str:
