@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed
 DISPLAYED := scripts/with_display.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo demo-chat test lint format actions docs screenshots notebook benchmark train clean
+.PHONY: help venv demo demo-chat test test-heavy lint format actions docs screenshots notebook benchmark train train-smoke clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ demo-chat: $(STAMP) ## talk to the Chat dock about the sample (ARGS=...)
 
 test: $(STAMP) ## run the tests (ARGS="tests/core -k ...")
 	$(DISPLAYED) $(BIN)/python -m pytest $(ARGS)
+
+test-heavy: $(STAMP) ## run the tests that start processes of their own
+	$(DISPLAYED) $(BIN)/python -m pytest -m heavy $(ARGS)
 
 lint: $(STAMP) ## check style, types, directions of imports, manifest and metadata
 	$(BIN)/ruff check .
@@ -75,6 +78,9 @@ benchmark: $(STAMP) ## measure the latencies of the bundled model
 train: $(STAMP) ## train the bundled model again into runs/tiny (ARGS=another command)
 	$(BIN)/python -m training $(or $(ARGS),prepare)
 	$(if $(ARGS),,$(BIN)/python -m training fit --run runs/tiny)
+
+train-smoke: $(STAMP) ## try every step of training an adapter, in small, in minutes
+	$(BIN)/python scripts/train_smoke.py $(ARGS)
 
 clean: ## remove the virtual environment and what the tools left
 	rm -rf $(VENV) site build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

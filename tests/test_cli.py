@@ -85,7 +85,7 @@ class FillsTheBox:
 def session(monkeypatch: pytest.MonkeyPatch) -> FillsTheBox:
     """The session that `segment` is given instead of a real model."""
     fake = FillsTheBox()
-    monkeypatch.setattr(segment, "load_session", lambda model, device: fake)
+    monkeypatch.setattr(segment, "load_session", lambda model, device, adapter: fake)
     return fake
 
 
@@ -311,7 +311,7 @@ def test_a_model_that_cannot_be_loaded_is_bad_input(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(model: str, device: str) -> None:
+    def fail(model: str, device: str, adapter: str | None) -> None:
         raise ModelError(f"There is no model {model}:\nuse another.")
 
     monkeypatch.setattr(segment, "load_session", fail)

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
-from training import slice_commands
+from training import slice_commands, table_commands
 from training.slice_commands import add_adapter_options, add_slice_options, positive
 
 if TYPE_CHECKING:
-    from training.config import RunConfig
+    from training.config import RunConfig, ScanConfig
 
 HERE = Path(__file__).resolve().parent
 TINY_CONFIG = HERE / "configs" / "tiny.yaml"
 TINY_STORE = Path("runs/store")
 DATA_VARIABLE = "NAPARI_SPINALSAM_DATA"
+INPUT_AT_FAULT, INTERRUPTED = 2, 130
 
 
 def default_data() -> Path:
@@ -75,7 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--model", default="spinalsam-tiny", metavar="FILE|NAME")
     evaluate.add_argument("--adapter", type=Path, help="to put on the model")
-    evaluate.add_argument("--scan", required=True, metavar="NAME", help="of the config")
+    evaluate.add_argument("--scan", metavar="NAME", help="of the configuration")
+    evaluate.add_argument("--image", type=Path, help="any scan, in place of --scan")
+    evaluate.add_argument("--labels", type=Path, help="of that scan, from 1 to 28")
     evaluate.add_argument("--every", type=positive, default=1, help="n-th slices alone")
     evaluate.add_argument("--rows", type=Path, metavar="CSV", help="one line a prompt")
     evaluate.set_defaults(do=_evaluate)
@@ -83,26 +86,45 @@ def build_parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="measure networks on the test part of a store of slices"
     )
-    slice_commands.add_compare_options(compare)
-    compare.set_defaults(do=slice_commands.compare)
+    table_commands.add_compare_options(compare)
+    compare.set_defaults(do=table_commands.compare)
+
+    toy = commands.add_parser(
+        "toy", help="write a tiny SAM of random weights, to try the tools"
+    )
+    toy.add_argument("--output", type=Path, required=True, help=".safetensors file")
+    toy.add_argument("--seed", type=int, default=0, help="of the weights")
+    toy.set_defaults(do=_toy)
 
     ablate = commands.add_parser(
         "ablate", help="measure what each part of the model brings"
     )
-    slice_commands.add_ablate_options(ablate)
-    ablate.set_defaults(do=slice_commands.ablate)
+    table_commands.add_ablate_options(ablate)
+    ablate.set_defaults(do=table_commands.ablate)
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; bad input gives one line and exit code 2."""
+    """Run one command; bad input or a full disk give one line and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     options = build_parser().parse_args(arguments)
     try:
         options.do(options)
     except SpinalSamError as error:
         print(f"training: {error}", file=sys.stderr)
-        return 2
+        return INPUT_AT_FAULT
+    except OSError as error:
+        # A full disk, a folder without permission: what was complete stays complete.
+        place = error.filename or "a file"
+        print(
+            f"training: {place} cannot be read or written ({error.strerror or error}): "
+            "mend that and give the same line again.",
+            file=sys.stderr,
+        )
+        return INPUT_AT_FAULT
+    except KeyboardInterrupt:
+        print("training: interrupted; the same line goes on.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -179,8 +201,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.evaluate import evaluate, summarise, write_rows
     from training.labelled import read_labelled
 
-    scan = _config(options).scan(options.scan)
-    image, labels = read_labelled(scan, options.data)
+    scan, data = _scan(options)
+    image, labels = read_labelled(scan, data)
     if image is None:
         raise InputError(
             f"The scan {scan.name} has no image to predict on: choose one."
@@ -190,6 +212,28 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.rows is not None:
         write_rows(rows, options.rows)
     print(summarise(rows))
+
+
+def _scan(options: argparse.Namespace) -> tuple[ScanConfig, Path]:
+    """Return the scan to measure on, and the folder that its files are relative to."""
+    from training.config import ScanConfig
+
+    if options.scan is not None:
+        return _config(options).scan(options.scan), options.data
+    if options.image is None or options.labels is None:
+        raise InputError(
+            "There is no scan to measure on: give --scan of the configuration, or "
+            "--image and --labels."
+        )
+    files = {"image": str(options.image), "labels": str(options.labels)}
+    return ScanConfig(name=options.image.name, **files), Path()
+
+
+def _toy(options: argparse.Namespace) -> None:
+    from napari_spinalsam.model.toy import write_toy_sam
+
+    count = write_toy_sam(options.output, options.seed)
+    print(f"{options.output}: a SAM of {count:,} random weights, good for trying alone")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.model.backend import pick_device
-from training.compare import adapter_backend, is_here
+from training.compare import about_weights, adapter_backend, is_here
 from training.data.slice_store import SliceStore
 from training.methods import Method, Prompted, Row, SliceBackend
 from training.sam_fit import fit_sam
@@ -119,10 +119,12 @@ def _rows(
     variant: Variant, config: SamConfig, store_folder: Path, output: Path
 ) -> list[Row]:
     """Return a row for each way to ask one variant, which is trained once."""
-    steps = 1 + config.rounds.later
+    fit = config.fit
+    length = f"{fit.steps} batches" if fit.steps else f"{fit.epochs} epochs"
     what = (
         f"mask decoder{' + CBAM' * variant.cbam}{' + LoRA' * variant.lora} of "
-        f"{Path(config.base).name} trained, steps of Adam a batch: {steps}"
+        f"{Path(config.base).name}{about_weights(config.family)} trained, {length}, "
+        f"steps of Adam a batch: {1 + config.rounds.later}"
     )
     run = output / variant.name.replace(" + ", "_").lower()
 

@@ -169,14 +169,16 @@ class BaselineTask:
         feed: SliceFeed,
         processes: Processes,
     ) -> None:
-        self.network = network
-        self._size, self._feed, self._processes = config.size, feed, processes
+        self.network, self.feed = network, feed
+        self._size, self._processes = config.size, processes
         self.optimizer = torch.optim.Adam(network.parameters(), config.learning_rate)
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, float]:
-        """Make one step on the next slices; see Task."""
+    def train_step(
+        self, passes: Sequence[Sequence[Slice]], rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Make one step on the slices of all passes; see Task."""
         self.network.train()
-        slices = [piece for one in self._feed.draw(step) for piece in one]
+        slices = [piece for one in passes for piece in one]
         device = self._processes.device
         images = torch.cat([to_image(piece, self._size) for piece in slices])
         labels = torch.cat([_padded(piece.labels, self._size) for piece in slices])
@@ -186,9 +188,7 @@ class BaselineTask:
         loss = focal_loss(logits, target, known) + dice_loss(logits, target, known)
         loss = loss.mean()
         loss.backward()
-        self._processes.average_gradients(self.network.parameters())
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._processes.step(self.optimizer, loss)
         return {"loss": loss.item()}
 
 

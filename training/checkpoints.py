@@ -22,10 +22,23 @@ PARTS = frozenset({"config", "model", "optimizer", "torch_rng", "numpy_rng", "st
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write a run's state in one move, so that a kill leaves the old or the new."""
+    """Write a run's state in one move, so that a kill leaves the old or the new.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be written, on a full disk for one; the old file stays.
+    """
     unfinished = path.with_suffix(".part")
-    torch.save(state, unfinished)
-    os.replace(unfinished, path)
+    try:
+        torch.save(state, unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise ModelError(
+            f"{path} cannot be written ({error}): make room on the disk and give the "
+            "same line again; the checkpoint before stays as it was."
+        ) from error
 
 
 def read_state(path: Path, parts: frozenset[str] = PARTS) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.model.adapter_store import read_config
 from napari_spinalsam.model.adapters import read_adapter
 from napari_spinalsam.model.backend import pick_device
+from napari_spinalsam.model.checkpoint import read_checkpoint
+from napari_spinalsam.model.families import Family, identify
 from napari_spinalsam.model.loading import build_backend, find_weights, read_model
 from napari_spinalsam.model.registry import (
     BUNDLED,
@@ -73,6 +76,9 @@ class Comparison:
         Its base; without one the downloaded model that it was made for.
     sam : str
         The SAM without training: a name or a file.
+    tiny : str
+        The network of the bundled kind: its name, or a file of one that was trained
+        without the scans that are measured.
     medsam, sam_med_2d : Path or None
         Their weights.
     against : str or None
@@ -89,6 +95,7 @@ class Comparison:
     ours: Path | None
     base: str | None
     sam: str
+    tiny: str
     medsam: Path | None
     sam_med_2d: Path | None
     against: str | None
@@ -108,7 +115,7 @@ def compare(what: Comparison, store_folder: Path, output: Path) -> str:
     keys = held_back(store, what.every)
     output.mkdir(parents=True, exist_ok=True)
     rows = [_baseline_row(name, what, store, output) for name in what.baselines]
-    rows += _prompted_rows(what)
+    rows += _prompted_rows(what, store)
     measured, scores = measure(rows, store, keys)
     methods = {m.row.name: m.method for m in measured if m.method is not None}
     if not methods:
@@ -165,25 +172,28 @@ def _baseline_row(
     return Row(TITLES[name], describe_baseline(name, network, what.steps), make)
 
 
-def _prompted_rows(what: Comparison) -> list[Row]:
+def _prompted_rows(what: Comparison, store: SliceStore) -> list[Row]:
     device = pick_device("auto")
     foreign = "as published, not trained here"
     med_2d = _foreign(SamMed2D, what.sam_med_2d, device)
     medsam = _foreign(MedSam, what.medsam, device)
     sam = partial(_registered_backend, what.sam, device)
-    tiny = partial(_registered_backend, BUNDLED, device)
-    about_tiny = "bundled, trained on other scans; sees no neighbouring slices here"
-    about_ours, ours = _ours(what, device)
+    about_ours, ours = _ours(what, store, device)
     return [
         *_rows_of("SAM-Med2D", foreign, BOX_AND_POINT, med_2d),
         *_rows_of(
             "SAM",
-            f"{Path(what.sam).name}, not trained here",
+            f"{_about_base(what.sam)}, not trained here",
             BOX_AND_POINT,
             sam if is_here(what.sam) else None,
         ),
         *_rows_of("MedSAM", foreign, BOX_ALONE, medsam),
-        *_rows_of(BUNDLED, about_tiny, BOX_AND_POINT, tiny),
+        *_rows_of(
+            BUNDLED,
+            _about_tiny(what.tiny),
+            BOX_AND_POINT,
+            partial(_registered_backend, what.tiny, device),
+        ),
         *_rows_of("ours", about_ours, (*BOX_AND_POINT, "point + 2"), ours),
     ]
 
@@ -193,14 +203,42 @@ def _registered_backend(model: str, device: str) -> SliceBackend:
     return build_backend(file, device)
 
 
-def _ours(what: Comparison, device: str) -> tuple[str, MakeBackend | None]:
+def _about_base(model: str) -> str:
+    """Return which SAM a name or file is."""
+    if model in ENTRIES or not is_here(model):
+        return Path(model).name
+    family = identify(read_checkpoint(Path(model)).tensors).family
+    return f"{Path(model).name}, {family.label}{about_weights(family)}"
+
+
+def about_weights(family: str) -> str:
+    """Return what the name of a family alone does not say of its weights."""
+    return " (random weights)" if family == Family.SAM_TOY else ""
+
+
+def _about_tiny(model: str) -> str:
+    """Return on what a network of the bundled kind was trained, by its own card."""
+    card = read_checkpoint(find_weights(model)).metadata.get("card")
+    known = json.loads(card).get("trained_on") if card else None
+    scans = ", ".join(known) if known else "scans that the file does not name"
+    kind = "bundled" if model == BUNDLED else Path(model).stem
+    return f"{kind}, trained on {scans}; sees no neighbouring slices here"
+
+
+def _ours(
+    what: Comparison, store: SliceStore, device: str
+) -> tuple[str, MakeBackend | None]:
     """Return what our row is, and how to build it if its weights are here."""
     if what.ours is None or not what.ours.is_file():
         return "SAM with CBAM, LoRA and simulated interaction", None
     config = read_config(what.ours)
+    here = config.notes.get("store_sha256") == store.digest
+    family = Family(config.family)
     about = (
-        f"adapter {what.ours.stem} on {config.family}, LoRA {config.rank}, "
-        f"{config.notes.get('steps', '?')} steps"
+        f"adapter {what.ours.stem} on {family.label}{about_weights(family)}, "
+        f"{'CBAM, ' * config.cbam}LoRA {config.rank}, "
+        f"{config.notes.get('steps', '?')} steps on "
+        f"{'this store' if here else 'other slices, maybe on these'}"
     )
     entry = entry_of_sha256(config.base_sha256)
     base = what.base or (entry.name if entry else None)

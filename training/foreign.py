@@ -25,45 +25,64 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 
 MED_2D_SIZE = 256
 ADAPTER_SHARE = 4
 AMBIGUOUS = slice(1, 4)
 
 
-class MedSam:
-    """MedSAM (Ma et al., 2024): boxes alone, 1024 x 1024 without keeping the aspect.
+class _Foreign:
+    """A network with its published weights.
 
     Parameters
     ----------
+    network : SpinalSam
+        Which they fit.
     path : Path
-        Its weights.
+        The weights.
     device : str
         Torch device.
 
     Raises
     ------
     ModelError
-        If the file is not there or is no SAM ViT-B.
+        If the file is not there, or its tensors do not fit.
     """
+
+    def __init__(self, network: SpinalSam, path: Path, device: str) -> None:
+        load_parameters(network, read_checkpoint(path).tensors, path.name)
+        self._network, self.device = network.eval().to(device), device
+
+    def _middle(self, stack: NDArray[np.float32]) -> Tensor:
+        """Return the middle slice with three channels, shape (1, 3, rows, cols)."""
+        image = torch.from_numpy(np.ascontiguousarray(stack[1]))
+        return image.to(self.device).expand(1, 3, -1, -1)
+
+    def _box(self, resized: ResizedSlice, box: BoxPrompt) -> Tensor:
+        """Return a box in the pixels of the network, shape (1, 4)."""
+        corners = np.array([(box.row_min, box.col_min), (box.row_max, box.col_max)])
+        return torch.from_numpy(resized.to_model(corners).reshape(1, 4)).to(self.device)
+
+
+class MedSam(_Foreign):
+    """MedSAM (Ma et al., 2024): boxes alone, 1024 x 1024 without keeping the aspect."""
 
     def __init__(self, path: Path, device: str) -> None:
         with torch.device("meta"):
             network = build_sam("sam_vit_b")
-        load_parameters(network, read_checkpoint(path).tensors, path.name)
-        self._network, self.device = network.eval().to(device), device
+        super().__init__(network, path, device)
 
     @torch.inference_mode()
     def encode(
         self, stack: NDArray[np.float32], spacing: tuple[float, float]
     ) -> tuple[ResizedSlice, Tensor]:
         """Embed the middle slice, its intensities from 0 to 1."""
-        image = torch.from_numpy(np.ascontiguousarray(stack[1])).to(self.device)
+        image = self._middle(stack)
         size = self._network.image_size
         image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)
         image = F.interpolate(
-            image.expand(1, 3, -1, -1),
+            image,
             size=(size, size),
             mode="bicubic",
             align_corners=False,
@@ -83,7 +102,7 @@ class MedSam:
         resized, features = embedding
         if prompts.box is None:
             raise InputError("MedSAM takes boxes alone: prompt it with one.")
-        boxes = torch.from_numpy(_box(resized, prompts)).to(self.device)
+        boxes = self._box(resized, prompts.box)
         logits, iou = self._network.decode(features, None, boxes)
         logits, iou = logits[:, :1], iou[0, :1]
         shown = F.interpolate(
@@ -92,37 +111,22 @@ class MedSam:
         return _as_arrays(shown > 0.5, iou, logits)
 
 
-class SamMed2D:
+class SamMed2D(_Foreign):
     """SAM-Med2D (Cheng et al., 2023): points or a box, 256 x 256, nearest neighbour.
 
     Its network is written anew from the published description and tensor shapes.
-
-    Parameters
-    ----------
-    path : Path
-        Its weights.
-    device : str
-        Torch device.
-
-    Raises
-    ------
-    ModelError
-        If the file is not there, or its tensors do not fit.
     """
 
     def __init__(self, path: Path, device: str) -> None:
-        network = build_sam_med_2d()
-        load_parameters(network, read_checkpoint(path).tensors, path.name)
-        self._network, self.device = network.eval().to(device), device
+        super().__init__(build_sam_med_2d(), path, device)
 
     @torch.inference_mode()
     def encode(
         self, stack: NDArray[np.float32], spacing: tuple[float, float]
     ) -> tuple[ResizedSlice, Tensor]:
         """Embed the middle slice."""
-        image = torch.from_numpy(np.ascontiguousarray(stack[1])).to(self.device)
         network, size = self._network, (MED_2D_SIZE, MED_2D_SIZE)
-        image = 255 * image.expand(1, 3, -1, -1)
+        image = 255 * self._middle(stack)
         image = F.interpolate((image - network.pixel_mean) / network.pixel_std, size)
         resized = ResizedSlice((stack.shape[1], stack.shape[2]), size)
         return resized, network.encode(image)
@@ -145,7 +149,7 @@ class SamMed2D:
                 torch.tensor(labels).to(self.device),
             )
         if prompts.box is not None:
-            boxes = torch.from_numpy(_box(resized, prompts)).to(self.device)
+            boxes = self._box(resized, prompts.box)
         if mask_input is not None:
             mask = torch.sigmoid(torch.from_numpy(mask_input))[None, None]
             mask = mask.to(self.device)
@@ -225,14 +229,6 @@ def build_sam_med_2d(family: str = "sam_vit_b") -> SpinalSam:
         block.mlp = AdaptedMlp(block, block.norm2.normalized_shape[0])
     network.set_image_size(MED_2D_SIZE)
     return network
-
-
-def _box(resized: ResizedSlice, prompts: SlicePrompts) -> NDArray[np.float32]:
-    box = prompts.box
-    if box is None:
-        raise InputError("There is no box to predict from: draw one.")
-    corners = np.array([(box.row_min, box.col_min), (box.row_max, box.col_max)])
-    return resized.to_model(corners).reshape(1, 4)
 
 
 def _as_arrays(

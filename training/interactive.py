@@ -103,15 +103,16 @@ class InteractiveTask:
         feed: SliceFeed,
         processes: Processes,
     ) -> None:
-        self.network, self._config = network, config
-        self._feed, self._processes = feed, processes
-        self._trainable = [p for p in network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self._trainable, lr=config.fit.learning_rate)
+        self.network, self.feed = network, feed
+        self._config, self._processes = config, processes
+        trainable = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(trainable, lr=config.fit.learning_rate)
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, float]:
+    def train_step(
+        self, passes: Sequence[Sequence[Slice]], rng: np.random.Generator
+    ) -> dict[str, float]:
         """Make one round on new slices and all later ones, each a step of Adam."""
         self.network.train()
-        passes = self._feed.draw(step)
         exercises, loss, iou = self.first_round(passes, rng)
         later, last = [], iou
         rounds = self._config.rounds
@@ -256,9 +257,8 @@ class InteractiveTask:
         self, done: Sequence[tuple[Exercise, Answer]], rng: np.random.Generator
     ) -> tuple[float, float]:
         """Make the step, and choose the prompts of the next round."""
-        self._processes.average_gradients(self._trainable)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.stack([answer.loss.detach() for _, answer in done]).mean()
+        self._processes.step(self.optimizer, loss)
         for exercise, answer in done:
             exercise.asked = exercise.asked.corrected(
                 answer.shown,
@@ -268,8 +268,7 @@ class InteractiveTask:
                 self._config.rounds,
                 rng,
             )
-        loss = float(np.mean([answer.loss.item() for _, answer in done]))
-        return loss, float(np.mean([answer.iou for _, answer in done]))
+        return loss.item(), float(np.mean([answer.iou for _, answer in done]))
 
 
 def _iou(masks: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Self
@@ -140,16 +141,23 @@ def _append(path: Path, row: Mapping[str, object], names: Sequence[str]) -> None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows that are whole; a full disk may have cut the last one."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if None not in row.values()]
 
 
 def _forget_after(path: Path, step: int) -> None:
-    rows = _rows(path)
-    if any(int(row["step"]) > step for row in rows):
+    """Rewrite the log without later steps, in one move."""
+    if not path.exists():
+        return
+    kept = [row for row in _rows(path) if int(row["step"]) <= step]
+    unfinished = path.with_suffix(".part")
+    unfinished.unlink(missing_ok=True)
+    for row in kept:
+        _append(unfinished, row, list(row))
+    if kept:
+        os.replace(unfinished, path)
+    else:
         path.unlink()
-        for row in rows:
-            if int(row["step"]) <= step:
-                _append(path, row, list(row))

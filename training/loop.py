@@ -7,8 +7,9 @@ follow from its number.
 
 from __future__ import annotations
 
-import math
+import logging
 from contextlib import ExitStack
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
+    from training.data.slice_store import Slice
+    from training.feed import SliceFeed
     from training.processes import Processes
 
+logger = logging.getLogger(__name__)
+
+# Share of a step's time that went to reading its slices.
+LOADING = "loading"
 PARTS = frozenset({"config", "trained", "optimizer", "step", "processes"})
 
 
@@ -49,8 +56,21 @@ class Task(Protocol):
         """What makes the steps."""
         ...
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, float]:
-        """Make one step and return its figures, of which one is the loss."""
+    @property
+    def feed(self) -> SliceFeed:
+        """What deals out the slices of each step."""
+        ...
+
+    def train_step(
+        self, passes: Sequence[Sequence[Slice]], rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Make one step on slices and return its figures, of which one is the loss.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or a gradient is not a number; the weights stay.
+        """
         ...
 
 
@@ -91,6 +111,7 @@ class Loop:
         self._checkpoint_every, self._log_every = checkpoint_every, log_every
         self._tensorboard = tensorboard
         self.step = 0
+        self._seconds = self._loading_seconds = 0.0
 
     @property
     def checkpoint(self) -> Path:
@@ -145,6 +166,8 @@ class Loop:
         ModelError
             If the loss stops being a number; the last checkpoint stays.
         """
+        if self.step and self.processes.is_first:
+            logger.info("going on after step %d of %d", self.step, self.steps)
         with ExitStack() as stack:
             note = self._open_log(stack)
             while self.step < self.steps:
@@ -155,17 +178,32 @@ class Loop:
         self.save()
         if self.processes.is_first:
             plot(self.run)
+            self._tell_loading()
 
     def _one_step(self) -> dict[str, float]:
         rng = np.random.default_rng([self._seed, self.step, self.processes.rank])
         torch.manual_seed(int(rng.integers(2**62)))
-        figures = self.task.train_step(self.step, rng)
-        if not all(math.isfinite(value) for value in figures.values()):
+        began = perf_counter()
+        passes = self.task.feed.draw(self.step)
+        loading = perf_counter() - began
+        try:
+            figures = self.task.train_step(passes, rng)
+        except FloatingPointError:
             raise ModelError(
                 f"The loss is not a number at step {self.step + 1}: train in another "
                 f"folder with a lower learning rate; {self.checkpoint} stays as it was."
+            ) from None
+        seconds = perf_counter() - began
+        self._seconds += seconds
+        self._loading_seconds += loading
+        return figures | {LOADING: loading / seconds}
+
+    def _tell_loading(self) -> None:
+        if self._seconds:
+            logger.info(
+                "%.1f %% of the time of a step went to reading slices",
+                100 * self._loading_seconds / self._seconds,
             )
-        return figures
 
     def _open_log(self, stack: ExitStack) -> Any:
         """Return what takes the figures of a step; nothing but in the first process."""
@@ -174,7 +212,13 @@ class Loop:
         self.run.mkdir(parents=True, exist_ok=True)
         save_config(self._config, self.run / "config.yaml")
         journal = stack.enter_context(
-            Journal(self.run, self.step, self.steps, self._log_every, self.task.columns)
+            Journal(
+                self.run,
+                self.step,
+                self.steps,
+                self._log_every,
+                (*self.task.columns, LOADING),
+            )
         )
         if not self._tensorboard:
             return journal.note

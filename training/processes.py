@@ -6,13 +6,14 @@ before a step. Every process begins with the same weights, so all stay the same.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from torch import Tensor, nn
@@ -62,11 +63,25 @@ class Processes:
         """Wait until all processes are here."""
         self._accelerator.wait_for_everyone()
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients by their means over all processes.
+    def step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Make a step with the mean gradients of all processes, and clear them.
 
         The same parameters have gradients in all processes.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or a gradient is not a number; the weights stay.
         """
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._average_gradients(parameters)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise FloatingPointError("The loss or a gradient is not a number.")
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         if self.count == 1:
             return
         gradients = [each.grad for each in parameters if each.grad is not None]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TINY_FAMILY = "spinalsam-tiny"
 Projection = Literal["q", "k", "v"]
-SamFamily = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam_vit_b"]
+SamFamily = Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam_vit_b", "sam_toy"]
 
 
 class LoraSettings(Frozen):

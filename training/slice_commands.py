@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 LAB_CONFIG = Path(__file__).resolve().parent / "configs" / "vit_b.yaml"
 SLICE_STORE = Path("runs/slices")
-BASELINES = ("unet", "transunet", "swin_unetr")
 SOURCES = ("verse", "totalsegmentator", "spider", "folder")
 
 
@@ -67,46 +66,6 @@ def add_adapter_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--name", help="of that adapter; the folder's name if none")
     group.add_argument("--replace", action="store_true", help="an adapter of that name")
-
-
-def add_compare_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `compare` asks for."""
-    parser.add_argument("--store", type=Path, default=SLICE_STORE)
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument(
-        "--baselines", nargs="*", choices=BASELINES, default=list(BASELINES)
-    )
-    parser.add_argument("--steps", type=positive, default=2000, help="of a baseline")
-    parser.add_argument("--batch", type=positive, default=8, help="of a baseline")
-    parser.add_argument("--ours", type=Path, metavar="ADAPTER")
-    parser.add_argument("--base", help="of that adapter, if it is no known model")
-    parser.add_argument("--sam", default="sam-vit-h", metavar="NAME|FILE")
-    parser.add_argument("--medsam", type=Path, metavar="FILE")
-    parser.add_argument("--sam-med2d", type=Path, metavar="FILE")
-    parser.add_argument("--against", metavar="ROW", help="of the t-tests; the last row")
-    _add_measuring(parser)
-
-
-def add_ablate_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `ablate` asks for."""
-    parser.add_argument("--store", type=Path, default=SLICE_STORE)
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--config", type=Path, default=LAB_CONFIG)
-    parser.add_argument("--base", help="model or file, instead of the configured one")
-    parser.add_argument(
-        "--steps", type=positive, help="instead of the configured number"
-    )
-    _add_measuring(parser)
-
-
-def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--unit",
-        choices=("patient", "slice"),
-        default="patient",
-        help="what mean, sd and t-test run over",
-    )
-    parser.add_argument("--every", type=positive, default=1, help="n-th slices alone")
 
 
 def is_for_sam(options: argparse.Namespace) -> bool:
@@ -171,7 +130,7 @@ def fit(options: argparse.Namespace) -> None:
     if options.from_labels is not None:
         _fit_from_labels(options)
         return
-    adapter = fit_sam(_sam_config(options), options.store or SLICE_STORE, options.run)
+    adapter = fit_sam(sam_config(options), options.store or SLICE_STORE, options.run)
     if options.export is not None:
         export_adapter(options.run, options.export)
         adapter = options.export
@@ -186,41 +145,6 @@ def export(options: argparse.Namespace) -> None:
         raise InputError("--card is for the bundled network: leave it away.")
     export_adapter(options.run, options.output)
     print(options.output)
-
-
-def compare(options: argparse.Namespace) -> None:
-    """Measure the rows of Table 1."""
-    from training.compare import Comparison, compare
-
-    what = Comparison(
-        baselines=tuple(options.baselines),
-        steps=options.steps,
-        batch=options.batch,
-        ours=options.ours,
-        base=options.base,
-        sam=options.sam,
-        medsam=options.medsam,
-        sam_med_2d=options.sam_med2d,
-        against=options.against,
-        unit=options.unit,
-        every=options.every,
-    )
-    print(compare(what, options.store, options.output))
-
-
-def ablate(options: argparse.Namespace) -> None:
-    """Measure the rows of Table 2."""
-    from training.ablate import ablate
-
-    print(
-        ablate(
-            _sam_config(options),
-            options.store,
-            options.output,
-            unit=options.unit,
-            every=options.every,
-        )
-    )
 
 
 def _fit_from_labels(options: argparse.Namespace) -> None:
@@ -238,7 +162,7 @@ def _fit_from_labels(options: argparse.Namespace) -> None:
             f"There is an adapter {output.stem} already: choose another --name, or "
             "give --replace."
         )
-    config = _sam_config(options)
+    config = sam_config(options)
     build_trainable(config)  # a missing base is told before hours of preparation
     processes = Processes(config.fit.mixed_precision)
     store = options.store or options.run / "slices"
@@ -256,7 +180,8 @@ def _fit_from_labels(options: argparse.Namespace) -> None:
         print(f"The adapter lies at {options.export or output}")
 
 
-def _sam_config(options: argparse.Namespace) -> SamConfig:
+def sam_config(options: argparse.Namespace) -> SamConfig:
+    """Return the configuration of an adapter, with what the options change of it."""
     from training.sam_config import load_sam_config
 
     config = load_sam_config(options.config or LAB_CONFIG)

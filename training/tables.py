@@ -174,9 +174,10 @@ def _notes(
     others = " or ".join(sorted(against))
     over = "patients, each the mean of its slices" if unit == "patient" else "slices"
     notes = [
-        f"{slices} slices of {patients} patients, {store.settings.size} pixels; mean ± "
-        f"sd over {over}. * differs from {others} (paired t-test, p < {SIGNIFICANT}, "
-        "not corrected for the number of tests).",
+        f"{slices} slices of {patients} patient{'s' * (patients > 1)}, "
+        f"{store.settings.size} pixels; mean ± sd over {over}. * differs from "
+        f"{others} (paired t-test, p < {SIGNIFICANT}, not corrected for the number "
+        "of tests).",
         "Every target of a slice together. Distances in mm on the grid of the store, "
         "HD95 the larger of both directed 95th percentiles; slices where nothing was "
         f"found have no distance ({empty or 'none'}) and a Dice of 0.",

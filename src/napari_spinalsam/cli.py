@@ -101,6 +101,9 @@ def _add_segment(
         "--model", metavar="NAME|FILE", default=DEFAULT_MODEL, help="%(default)s"
     )
     segment.add_argument(
+        "--adapter", metavar="FILE", help="trained on that model, to put on it"
+    )
+    segment.add_argument(
         "--window",
         metavar="PRESET|L,W",
         help="bone, soft_tissue, disc, lung, full, or level and width; "

@@ -2,13 +2,7 @@
 
 import pytest
 import torch
-from segment_anything.modeling import (
-    ImageEncoderViT,
-    MaskDecoder,
-    PromptEncoder,
-    Sam,
-    TwoWayTransformer,
-)
+from segment_anything.modeling import Sam
 
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
@@ -16,6 +10,7 @@ from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backend import ModelRecord
 from napari_spinalsam.model.sam import SpinalSam
 from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model.toy import build_toy_sam
 from tests.model.helpers import SHAPE, SPACING, TINY_CONFIG, noise
 
 
@@ -31,32 +26,7 @@ def small_sam() -> Sam:
 
 
 def build_small_sam(checkpoint: None = None) -> Sam:
-    encoder = ImageEncoderViT(
-        img_size=64,
-        patch_size=16,
-        embed_dim=32,
-        depth=2,
-        num_heads=2,
-        out_chans=16,
-        qkv_bias=True,
-        use_rel_pos=True,
-        window_size=2,
-        global_attn_indexes=(1,),
-    )
-    prompt_encoder = PromptEncoder(
-        embed_dim=16,
-        image_embedding_size=(4, 4),
-        input_image_size=(64, 64),
-        mask_in_chans=8,
-    )
-    decoder = MaskDecoder(
-        num_multimask_outputs=3,
-        transformer=TwoWayTransformer(
-            depth=1, embedding_dim=16, mlp_dim=32, num_heads=2
-        ),
-        transformer_dim=16,
-    )
-    return Sam(encoder, prompt_encoder, decoder).eval()
+    return build_toy_sam()
 
 
 @pytest.fixture

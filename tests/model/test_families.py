@@ -103,7 +103,8 @@ def test_missing_blocks_make_a_sam_unknown(sam_b: Tensors) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [Family.TINY, Family.SAM_B, Family.SAM_L, Family.SAM_H]
+    "family",
+    [Family.TINY, Family.SAM_B, Family.SAM_L, Family.SAM_H, Family.SAM_TOY],
 )
 def test_usable_families_pass(family: Family) -> None:
     check_supported(family, "file.pth")

@@ -8,6 +8,9 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
+from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.volumes import read_volume
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -118,5 +121,7 @@ def saved_tree(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
     labels = block_labels()
     for name in names:
         write_nifti(block_image(labels), folder / f"{name}.nii.gz")
-        write_nifti(labels, folder / f"{name}_labels.nii.gz")
+        grid = read_volume(folder / f"{name}.nii.gz").grid
+        drawn = grid.to_canonical(labels).astype(np.uint8)
+        write_labels(folder / f"{name}_labels.nii.gz", drawn, grid)
     return folder

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.checkpoint import load_tiny
 from training.__main__ import main
 from training.checkpoints import load_network, read_state
 from training.config import save_config
 from training.fit import Trainer
-from training.journal import Journal, plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,32 +224,3 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(options) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert told in line
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_gets_a_bar_and_a_log_gets_lines(
-    terminal: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    shown = Terminal() if terminal else io.StringIO()
-    monkeypatch.setattr("sys.stderr", shown)
-    caplog.set_level("INFO")
-    with Journal(tmp_path, 2, 4, 1) as journal:
-        journal.note(3, {"loss": 1.25})
-        journal.note(4, {"loss": 1.0})
-
-    assert ("4/4" in shown.getvalue()) is terminal
-    assert ("step 3/4 loss 1.250" in caplog.text) is not terminal
-    assert steps_of(tmp_path) == [3, 4]
-
-
-def test_plot_needs_a_log(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="train first"):
-        plot(tmp_path)

@@ -48,10 +48,14 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+def train_step(task: InteractiveTask, step: int) -> dict[str, float]:
+    return task.train_step(task.feed.draw(step), rng())
+
+
 def test_loss_falls(sam_config: SamConfig, slices: Path) -> None:
     config = changed(sam_config, "rounds", later=2)
     task = build(changed(config, "fit", learning_rate=4e-3), slices)
-    figures = [task.train_step(step, rng()) for step in range(20)]
+    figures = [train_step(task, step) for step in range(20)]
     first, last = (
         np.mean([each["loss"] + each["loss_later"] for each in part])
         for part in (figures[:3], figures[-3:])
@@ -68,7 +72,7 @@ def test_frozen_parameters_stay_bit_for_bit(
     }
     before = weights(task)
     for step in range(2):
-        task.train_step(step, rng())
+        train_step(task, step)
     after = weights(task)
 
     assert frozen
@@ -99,7 +103,7 @@ def test_without_lora_and_cbam_only_the_decoder_is_trained(
     config = changed(changed(sam_config, "lora", rank=0), "cbam", use=False)
     task = build(changed(config, "rounds", later=0), slices)
     before = weights(task)
-    task.train_step(0, rng())
+    train_step(task, 0)
     assert moved(before, weights(task)) == {"mask_decoder"}
 
 
@@ -120,7 +124,7 @@ def test_accumulated_passes_give_the_step_of_one_large_pass(
 def test_half_precision_learns_too(sam_config: SamConfig, slices: Path) -> None:
     task = build(changed(sam_config, "fit", mixed_precision="bf16"), slices)
     before = weights(task)
-    figures = task.train_step(0, rng())
+    figures = train_step(task, 0)
     assert np.isfinite(list(figures.values())).all()
     assert moved(before, weights(task)) == {"lora", "attention", "mask_decoder"}
     assert {p.dtype for p in task.network.parameters()} == {torch.float32}

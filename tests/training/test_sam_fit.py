@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,17 +20,11 @@ from napari_spinalsam.model.checkpoint import digest_of
 from napari_spinalsam.model.loading import load_session
 from training.__main__ import HERE
 from training.checkpoints import CHECKPOINT
-from training.config import save_config
-from training.data.slice_store import SliceStore
 from training.feed import SliceFeed
-from training.interactive import InteractiveTask
-from training.processes import Processes
 from training.sam_config import SamConfig, load_any_config, load_sam_config
-from training.sam_fit import build_trainable, fit_sam
+from training.sam_fit import fit_sam
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
 
@@ -96,17 +87,17 @@ def test_a_killed_run_ends_as_one_that_was_not(
 ) -> None:
     config = with_fit(sam_config, accumulate=2)
     fit_sam(config, slices, tmp_path / "whole")
-    make_step = InteractiveTask.train_step
+    draw = SliceFeed.draw
 
-    def killed_at_the_third(task: object, step: int, rng: object) -> object:
+    def killed_at_the_third(feed: SliceFeed, step: int) -> object:
         if step == 2:
             raise KeyboardInterrupt
-        return make_step(task, step, rng)  # type: ignore[arg-type]
+        return draw(feed, step)
 
-    monkeypatch.setattr(InteractiveTask, "train_step", killed_at_the_third)
+    monkeypatch.setattr(SliceFeed, "draw", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         fit_sam(config, slices, tmp_path / "killed")
-    monkeypatch.setattr(InteractiveTask, "train_step", make_step)
+    monkeypatch.setattr(SliceFeed, "draw", draw)
     fit_sam(config, slices, tmp_path / "killed")
 
     whole, killed = (trained(tmp_path / run) for run in ("whole", "killed"))
@@ -162,77 +153,3 @@ def test_tensorboard_that_is_not_installed_is_told(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match="pip install tensorboard"):
         fit_sam(with_fit(sam_config, tensorboard=True), slices, tmp_path / "run")
-
-
-LAUNCHED = """
-import sys
-from segment_anything import sam_model_registry
-from napari_spinalsam.model import families
-from napari_spinalsam.model.families import Family
-from tests.model.conftest import build_small_sam
-from training.__main__ import main
-sam_model_registry["vit_b"] = build_small_sam
-families.VIT_SIZES[32, 2] = Family.SAM_B
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-@pytest.fixture
-def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Make this process the first of two; return how the second one is started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    for name, value in {
-        "ACCELERATE_USE_CPU": "true",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        "WORLD_SIZE": "2",
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "OMP_NUM_THREADS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield [sys.executable, "-c", LAUNCHED, "fit"]
-    torch.distributed.destroy_process_group()
-
-
-def test_two_processes_make_the_step_of_one_that_sees_as_many_slices(
-    sam_config: SamConfig, slices: Path, tmp_path: Path, second: list[str]
-) -> None:
-    # Tight boxes around every structure, each as often as any other: nothing but the
-    # slices depends on the process.
-    values = {"later": 0, "box_share": 1.0, "box_shift": 0, "masks_per_image": 6}
-    rounds = sam_config.rounds.model_copy(update=values)
-    config = with_fit(sam_config, steps=1).model_copy(update={"rounds": rounds})
-    save_config(config, tmp_path / "two.yaml")
-    line = [*second, "--config", str(tmp_path / "two.yaml")]
-    line += ["--store", str(slices), "--run", str(tmp_path / "two")]
-    env = {**os.environ, "RANK": "1", "LOCAL_RANK": "1", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(line, env=env, cwd=HERE.parent) as other:
-        try:
-            fit_sam(config, slices, tmp_path / "two")
-            assert other.wait(timeout=120) == 0
-        finally:
-            other.kill()
-    states = [torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)]
-    assert states[0]["processes"] == 2
-
-    store = SliceStore(slices)
-    feed = SliceFeed(store, store.keys("train"), batch=4)
-    alone = InteractiveTask(build_trainable(config).network, config, feed, Alone())
-    alone.train_step(0, np.random.default_rng(0))
-    states.append({"optimizer": alone.optimizer.state_dict()})
-    # Adam's first mean is a tenth of the gradient.
-    one, two = (state["optimizer"]["state"] for state in states)
-    assert one.keys() == two.keys()
-    for place, moments in one.items():
-        torch.testing.assert_close(
-            moments["exp_avg"], two[place]["exp_avg"], atol=1e-6, rtol=1e-3
-        )
-
-
-class Alone(Processes):
-    """One process, although this one is the first of two."""
-
-    count, rank = 1, 0

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_spinalsam.model.adapter_store import list_adapters
-from napari_spinalsam.model.adapters import read_adapter
 from napari_spinalsam.model.loading import load_session
 from tests.training.helpers import folder_tree, saved_tree
 from training.__main__ import main
@@ -22,26 +21,6 @@ if TYPE_CHECKING:
 def with_fit(config: SamConfig, **values: object) -> SamConfig:
     fit = config.fit.model_copy(update=values)
     return config.model_copy(update={"fit": fit})
-
-
-def test_a_data_set_becomes_an_adapter_in_three_commands(
-    sam_config: SamConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own, store, run = (str(tmp_path / name) for name in ("own", "store", "run"))
-    folder_tree(tmp_path / "own", ("a", "b"))
-    line = ["prepare", "--source", "folder", own, "--store", store, "--size", "64"]
-    assert main([*line, "--test-share", "0.5"]) == 0
-    assert "2 scans of 2 patients" in capsys.readouterr().out
-    assert (tmp_path / "store" / "summary.png").exists()
-
-    save_config(sam_config, tmp_path / "small.yaml")
-    line = ["fit", "--config", str(tmp_path / "small.yaml"), "--store", store]
-    assert main([*line, "--run", run, "--steps", "1"]) == 0
-    output = str(tmp_path / "mine.safetensors")
-    assert main(["export", "--run", run, "--output", output]) == 0
-    assert main(["plot", "--run", run]) == 0
-    adapter = read_adapter(tmp_path / "mine.safetensors")
-    assert (adapter.config.notes["steps"], adapter.config.notes["scans"]) == ("1", "1")
 
 
 @pytest.mark.parametrize(

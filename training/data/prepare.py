@@ -78,8 +78,8 @@ def prepare_slices(
     stored = [read_stored_case(store, case.name) for case in cases]
     if not any(case.rows for case in stored):
         raise InputError(
-            f"No slice of {path} passes the filters: lower --smallest-share or "
-            "--short-side."
+            f"No slice of {path} passes the filters: draw labels where they are "
+            "empty, or lower --smallest-share or --short-side."
         )
     index: dict[str, Any] = {
         "version": VERSION,
@@ -119,7 +119,9 @@ def _prepare_case(case: Case, store: Path, settings: SliceSettings) -> None:
     scan = read_case(case, settings)
     write_case(store, case.name, case.patient, scan, settings, fingerprint)
     count = len(read_stored_case(store, case.name).rows)
-    if not count:
+    if not scan.labels.any():
+        logger.warning("%s: its labels are empty, and it is left out", case.name)
+    elif not count:
         logger.warning("%s has no slice that passes the filters", case.name)
     else:
         logger.info("%s: %d slices", case.name, count)

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 LOW_CONFIDENCE = 0.8
 
 
-def load_session(model: str, device: str) -> SegmentationSession:
+def load_session(model: str, device: str, adapter: str | None) -> SegmentationSession:
     """Load a model; imports torch."""
     from napari_spinalsam.model.loading import load_session
 
-    return load_session(model, device)
+    return load_session(model, device, adapter)
 
 
 def run(options: Namespace) -> None:
@@ -55,7 +55,8 @@ def run(options: Namespace) -> None:
     Parameters
     ----------
     options : Namespace
-        image, prompts, structures, output, model, window, device, json.
+        image, prompts, structures, output, model, adapter, window, device,
+        json.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def run(options: Namespace) -> None:
         if options.window
         else default_window(volume.data, volume.modality)
     )
-    session = load_session(options.model, options.device)
+    session = load_session(options.model, options.device, options.adapter)
     loaded = perf_counter()
     with progress_bar("segment") as progress:
         if structures:

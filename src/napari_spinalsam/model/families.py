@@ -28,6 +28,7 @@ class Family(StrEnum):
     SAM_B = "sam_vit_b"
     SAM_L = "sam_vit_l"
     SAM_H = "sam_vit_h"
+    SAM_TOY = "sam_toy"
     MED_SAM = "medsam_vit_b"
     SAM_MED_2D = "sam_med2d_vit_b"
     MOBILE_SAM = "mobile_sam"
@@ -47,8 +48,8 @@ class Family(StrEnum):
 
     @property
     def is_sam(self) -> bool:
-        """Whether it is one of the three original SAM networks."""
-        return self in (Family.SAM_B, Family.SAM_L, Family.SAM_H)
+        """Whether it is one of the three original SAM networks, or their toy."""
+        return self in VIT_SIZES.values()
 
 
 TITLES = {
@@ -56,6 +57,7 @@ TITLES = {
     Family.SAM_B: "SAM ViT-B",
     Family.SAM_L: "SAM ViT-L",
     Family.SAM_H: "SAM ViT-H",
+    Family.SAM_TOY: "toy SAM",
     Family.MED_SAM: "MedSAM",
     Family.SAM_MED_2D: "SAM-Med2D",
     Family.MOBILE_SAM: "MobileSAM",
@@ -73,6 +75,7 @@ VIT_SIZES = {
     (768, 12): Family.SAM_B,
     (1024, 24): Family.SAM_L,
     (1280, 32): Family.SAM_H,
+    (32, 2): Family.SAM_TOY,
 }
 # MedSAM has the names and shapes of SAM ViT-B; only its published checksum differs.
 MED_SAM_MD5 = "3bb6db55bd0c9ca30b61248bca72f8d6"

@@ -17,12 +17,14 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.model import lora
 from napari_spinalsam.model.cbam import CBAM, CBAM_RATIO
 from napari_spinalsam.model.native import shield_triton
+from napari_spinalsam.model.toy import build_toy_sam
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PATCH_SIZE = 16
 BUILDERS = {"sam_vit_b": "vit_b", "sam_vit_l": "vit_l", "sam_vit_h": "vit_h"}
+TOY_FAMILY = "sam_toy"
 # Of natural images, 0..255; never stored in checkpoints.
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -237,7 +239,7 @@ def build_sam(
 
     Parameters
     ----------
-    family : {"sam_vit_b", "sam_vit_l", "sam_vit_h"}
+    family : {"sam_vit_b", "sam_vit_l", "sam_vit_h", "sam_toy"}
     image_size : int, optional
         Side in pixels, a multiple of 16; without it that of the checkpoints, 1024.
     cbam : bool
@@ -250,7 +252,7 @@ def build_sam(
     InputError
         If the image size is no positive multiple of 16.
     """
-    if family not in BUILDERS:
+    if family not in (*BUILDERS, TOY_FAMILY):
         raise ModelError(
             f"There is no SAM of the family {family!r}: use one of "
             f"{', '.join(BUILDERS)}."
@@ -258,7 +260,10 @@ def build_sam(
     shield_triton()
     from segment_anything import sam_model_registry
 
-    sam = sam_model_registry[BUILDERS[family]]()
+    if family == TOY_FAMILY:
+        sam = build_toy_sam()
+    else:
+        sam = sam_model_registry[BUILDERS[family]]()
     network = SpinalSam(
         sam.image_encoder, sam.prompt_encoder, sam.mask_decoder, cbam=cbam
     )
