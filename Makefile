@@ -1,11 +1,14 @@
 # Each target works by itself on a fresh clone: it needs Python 3.11 or newer, git and make.
 #
 #   make PYTHON=python3.12            another interpreter for the virtual environment
+#   make test JOBS=0                  in one process, for a debugger
 #   make PIP_ARGS="--index-url ..."   another source of packages (a CPU build of torch, a mirror)
 
 PYTHON ?= python3
 PIP_ARGS ?=
+JOBS ?= auto
 ARGS ?=
+JOBS ?= auto
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -42,7 +45,7 @@ demo-chat: $(STAMP) ## talk to the Chat dock about the sample (ARGS=...)
 	$(DISPLAYED) $(BIN)/python scripts/demo_chat.py $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="tests/core -k ...")
-	$(DISPLAYED) $(BIN)/python -m pytest $(ARGS)
+	$(DISPLAYED) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 test-heavy: $(STAMP) ## run the tests that start processes of their own
 	$(DISPLAYED) $(BIN)/python -m pytest -m heavy $(ARGS)
