@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.language.frames import Fit
 
-_LAYERS = {
+LAYERS = {
     "point": "points",
     "box": "boxes",
     "reference": "reference",
@@ -211,7 +211,7 @@ def _show(fit: Fit) -> list[Step]:
     visible = not any(has(token, "hide") for token in fit.used)
     layers: dict[str, None] = {}
     for token in fit.tokens:
-        found = [layer for name, layer in _LAYERS.items() if has(token, name)]
+        found = [layer for name, layer in LAYERS.items() if has(token, name)]
         if found and not has(token, "show hide"):
             layers[found[0]] = None
     return [

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.language.clause_reading import Outcome
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.guessing import read_by_guess
+from napari_spinalsam.language.intent import guess_intent
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.core.replies import Reply
-    from napari_spinalsam.language.clause_reading import Outcome
     from napari_spinalsam.language.fragments import Fragment
+    from napari_spinalsam.language.intent import GuessIntent
     from napari_spinalsam.language.tokens import Token
     from napari_spinalsam.language.wording import Language
 
@@ -52,7 +55,7 @@ _SUBJECTS = (
 )
 
 
-def parse_offline(text: str) -> Reply:
+def parse_offline(text: str, guess: GuessIntent = guess_intent) -> Reply:
     """Return the reply to a sentence: a plan, a question back or a refusal.
 
     The same sentence always gets the same reply; nothing is sent anywhere.
@@ -61,23 +64,39 @@ def parse_offline(text: str) -> Reply:
     ----------
     text : str
         What the user typed or dictated, in English, Chinese or both.
+    guess : callable
+        The model that names an action where no frame fits; training compares some.
     """
     language = language_of(text)
     key = screen(text)
     if key is not None:
         return refuse(key, language)
-    sentence = read_sentence(normalise(text))
-    tokens = _mark_questions(correct_oneself(join_levels(sentence.tokens)))
+    tokens = read_words(text)
     fragments = split(tokens)
     if not fragments:
         if any(token.concepts & mask("more_word") for token in tokens):
             return ask_back("what_to_do", language)
         return refuse("outside" if tokens else "empty", language)
-    return _reply(tokens, fragments, language)
+    return _reply(tokens, fragments, language, guess)
+
+
+def read_words(text: str) -> list[Token]:
+    """Return the words of a sentence, levels joined and slips of the tongue mended.
+
+    Parameters
+    ----------
+    text : str
+        What `screen` found nothing wrong with.
+    """
+    sentence = read_sentence(normalise(text))
+    return _mark_questions(correct_oneself(join_levels(sentence.tokens)))
 
 
 def _reply(
-    tokens: Sequence[Token], fragments: Sequence[Fragment], language: Language
+    tokens: Sequence[Token],
+    fragments: Sequence[Fragment],
+    language: Language,
+    guess: GuessIntent,
 ) -> Reply:
     wanted = [part for part in fragments if not part.negated]
     if not wanted:
@@ -86,7 +105,7 @@ def _reply(
         return _help_or_refuse(tokens, language)
     outcome = plan(_without_kept(wanted, fragments), tokens)
     if not outcome.steps:
-        outcome = _second(fragments, tokens, outcome)
+        outcome = _second(fragments, tokens, outcome, guess)
     if _is_bare_question(tokens, outcome):
         if any(step["action"].startswith("clear") for step in outcome.steps):
             return ask_back("sure", language)
@@ -102,11 +121,19 @@ def _reply(
 
 
 def _second(
-    fragments: Sequence[Fragment], tokens: Sequence[Token], first: Outcome
+    fragments: Sequence[Fragment],
+    tokens: Sequence[Token],
+    first: Outcome,
+    guess: GuessIntent,
 ) -> Outcome:
-    """Return the looser reading where it finds something, else the first."""
+    """Return the looser reading or the guess that finds something, else the first."""
     loose = read_loosely(fragments, tokens)
-    return loose if loose.steps else first
+    if loose.steps:
+        return loose
+    if first.question:
+        return first
+    guessed = read_by_guess(fragments, tokens, guess)
+    return guessed if guessed.steps else first
 
 
 def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:

@@ -28,10 +28,12 @@ from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.negation import TIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
+
+    Guess = Callable[[Sequence[Token]], Outcome]
 
 # Steps that may be asked for twice in a row.
 _REPEATED = frozenset(
@@ -52,7 +54,11 @@ _MOST_FRAGMENTS = 24
 _OBJECTS = "point box mask preview structure region metric labels reference"
 
 
-def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
+def plan(
+    fragments: Sequence[Fragment],
+    said: Sequence[Token] = (),
+    guess: Guess | None = None,
+) -> Outcome:
     """Return what the fragments that are not negated ask for.
 
     Parameters
@@ -61,19 +67,23 @@ def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
         In the order said.
     said : sequence of Token
         The whole sentence, for what "them" stands for.
+    guess : callable, optional
+        What reads a clause that no frame fits.
     """
-    outcome = _plan(fragments, said)
+    outcome = _plan(fragments, said, guess)
     if outcome.steps:
         return outcome
     finer = split_finely(fragments)
     if len(finer) > len(fragments):
-        found = _plan(finer, said)
+        found = _plan(finer, said, guess)
         if found.steps:
             return found
     return outcome
 
 
-def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
+def _plan(
+    fragments: Sequence[Fragment], said: Sequence[Token], guess: Guess | None
+) -> Outcome:
     if not fragments or len(fragments) > _MOST_FRAGMENTS:
         return Outcome()
     best: list[tuple[float, tuple[Outcome, ...]]] = [(0.0, ())]
@@ -82,6 +92,8 @@ def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
         options = []
         for start in range(max(0, end - _LONGEST_CLAUSE), end):
             outcome = _read(fragments, start, end, said)
+            if guess and not outcome.steps and not outcome.aside and end == start + 1:
+                outcome = guess(fragments[start].tokens)
             cost = best[start][0] + outcome.cost
             options.append((cost, start, (*best[start][1], outcome)))
         cost, start, outcomes = min(options, key=lambda option: (option[0], -option[1]))
