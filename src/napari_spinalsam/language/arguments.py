@@ -67,7 +67,7 @@ def _go_to_slice(fit: Fit) -> list[Step]:
     arrives = any(
         t.text.endswith(("到", "至", "to", "第", "去")) for t in fit.tokens[:number_at]
     )
-    if number_at < slice_at and not ranks and not arrives and number != 1:
+    if number_at < slice_at and not ranks and not arrives:
         raise UnclearError("which_way")
     if number != int(number):
         raise UnclearError("which_slice")

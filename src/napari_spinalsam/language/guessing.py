@@ -17,16 +17,16 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_action
 from napari_spinalsam.language.arguments import LAYERS, build_steps
 from napari_spinalsam.language.clause_reading import Outcome
-from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.fragments import Fragment, mask
 from napari_spinalsam.language.frames import Fit
 from napari_spinalsam.language.lexicon import Frame, load_lexicon
+from napari_spinalsam.language.loosely import asks
 from napari_spinalsam.language.planning import plan
 from napari_spinalsam.language.slots import UnclearError, has
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.intent import GuessIntent
     from napari_spinalsam.language.slots import Step
     from napari_spinalsam.language.tokens import Token
@@ -36,6 +36,17 @@ _FEWEST_WORDS = 2
 _COST = 3.0
 _SLOTS = "structure region plane metric format polarity number ordinal"
 _STOPS = "outside howto if quoting forget misclear not device_change meaning"
+_TELLING = frozenset(
+    ["he", "she", "they", "someone", "somebody", "everyone", "nobody", "people"]
+    + ["他", "她", "他们", "她们", "有人", "别人", "大家", '"']
+)
+_CONDITIONS = ("if ", "whether", "unless")
+_DETERMINERS = frozenset("the a an my our your this that these those its".split())
+_PREPOSITIONS = frozenset("to on onto in into of at from around inside behind".split())
+# What must be said besides for an action that many words hint at.
+_EVIDENCE = MappingProxyType(
+    {"set_visibility": "show hide", "set_plane": "plane_word turn go select"}
+)
 _ASKED = frozenset(
     ("measure", "check_gpu", "verify_parameters", "show_help", "open_sample")
 )
@@ -79,13 +90,14 @@ def _understood(
 ) -> Outcome:
     """Return what some words ask for where the model is sure enough of their intent."""
     action = intent.rstrip("+-")
-    if probability < least or action not in ACTION_CLASS:
+    if probability < least or action not in ACTION_CLASS or not _asks_plainly(words):
         return Outcome()
     if _is_question(said) and action not in _ASKED:
         return Outcome()
     frame = Frame(action, (), 0, MappingProxyType({}))
     fit = Fit(frame, tuple(words), tuple(words))
-    if any(_is_left_over(token, action) for token in words):
+    lacks = action in _EVIDENCE and not any(has(t, _EVIDENCE[action]) for t in words)
+    if lacks or any(_is_left_over(token, action) for token in words):
         return Outcome()
     try:
         steps = _shown(fit, intent) if action == "set_visibility" else build_steps(fit)
@@ -112,9 +124,30 @@ def _shown(fit: Fit, intent: str) -> list[Step]:
 
 
 def _is_stopped(tokens: Sequence[Token]) -> bool:
-    """Whether a word has no other sense than one that stops a request."""
+    """Whether a word stops a request, speaks of others, quotes or makes a condition."""
     stops = mask(_STOPS)
-    return any(t.concepts & stops and not t.concepts & ~stops for t in tokens)
+    return any(
+        (token.concepts & stops and not token.concepts & ~stops)
+        or token.text.split()[0] in _TELLING
+        or (token.text.startswith(_CONDITIONS) and not has(token, "filler"))
+        for token in tokens
+    )
+
+
+def _asks_plainly(words: Sequence[Token]) -> bool:
+    """Whether it is put as a request, and no strange word says of what."""
+    strange = (at for at, token in enumerate(words) if not token.known)
+    return asks(Fragment(tuple(words))) and not any(
+        _is_place(words, at) for at in strange
+    )
+
+
+def _is_place(words: Sequence[Token], at: int) -> bool:
+    """Whether a word stands where a place does: "to my argument", "on the kidney"."""
+    before = at - 1
+    while before >= 0 and words[before].text in _DETERMINERS:
+        before -= 1
+    return before >= 0 and words[before].text in _PREPOSITIONS
 
 
 def _is_question(tokens: Sequence[Token]) -> bool:

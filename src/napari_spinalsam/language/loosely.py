@@ -96,7 +96,7 @@ def _stops(tokens: Sequence[Token]) -> bool:
 
 def _loosened(part: Fragment) -> Fragment:
     """Return a fragment with its strange words as courtesy, where it asks plainly."""
-    if not part.has(_ANCHORS) or not _asks(part):
+    if not part.has(_ANCHORS) or not asks(part):
         return part
     if part.has("clear reset save reported done_word past"):
         return part
@@ -110,7 +110,7 @@ def _loosened(part: Fragment) -> Fragment:
     return replace(part, tokens=tuple(tokens))
 
 
-def _asks(part: Fragment) -> bool:
+def asks(part: Fragment) -> bool:
     """Whether a verb or a wish asks for it, not a statement about it."""
     if part.has("request request_word"):
         return True
@@ -135,7 +135,7 @@ def _narrows(tokens: Sequence[Token], at: int) -> bool:
 def _together(fragments: Sequence[Fragment]) -> Outcome:
     """Read a remark and the clause that points at what it names as one clause."""
     pointing = fragments[-1]
-    if len(fragments) < 2 or pointing.has(_ANCHORS) or not _asks(pointing):
+    if len(fragments) < 2 or pointing.has(_ANCHORS) or not asks(pointing):
         return Outcome()
     if any(part.has("clear reset save undo redo done_word") for part in fragments):
         return Outcome()

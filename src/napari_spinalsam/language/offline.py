@@ -14,7 +14,7 @@ from napari_spinalsam.core.replies import parse_reply
 from napari_spinalsam.language.clause_reading import Outcome
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
-from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.fragments import VERBS, mask
 from napari_spinalsam.language.guessing import read_by_guess
 from napari_spinalsam.language.intent import guess_intent
 from napari_spinalsam.language.levels import join_levels
@@ -101,6 +101,8 @@ def _reply(
     wanted = [part for part in fragments if not part.negated]
     if not wanted:
         return refuse("not", language)
+    if _quotes_a_request(tokens):
+        return refuse("reported", language)
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
     outcome = plan(_without_kept(wanted, fragments), tokens)
@@ -180,6 +182,19 @@ def _present(tokens: Sequence[Token]) -> int:
     for token in tokens:
         present |= token.concepts
     return present
+
+
+def _quotes_a_request(tokens: Sequence[Token]) -> bool:
+    """Whether a request stands in quotation marks, and something outside of them."""
+    marks = [at for at, token in enumerate(tokens) if token.text == '"']
+    if len(marks) < 2:
+        return False
+    inside, outside = tokens[marks[0] : marks[-1]], tokens[: marks[0]]
+    said = mask("say_word reported quoting tell what_word meaning subject")
+    return any(token.concepts & mask(VERBS) for token in inside) and any(
+        token.concepts & said and not token.concepts & mask("request")
+        for token in outside
+    )
 
 
 def _asks_how(tokens: Sequence[Token]) -> bool:

@@ -134,7 +134,8 @@ def _in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                 step = {**step, "structure": _last_structure(steps)}
             if steps and _announces(steps[-1], step):
                 steps.pop()
-            if not steps or step != steps[-1] or step["action"] in _REPEATED:
+            again = steps and (step == steps[-1] or _is_result(steps[-1], step))
+            if not again or step["action"] in _REPEATED:
                 steps.append(step)
     return steps
 
@@ -144,6 +145,12 @@ def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
     if following["action"] != "select_structure":
         return False
     return bool(step.get("structures") == [following["structure"]])
+
+
+def _is_result(step: dict[str, Any], following: dict[str, Any]) -> bool:
+    """Whether "predict from the points, the mask please" names what comes of it."""
+    narrower = ("generate_point_mask", "generate_box_mask")
+    return step["action"] in narrower and following["action"] == "generate_mask"
 
 
 def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:
