@@ -27,6 +27,9 @@ LAYERS = {
 }
 
 
+_NO_STEP = 20  # slices that nobody asks to move by when asking to see a slice
+
+
 def build_steps(fit: Fit) -> list[Step]:
     """Return the steps that a clause asks for.
 
@@ -67,7 +70,8 @@ def _go_to_slice(fit: Fit) -> list[Step]:
     arrives = any(
         t.text.endswith(("到", "至", "to", "第", "去")) for t in fit.tokens[:number_at]
     )
-    if number_at < slice_at and not ranks and not arrives:
+    looks = number >= _NO_STEP and any(has(t, "show") for t in fit.tokens[:number_at])
+    if number_at < slice_at and not (ranks or arrives or looks):
         raise UnclearError("which_way")
     if number != int(number):
         raise UnclearError("which_slice")

@@ -25,6 +25,8 @@ _MISHEARD = (
     (rf"\b(c|t|l|el|ell) (?:to|too){_ENDS}", r"\1 2"),
     (rf"\b(c|t|l|el|ell|s|ess) won\b", r"\1 1"),
     (rf"\b(c|t|el|ell|l) ate\b", r"\1 8"),
+    (r"(?<=[一二两三四五六七八九十\d])不(?=$|[,.;吧])", "步"),
+    (r"(?<=[腰胸颈])[是似](?=分割|一下|加|画|打|标)", "四"),
     (rf"\b(?:for|fore) (?={_COUNTED}\b)", "4 "),
     (rf"\b(back|forward|ahead|down|up|undo|redo|add|place) (?:to|too) (?={_COUNTED}\b)", r"\1 2 "),
 )

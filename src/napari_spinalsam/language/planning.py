@@ -137,7 +137,21 @@ def _in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             again = steps and (step == steps[-1] or _is_result(steps[-1], step))
             if not again or step["action"] in _REPEATED:
                 steps.append(step)
-    return steps
+    return [
+        step for at, step in enumerate(steps) if not _is_broken_down(steps, at)
+    ]
+
+
+def _is_broken_down(steps: Sequence[dict[str, Any]], at: int) -> bool:
+    """Whether "two points, one positive and one negative" counts points twice."""
+    parts = steps[at + 1 : at + 3]
+    if steps[at]["action"] != "add_points" or len(parts) < 2:
+        return False
+    signs = [part.get("polarity") for part in parts]
+    total = sum(part.get("count", 0) for part in parts)
+    return sorted(map(str, signs)) == ["negative", "positive"] and (
+        total == steps[at]["count"] > 1
+    )
 
 
 def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
