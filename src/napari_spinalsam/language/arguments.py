@@ -68,7 +68,8 @@ def _go_to_slice(fit: Fit) -> list[Step]:
     )
     ranks = "ordinal" in fit.tokens[number_at].values
     arrives = any(
-        t.text.endswith(("到", "至", "to", "第", "去")) for t in fit.tokens[:number_at]
+        t.text.endswith(("到", "至", "to", "第", "去")) and not has(t, "back forward")
+        for t in fit.tokens[:number_at]
     )
     looks = number >= _NO_STEP and any(has(t, "show") for t in fit.tokens[:number_at])
     if number_at < slice_at and not (ranks or arrives or looks):

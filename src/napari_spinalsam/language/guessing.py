@@ -143,10 +143,13 @@ def _asks_plainly(words: Sequence[Token]) -> bool:
 
 
 def _is_place(words: Sequence[Token], at: int) -> bool:
-    """Whether a word stands where a place does: "to my argument", "on the kidney"."""
+    """Whether a word is a thing or place: "the kitchen", "to my argument"."""
     before = at - 1
     while before >= 0 and words[before].text in _DETERMINERS:
         before -= 1
+    follows = words[at + 1].text if at + 1 < len(words) else "."
+    if before < at - 1 and not follows[0].isalnum():
+        return True
     return before >= 0 and words[before].text in _PREPOSITIONS
 
 

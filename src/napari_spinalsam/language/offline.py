@@ -230,8 +230,17 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
 def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
     """Whether it ends in a question mark without being put as a request."""
     asked = any(token.text in ("?", "吗", "么") for token in tokens)
-    polite = any(token.concepts & mask("request") for token in tokens)
-    return asked and not polite and not outcome.answers
+    return asked and not _is_polite(tokens) and not outcome.answers
+
+
+def _is_polite(tokens: Sequence[Token]) -> bool:
+    """Whether it is put as a request; 能 before 吗 is one only before the verb."""
+    polite = [at for at, t in enumerate(tokens) if t.concepts & mask("request")]
+    if not any(token.text in ("吗", "么") for token in tokens):
+        return bool(polite)
+    verbs = mask("save clear accept reject undo redo segment propagate")
+    first = next((at for at, t in enumerate(tokens) if t.concepts & verbs), len(tokens))
+    return any(at <= first for at in polite)
 
 
 def _without_kept(
