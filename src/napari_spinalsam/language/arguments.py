@@ -57,7 +57,10 @@ def _images(fit: Fit) -> list[Step]:
 
 
 def _go_to_slice(fit: Fit) -> list[Step]:
-    number_at, number = numbers_of(fit.tokens)[0]
+    found = numbers_of(fit.tokens)
+    if not found:
+        raise UnclearError("which_slice")
+    number_at, number = found[0]
     slice_at = next(
         (
             at
@@ -181,10 +184,14 @@ def _clear(fit: Fit) -> list[Step]:
 
 def _clear_all(fit: Fit) -> list[Step]:
     """In English "clear" comes first: "all clear" is no request."""
-    verb = next(at for at, t in enumerate(fit.tokens) if has(t, "clear reset"))
-    if fit.tokens[verb].text == "clear" and verb == len(fit.tokens) - 1 and verb:
+    verbs = [at for at, t in enumerate(fit.tokens) if has(t, "clear reset")]
+    if not verbs or (fit.tokens[verbs[0]].text == "clear" and _is_last(fit, verbs[0])):
         raise UnclearError("clear_what")
     return _plain(fit)
+
+
+def _is_last(fit: Fit, at: int) -> bool:
+    return 0 < at == len(fit.tokens) - 1
 
 
 def _history(fit: Fit) -> list[Step]:

@@ -20,7 +20,7 @@ from napari_spinalsam.language.clause_reading import Outcome
 from napari_spinalsam.language.fragments import Fragment, mask
 from napari_spinalsam.language.frames import Fit
 from napari_spinalsam.language.lexicon import Frame, load_lexicon
-from napari_spinalsam.language.loosely import asks
+from napari_spinalsam.language.loosely import asks, names_another
 from napari_spinalsam.language.planning import plan
 from napari_spinalsam.language.slots import UnclearError, has
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.slots import Step
     from napari_spinalsam.language.tokens import Token
 
-WHOLE, CLAUSE = 0.4, 0.6  # the least probability, of a sentence and of one clause
+WHOLE, CLAUSE = 0.5, 0.7  # the least probability, of a sentence and of one clause
 _FEWEST_WORDS = 2
 _COST = 3.0
 _SLOTS = "structure region plane metric format polarity number ordinal"
@@ -41,8 +41,6 @@ _TELLING = frozenset(
     + ["他", "她", "他们", "她们", "有人", "别人", "大家", '"']
 )
 _CONDITIONS = ("if ", "whether", "unless")
-_DETERMINERS = frozenset("the a an my our your this that these those its".split())
-_PREPOSITIONS = frozenset("to on onto in into of at from around inside behind".split())
 # What must be said besides for an action that many words hint at.
 _EVIDENCE = MappingProxyType(
     {"set_visibility": "show hide", "set_plane": "plane_word turn go select"}
@@ -129,6 +127,7 @@ def _is_stopped(tokens: Sequence[Token]) -> bool:
     return any(
         (token.concepts & stops and not token.concepts & ~stops)
         or token.text.split()[0] in _TELLING
+        or (has(token, "vague") and not has(token, "filler"))
         or (token.text.startswith(_CONDITIONS) and not has(token, "filler"))
         for token in tokens
     )
@@ -136,26 +135,18 @@ def _is_stopped(tokens: Sequence[Token]) -> bool:
 
 def _asks_plainly(words: Sequence[Token]) -> bool:
     """Whether it is put as a request, and no strange word says of what."""
-    strange = (at for at, token in enumerate(words) if not token.known)
     return asks(Fragment(tuple(words))) and not any(
-        _is_place(words, at) for at in strange
+        names_another(words, at) for at in range(len(words))
     )
 
 
-def _is_place(words: Sequence[Token], at: int) -> bool:
-    """Whether a word is a thing or place: "the kitchen", "to my argument"."""
-    before = at - 1
-    while before >= 0 and words[before].text in _DETERMINERS:
-        before -= 1
-    follows = words[at + 1].text if at + 1 < len(words) else "."
-    if before < at - 1 and not follows[0].isalnum():
-        return True
-    return before >= 0 and words[before].text in _PREPOSITIONS
-
-
 def _is_question(tokens: Sequence[Token]) -> bool:
-    polite = any(token.concepts & mask("request") for token in tokens)
-    return not polite and any(token.text in ("?", "吗", "么") for token in tokens)
+    if any(token.concepts & mask("request") for token in tokens):
+        return False
+    return any(
+        token.text in ("?", "吗", "么") or token.concepts == mask("ask")
+        for token in tokens
+    )
 
 
 def _is_left_over(token: Token, action: str) -> bool:

@@ -45,6 +45,12 @@ _SERIOUS = (
 _PLACED = frozenset(("add_points", "add_box"))
 _UNSAID = "howto if quoting forget meaning misclear request_word"
 _OF = frozenset(("of", "in", "on", "at", "between", "near", "above", "below", "的"))
+_DETERMINERS = frozenset(
+    ("the", "a", "an", "my", "our", "your", "this", "that", "these", "those", "its")
+)
+_PREPOSITIONS = frozenset(
+    ("to", "on", "onto", "in", "into", "of", "at", "from", "around", "inside", "behind")
+)
 _STRANGE_AT_MOST = 6  # words
 
 
@@ -103,7 +109,7 @@ def _loosened(part: Fragment) -> Fragment:
     tokens = list(part.tokens)
     serious = mask(_SERIOUS)
     for at, token in enumerate(tokens):
-        if not token.known and _narrows(tokens, at):
+        if not token.known and (_narrows(tokens, at) or names_another(tokens, at)):
             return part
         if not token.concepts & serious:
             tokens[at] = replace(token, concepts=token.concepts | mask("filler"))
@@ -124,6 +130,25 @@ def asks(part: Fragment) -> bool:
     )
 
 
+def names_another(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a strange word is a thing or place: "the kitchen", "to my argument".
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Some words.
+    at : int
+        Which of them.
+    """
+    before = at - 1
+    while before >= 0 and tokens[before].text in _DETERMINERS:
+        before -= 1
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else "."
+    ends = before < at - 1 and not follows[0].isalnum()
+    placed = before >= 0 and tokens[before].text in _PREPOSITIONS
+    return not tokens[at].known and (ends or placed)
+
+
 def _narrows(tokens: Sequence[Token], at: int) -> bool:
     """Whether a strange word names a part or a kind: "L3 pedicle", "pedicle of L3"."""
     if at and tokens[at - 1].concepts & mask(_ANCHORS):
@@ -142,7 +167,7 @@ def _together(fragments: Sequence[Fragment]) -> Outcome:
     tokens = [token for part in fragments for token in part.tokens]
     serious = mask(_SERIOUS)
     for at, token in enumerate(tokens):
-        if not token.known and _narrows(tokens, at):
+        if not token.known and (_narrows(tokens, at) or names_another(tokens, at)):
             return Outcome()
         if not token.concepts & serious:
             tokens[at] = replace(token, concepts=token.concepts | mask("filler"))

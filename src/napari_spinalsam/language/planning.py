@@ -19,6 +19,7 @@ from napari_spinalsam.language.clause_reading import (
     CLAUSE_VERBS,
     NOTHING,
     STEP,
+    UNCLEAR,
     Outcome,
     is_verb,
     read_clause,
@@ -187,6 +188,8 @@ def _read(
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=NOTHING * len(part))
     outcome = read_clause(_tokens(part), part)
+    if outcome.steps and any(_is_either(fragment) for fragment in part[1:]):
+        return Outcome(question="what_to_do", cost=UNCLEAR)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=STEP * len(part) + BORROWED)
     if _adds_one(part[0].tokens):
@@ -237,6 +240,13 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
         and (step["action"] == "add_points" or "metrics" in step)
     ]
     return len(named) > 1
+
+
+def _is_either(fragment: Fragment) -> bool:
+    """Whether "or" joins a structure to another, so that it is open which."""
+    joiner = fragment.joiner
+    either = joiner is not None and joiner.text in ("or", "或", "或者", "或是")
+    return either and bool(fragment.tokens[0].concepts & mask("structure"))
 
 
 def _is_and(fragment: Fragment) -> bool:
