@@ -31,7 +31,10 @@ _REGION_WORDS = {
     "胸": "T",
     "颈": "C",
     "骶": "S",
-    "要": "L",
+    **dict.fromkeys("要妖邀", "L"),  # as typing by sound mixes them up
+    **dict.fromkeys("雄熊凶汹", "T"),
+    **dict.fromkeys("井景经警劲", "C"),
+    **dict.fromkeys("底抵低", "S"),
 }
 _LAST = {"C": 7, "T": 13, "L": 6, "S": 1}
 _STANDARD = tuple(name for name in VERTEBRA_ORDER if name not in ("T13", "L6"))

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.language.frames import Fit
 
-_LAYERS = {
+LAYERS = {
     "point": "points",
     "box": "boxes",
     "reference": "reference",
     "labels": "labels",
     "image_layer": "image",
 }
+
+
+_NO_STEP = 20  # slices that nobody asks to move by when asking to see a slice
 
 
 def build_steps(fit: Fit) -> list[Step]:
@@ -54,7 +57,10 @@ def _images(fit: Fit) -> list[Step]:
 
 
 def _go_to_slice(fit: Fit) -> list[Step]:
-    number_at, number = numbers_of(fit.tokens)[0]
+    found = numbers_of(fit.tokens)
+    if not found:
+        raise UnclearError("which_slice")
+    number_at, number = found[0]
     slice_at = next(
         (
             at
@@ -65,9 +71,11 @@ def _go_to_slice(fit: Fit) -> list[Step]:
     )
     ranks = "ordinal" in fit.tokens[number_at].values
     arrives = any(
-        t.text.endswith(("到", "至", "to", "第", "去")) for t in fit.tokens[:number_at]
+        t.text.endswith(("到", "至", "to", "第", "去")) and not has(t, "back forward")
+        for t in fit.tokens[:number_at]
     )
-    if number_at < slice_at and not ranks and not arrives and number != 1:
+    looks = number >= _NO_STEP and any(has(t, "show") for t in fit.tokens[:number_at])
+    if number_at < slice_at and not (ranks or arrives or looks):
         raise UnclearError("which_way")
     if number != int(number):
         raise UnclearError("which_slice")
@@ -176,10 +184,14 @@ def _clear(fit: Fit) -> list[Step]:
 
 def _clear_all(fit: Fit) -> list[Step]:
     """In English "clear" comes first: "all clear" is no request."""
-    verb = next(at for at, t in enumerate(fit.tokens) if has(t, "clear reset"))
-    if fit.tokens[verb].text == "clear" and verb == len(fit.tokens) - 1 and verb:
+    verbs = [at for at, t in enumerate(fit.tokens) if has(t, "clear reset")]
+    if not verbs or (fit.tokens[verbs[0]].text == "clear" and _is_last(fit, verbs[0])):
         raise UnclearError("clear_what")
     return _plain(fit)
+
+
+def _is_last(fit: Fit, at: int) -> bool:
+    return 0 < at == len(fit.tokens) - 1
 
 
 def _history(fit: Fit) -> list[Step]:
@@ -211,7 +223,7 @@ def _show(fit: Fit) -> list[Step]:
     visible = not any(has(token, "hide") for token in fit.used)
     layers: dict[str, None] = {}
     for token in fit.tokens:
-        found = [layer for name, layer in _LAYERS.items() if has(token, name)]
+        found = [layer for name, layer in LAYERS.items() if has(token, name)]
         if found and not has(token, "show hide"):
             layers[found[0]] = None
     return [

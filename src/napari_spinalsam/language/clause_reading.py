@@ -32,6 +32,9 @@ _THINGS = (
 )
 
 
+_STATING = ("is ", "are ", "was ", "were ", "looks ", "look ", "seems ")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was understood.
@@ -79,7 +82,7 @@ def read_clause(tokens: Sequence[Token], fragments: Sequence[Fragment]) -> Outco
     doubt = Outcome()
     for fit in find_fits(tokens):
         frame = fit.frame
-        if _leaves_verb(fit.used, fragments):
+        if _leaves_verb(fit.used, fragments) or _states(fit):
             continue
         if frame.action == "refuse":
             return Outcome(refusal=frame.key, cost=UNCLEAR)
@@ -107,6 +110,20 @@ def _understood(fit: Fit, steps: list[dict[str, Any]]) -> Outcome:
         beside=fit.frame.beside,
         its=any(token.concepts & mask("its") for token in said),
         cost=STEP,
+    )
+
+
+def _states(fit: Fit) -> bool:
+    """Whether it says how a thing is: "the sagittal view is nice"."""
+    judged = any(
+        token.concepts & mask("judge") and token.text.startswith(_STATING)
+        for token in fit.tokens
+    )
+    wishes = mask("request request_word point_mask box_mask it")
+    return judged and not any(
+        not token.concepts & mask("judge plane_word")
+        and (is_verb(token) or token.concepts & wishes)
+        for token in fit.tokens
     )
 
 

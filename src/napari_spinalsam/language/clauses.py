@@ -102,9 +102,17 @@ def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
         )
     if token.text == "把":
         return bool(words) and any(t.concepts & mask("keep") for t in tokens[:at])
+    if token.text == "," and _is_last_please(tokens, at):
+        return False
     return token.text in STOPS or bool(
         token.concepts & mask("then but or after before because")
     )
+
+
+def _is_last_please(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a comma stands before a "please" that ends the clause."""
+    follows = [token.text for token in tokens[at + 1 : at + 3]]
+    return follows[:1] == ["please"] and follows[1:2] in ([], ["."], ["!"], ["?"])
 
 
 def _turns(tokens: Sequence[Token], at: int) -> bool:

@@ -74,6 +74,8 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     if last is None or (sign == "and" and not _between(tokens, at, next_at)):
         return None
     end = next_at + 1
+    if sign in ("", "glued") and _says(tokens, at, end, "both"):
+        return None
     names = _meant(
         first,
         last,
@@ -207,7 +209,7 @@ def _says(tokens: Sequence[Token], start: int, end: int, names: str) -> bool:
     """Whether a word of these concepts stands beside the place."""
     lexicon = load_lexicon()
     wanted = lexicon.mask(names.replace(" discs", ""))
-    filler = lexicon.mask("filler context number")
+    filler = lexicon.mask("filler context number between_word")
     for steps in (range(end, len(tokens)), range(start - 1, -1, -1)):
         for at in steps:
             token = tokens[at]
@@ -258,7 +260,7 @@ def _without_disc_words(tokens: list[Token]) -> list[Token]:
 
 
 def _beside_disc(tokens: Sequence[Token], at: int) -> bool:
-    filler = load_lexicon().mask("filler context number then")
+    filler = load_lexicon().mask("filler context number then between_word")
     for steps in (range(at - 1, -1, -1), range(at + 1, len(tokens))):
         for other in steps:
             names = tokens[other].values.get("structure", ())

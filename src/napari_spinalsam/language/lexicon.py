@@ -46,7 +46,7 @@ _NOT_BY_SOUND = [
     "vague",
     "other_one",
 ]
-_LONE_SOUNDS = frozenset("点框层张例图负正骨肺窗")
+_LONE_SOUNDS = frozenset("点框层张例图负正骨肺窗加选切画")
 
 
 @dataclass(slots=True)

@@ -45,6 +45,12 @@ _SERIOUS = (
 _PLACED = frozenset(("add_points", "add_box"))
 _UNSAID = "howto if quoting forget meaning misclear request_word"
 _OF = frozenset(("of", "in", "on", "at", "between", "near", "above", "below", "的"))
+_DETERMINERS = frozenset(
+    ("the", "a", "an", "my", "our", "your", "this", "that", "these", "those", "its")
+)
+_PREPOSITIONS = frozenset(
+    ("to", "on", "onto", "in", "into", "of", "at", "from", "around", "inside", "behind")
+)
 _STRANGE_AT_MOST = 6  # words
 
 
@@ -96,21 +102,21 @@ def _stops(tokens: Sequence[Token]) -> bool:
 
 def _loosened(part: Fragment) -> Fragment:
     """Return a fragment with its strange words as courtesy, where it asks plainly."""
-    if not part.has(_ANCHORS) or not _asks(part):
+    if not part.has(_ANCHORS) or not asks(part):
         return part
     if part.has("clear reset save reported done_word past"):
         return part
     tokens = list(part.tokens)
     serious = mask(_SERIOUS)
     for at, token in enumerate(tokens):
-        if not token.known and _narrows(tokens, at):
+        if not token.known and (_narrows(tokens, at) or names_another(tokens, at)):
             return part
         if not token.concepts & serious:
             tokens[at] = replace(token, concepts=token.concepts | mask("filler"))
     return replace(part, tokens=tuple(tokens))
 
 
-def _asks(part: Fragment) -> bool:
+def asks(part: Fragment) -> bool:
     """Whether a verb or a wish asks for it, not a statement about it."""
     if part.has("request request_word"):
         return True
@@ -124,6 +130,25 @@ def _asks(part: Fragment) -> bool:
     )
 
 
+def names_another(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a strange word is a thing or place: "the kitchen", "to my argument".
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Some words.
+    at : int
+        Which of them.
+    """
+    before = at - 1
+    while before >= 0 and tokens[before].text in _DETERMINERS:
+        before -= 1
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else "."
+    ends = before < at - 1 and not follows[0].isalnum()
+    placed = before >= 0 and tokens[before].text in _PREPOSITIONS
+    return not tokens[at].known and (ends or placed)
+
+
 def _narrows(tokens: Sequence[Token], at: int) -> bool:
     """Whether a strange word names a part or a kind: "L3 pedicle", "pedicle of L3"."""
     if at and tokens[at - 1].concepts & mask(_ANCHORS):
@@ -135,14 +160,14 @@ def _narrows(tokens: Sequence[Token], at: int) -> bool:
 def _together(fragments: Sequence[Fragment]) -> Outcome:
     """Read a remark and the clause that points at what it names as one clause."""
     pointing = fragments[-1]
-    if len(fragments) < 2 or pointing.has(_ANCHORS) or not _asks(pointing):
+    if len(fragments) < 2 or pointing.has(_ANCHORS) or not asks(pointing):
         return Outcome()
     if any(part.has("clear reset save undo redo done_word") for part in fragments):
         return Outcome()
     tokens = [token for part in fragments for token in part.tokens]
     serious = mask(_SERIOUS)
     for at, token in enumerate(tokens):
-        if not token.known and _narrows(tokens, at):
+        if not token.known and (_narrows(tokens, at) or names_another(tokens, at)):
             return Outcome()
         if not token.concepts & serious:
             tokens[at] = replace(token, concepts=token.concepts | mask("filler"))

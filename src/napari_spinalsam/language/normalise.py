@@ -10,6 +10,7 @@ import re
 import unicodedata
 from functools import cache
 
+from napari_spinalsam.language.heard import as_meant
 from napari_spinalsam.language.lexicon import load_lexicon
 
 _SIGNS = str.maketrans(
@@ -57,7 +58,7 @@ def normalise(text: str) -> str:
     for pattern, long_form in _SHORT_FORMS:
         folded = pattern.sub(long_form, folded)
     folded = _KEYS.sub(r"\1 ", folded)
-    folded = _HYPHEN.sub(" ", folded)
+    folded = as_meant(_HYPHEN.sub(" ", folded))
     return " ".join(_THOUSANDS.sub(r"\1\2", folded).split())
 
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.language.clause_reading import Outcome
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
-from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.fragments import VERBS, mask
+from napari_spinalsam.language.guessing import read_by_guess
+from napari_spinalsam.language.intent import guess_intent
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.core.replies import Reply
-    from napari_spinalsam.language.clause_reading import Outcome
     from napari_spinalsam.language.fragments import Fragment
+    from napari_spinalsam.language.intent import GuessIntent
     from napari_spinalsam.language.tokens import Token
     from napari_spinalsam.language.wording import Language
 
@@ -52,7 +55,7 @@ _SUBJECTS = (
 )
 
 
-def parse_offline(text: str) -> Reply:
+def parse_offline(text: str, guess: GuessIntent = guess_intent) -> Reply:
     """Return the reply to a sentence: a plan, a question back or a refusal.
 
     The same sentence always gets the same reply; nothing is sent anywhere.
@@ -61,32 +64,50 @@ def parse_offline(text: str) -> Reply:
     ----------
     text : str
         What the user typed or dictated, in English, Chinese or both.
+    guess : callable
+        The model that names an action where no frame fits; training compares some.
     """
     language = language_of(text)
     key = screen(text)
     if key is not None:
         return refuse(key, language)
-    sentence = read_sentence(normalise(text))
-    tokens = _mark_questions(correct_oneself(join_levels(sentence.tokens)))
+    tokens = read_words(text)
     fragments = split(tokens)
     if not fragments:
         if any(token.concepts & mask("more_word") for token in tokens):
             return ask_back("what_to_do", language)
         return refuse("outside" if tokens else "empty", language)
-    return _reply(tokens, fragments, language)
+    return _reply(tokens, fragments, language, guess)
+
+
+def read_words(text: str) -> list[Token]:
+    """Return the words of a sentence, levels joined and slips of the tongue mended.
+
+    Parameters
+    ----------
+    text : str
+        What `screen` found nothing wrong with.
+    """
+    sentence = read_sentence(normalise(text))
+    return _mark_questions(correct_oneself(join_levels(sentence.tokens)))
 
 
 def _reply(
-    tokens: Sequence[Token], fragments: Sequence[Fragment], language: Language
+    tokens: Sequence[Token],
+    fragments: Sequence[Fragment],
+    language: Language,
+    guess: GuessIntent,
 ) -> Reply:
     wanted = [part for part in fragments if not part.negated]
     if not wanted:
         return refuse("not", language)
+    if _quotes_a_request(tokens):
+        return refuse("reported", language)
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
     outcome = plan(_without_kept(wanted, fragments), tokens)
     if not outcome.steps:
-        outcome = _second(fragments, tokens, outcome)
+        outcome = _second(fragments, tokens, outcome, guess)
     if _is_bare_question(tokens, outcome):
         if any(step["action"].startswith("clear") for step in outcome.steps):
             return ask_back("sure", language)
@@ -102,11 +123,19 @@ def _reply(
 
 
 def _second(
-    fragments: Sequence[Fragment], tokens: Sequence[Token], first: Outcome
+    fragments: Sequence[Fragment],
+    tokens: Sequence[Token],
+    first: Outcome,
+    guess: GuessIntent,
 ) -> Outcome:
-    """Return the looser reading where it finds something, else the first."""
+    """Return the looser reading or the guess that finds something, else the first."""
     loose = read_loosely(fragments, tokens)
-    return loose if loose.steps else first
+    if loose.steps:
+        return loose
+    if first.question:
+        return first
+    guessed = read_by_guess(fragments, tokens, guess)
+    return guessed if guessed.steps else first
 
 
 def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:
@@ -155,6 +184,19 @@ def _present(tokens: Sequence[Token]) -> int:
     return present
 
 
+def _quotes_a_request(tokens: Sequence[Token]) -> bool:
+    """Whether a request stands in quotation marks, and something outside of them."""
+    marks = [at for at, token in enumerate(tokens) if token.text == '"']
+    if len(marks) < 2:
+        return False
+    inside, outside = tokens[marks[0] : marks[-1]], tokens[: marks[0]]
+    said = mask("say_word reported quoting tell what_word meaning subject")
+    return any(token.concepts & mask(VERBS) for token in inside) and any(
+        token.concepts & said and not token.concepts & mask("request")
+        for token in outside
+    )
+
+
 def _asks_how(tokens: Sequence[Token]) -> bool:
     return any(_only(token, "howto") for token in tokens)
 
@@ -188,8 +230,17 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
 def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
     """Whether it ends in a question mark without being put as a request."""
     asked = any(token.text in ("?", "吗", "么") for token in tokens)
-    polite = any(token.concepts & mask("request") for token in tokens)
-    return asked and not polite and not outcome.answers
+    return asked and not _is_polite(tokens) and not outcome.answers
+
+
+def _is_polite(tokens: Sequence[Token]) -> bool:
+    """Whether it is put as a request; 能 before 吗 is one only before the verb."""
+    polite = [at for at, t in enumerate(tokens) if t.concepts & mask("request")]
+    if not any(token.text in ("吗", "么") for token in tokens):
+        return bool(polite)
+    verbs = mask("save clear accept reject undo redo segment propagate")
+    first = next((at for at, t in enumerate(tokens) if t.concepts & verbs), len(tokens))
+    return any(at <= first for at in polite)
 
 
 def _without_kept(

@@ -19,6 +19,7 @@ from napari_spinalsam.language.clause_reading import (
     CLAUSE_VERBS,
     NOTHING,
     STEP,
+    UNCLEAR,
     Outcome,
     is_verb,
     read_clause,
@@ -28,10 +29,12 @@ from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.negation import TIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.tokens import Token
+
+    Guess = Callable[[Sequence[Token]], Outcome]
 
 # Steps that may be asked for twice in a row.
 _REPEATED = frozenset(
@@ -52,7 +55,11 @@ _MOST_FRAGMENTS = 24
 _OBJECTS = "point box mask preview structure region metric labels reference"
 
 
-def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
+def plan(
+    fragments: Sequence[Fragment],
+    said: Sequence[Token] = (),
+    guess: Guess | None = None,
+) -> Outcome:
     """Return what the fragments that are not negated ask for.
 
     Parameters
@@ -61,19 +68,23 @@ def plan(fragments: Sequence[Fragment], said: Sequence[Token] = ()) -> Outcome:
         In the order said.
     said : sequence of Token
         The whole sentence, for what "them" stands for.
+    guess : callable, optional
+        What reads a clause that no frame fits.
     """
-    outcome = _plan(fragments, said)
+    outcome = _plan(fragments, said, guess)
     if outcome.steps:
         return outcome
     finer = split_finely(fragments)
     if len(finer) > len(fragments):
-        found = _plan(finer, said)
+        found = _plan(finer, said, guess)
         if found.steps:
             return found
     return outcome
 
 
-def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
+def _plan(
+    fragments: Sequence[Fragment], said: Sequence[Token], guess: Guess | None
+) -> Outcome:
     if not fragments or len(fragments) > _MOST_FRAGMENTS:
         return Outcome()
     best: list[tuple[float, tuple[Outcome, ...]]] = [(0.0, ())]
@@ -82,6 +93,8 @@ def _plan(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
         options = []
         for start in range(max(0, end - _LONGEST_CLAUSE), end):
             outcome = _read(fragments, start, end, said)
+            if guess and not outcome.steps and not outcome.aside and end == start + 1:
+                outcome = guess(fragments[start].tokens)
             cost = best[start][0] + outcome.cost
             options.append((cost, start, (*best[start][1], outcome)))
         cost, start, outcomes = min(options, key=lambda option: (option[0], -option[1]))
@@ -122,9 +135,24 @@ def _in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                 step = {**step, "structure": _last_structure(steps)}
             if steps and _announces(steps[-1], step):
                 steps.pop()
-            if not steps or step != steps[-1] or step["action"] in _REPEATED:
+            again = steps and (step == steps[-1] or _is_result(steps[-1], step))
+            if not again or step["action"] in _REPEATED:
                 steps.append(step)
-    return steps
+    return [
+        step for at, step in enumerate(steps) if not _is_broken_down(steps, at)
+    ]
+
+
+def _is_broken_down(steps: Sequence[dict[str, Any]], at: int) -> bool:
+    """Whether "two points, one positive and one negative" counts points twice."""
+    parts = steps[at + 1 : at + 3]
+    if steps[at]["action"] != "add_points" or len(parts) < 2:
+        return False
+    signs = [part.get("polarity") for part in parts]
+    total = sum(part.get("count", 0) for part in parts)
+    return sorted(map(str, signs)) == ["negative", "positive"] and (
+        total == steps[at]["count"] > 1
+    )
 
 
 def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
@@ -132,6 +160,12 @@ def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
     if following["action"] != "select_structure":
         return False
     return bool(step.get("structures") == [following["structure"]])
+
+
+def _is_result(step: dict[str, Any], following: dict[str, Any]) -> bool:
+    """Whether "predict from the points, the mask please" names what comes of it."""
+    narrower = ("generate_point_mask", "generate_box_mask")
+    return step["action"] in narrower and following["action"] == "generate_mask"
 
 
 def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:
@@ -154,6 +188,8 @@ def _read(
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=NOTHING * len(part))
     outcome = read_clause(_tokens(part), part)
+    if outcome.steps and any(_is_either(fragment) for fragment in part[1:]):
+        return Outcome(question="what_to_do", cost=UNCLEAR)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=STEP * len(part) + BORROWED)
     if _adds_one(part[0].tokens):
@@ -204,6 +240,13 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
         and (step["action"] == "add_points" or "metrics" in step)
     ]
     return len(named) > 1
+
+
+def _is_either(fragment: Fragment) -> bool:
+    """Whether "or" joins a structure to another, so that it is open which."""
+    joiner = fragment.joiner
+    either = joiner is not None and joiner.text in ("or", "或", "或者", "或是")
+    return either and bool(fragment.tokens[0].concepts & mask("structure"))
 
 
 def _is_and(fragment: Fragment) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _UNKNOWN_COST = 8.0
 _SOUND_COST = 3.0  # of a Chinese phrase that only sounds like a known one
 _LONE_SOUND_COST = 5.0
+_NUMERALS = frozenset("二三四五六七八九十")  # meant as they are written
 _SILENT = frozenset("\"'()[]!:~-/*•·^|<>{}#@$%=\\`")
 _STOPS = frozenset(",.;?&+")
 
@@ -151,6 +152,8 @@ def _by_sound(sentence: Sentence, start: int) -> Iterator[Token]:
     lexicon, atoms = load_lexicon(), sentence.atoms
     places = [lexicon.sounds]
     for end in range(start, len(atoms)):
+        if atoms[end] in _NUMERALS:
+            return
         sounds = lexicon.alike.get(atoms[end], ())
         places = [
             place.next[sound]
