@@ -96,8 +96,10 @@ def _cross(_: argparse.Namespace) -> None:
         alone += answer(sentences, lambda text: parse_offline(text, _no_guess))
         parse = partial(parse_offline, guess=model.guess)
         together += answer(sentences, parse)
-        print(f"{name}: {_right(alone, sentences)} grammar alone, "
-              f"{_right(together, sentences)} with the model")
+        print(
+            f"{name}: {_right(alone, sentences)} grammar alone, "
+            f"{_right(together, sentences)} with the model"
+        )
     print(f"\ngrammar alone\n{summarise(alone)}")
     print(f"\nwith the model\n{summarise(together)}")
 

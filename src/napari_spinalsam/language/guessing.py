@@ -1,8 +1,8 @@
 """A third reading, by the small model, for what no frame fits.
 
-The model only names the action; structures, numbers and the rest are read from the words
-as always. It never clears or writes anything, and words that stop a request, or that the
-action has no use for, stop it too.
+The model only names the action; structures, numbers and the rest are read from the
+words as always. It never clears or writes anything, and words that stop a request, or
+that the action has no use for, stop it too.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ _COST = 3.0
 _SLOTS = "structure region plane metric format polarity number ordinal"
 _STOPS = "outside howto if quoting forget misclear not device_change meaning"
 _TELLING = frozenset(
-    ["he", "she", "they", "someone", "somebody", "everyone", "nobody", "people"]
-    + ["他", "她", "他们", "她们", "有人", "别人", "大家", '"']
-)
-_CONDITIONS = ("if ", "whether", "unless")
+    ("he", "she", "they", "someone", "somebody", "everyone", "nobody", "people")
+) | frozenset(("他", "她", "他们", "她们", "有人", "别人", "大家", '"'))
+_CONDITIONS = frozenset(("if", "whether", "unless"))
 # What must be said besides for an action that many words hint at.
 _EVIDENCE = MappingProxyType(
     {"set_visibility": "show hide", "set_plane": "plane_word turn go select"}
@@ -48,7 +47,6 @@ _EVIDENCE = MappingProxyType(
 _ASKED = frozenset(
     ("measure", "check_gpu", "verify_parameters", "show_help", "open_sample")
 )
-
 
 
 def read_by_guess(
@@ -128,7 +126,7 @@ def _is_stopped(tokens: Sequence[Token]) -> bool:
         (token.concepts & stops and not token.concepts & ~stops)
         or token.text.split()[0] in _TELLING
         or (has(token, "vague") and not has(token, "filler"))
-        or (token.text.startswith(_CONDITIONS) and not has(token, "filler"))
+        or (token.text.split()[0] in _CONDITIONS and not has(token, "filler"))
         for token in tokens
     )
 

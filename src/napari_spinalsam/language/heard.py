@@ -10,6 +10,8 @@ import re
 
 _NUMBER = r"(?:one|two|three|four|five|six|seven|\d)"
 _COUNTED = r"(?:slices|points|clicks|dots|steps|layers|frames|boxes|times)"
+_BEFORE = "back|forward|ahead|down|up|undo|redo|add|place"
+_NO_SIGHT = r"(?:(?<!to )(?<!me )(?<!us )|(?<=points to )|(?<=point to ))"
 _ENDS = r"(?=\s*(?:$|[.,;?!]|(?:and|then|please|vertebra\w*|dis[ck]|body|now|l)\b))"
 _SPOKEN = (
     (r"\b(?:comma|semicolon)\b|逗号|顿号|分号", ","),
@@ -19,16 +21,16 @@ _SPOKEN = (
     (r"\b([a-z]) (?:hyphen|dash) ?(?=[a-z]?\d)", r"\1-"),
 )
 _MISHEARD = (
-    (rf"(?<!to )(?<!me )(?<!us )\b(?:see|sea) (?={_NUMBER}\b(?! ?{_COUNTED}))", "c "),
+    (rf"{_NO_SIGHT}\b(?:see|sea) (?={_NUMBER}\b(?! ?{_COUNTED}))", "c "),
     (rf"\b(?:elle|hell) (?={_NUMBER}\b)", "l "),
     (rf"\b(c|t|l|el|ell) (?:for|fore){_ENDS}", r"\1 4"),
     (rf"\b(c|t|l|el|ell) (?:to|too){_ENDS}", r"\1 2"),
-    (rf"\b(c|t|l|el|ell|s|ess) won\b", r"\1 1"),
-    (rf"\b(c|t|el|ell|l) ate\b", r"\1 8"),
+    (r"\b(c|t|l|el|ell|s|ess) won\b", r"\1 1"),
+    (r"\b(c|t|el|ell|l) ate\b", r"\1 8"),
     (r"(?<=[一二两三四五六七八九十\d])不(?=$|[,.;吧])", "步"),
     (r"(?<=[腰胸颈])[是似](?=分割|一下|加|画|打|标)", "四"),
     (rf"\b(?:for|fore) (?={_COUNTED}\b)", "4 "),
-    (rf"\b(back|forward|ahead|down|up|undo|redo|add|place) (?:to|too) (?={_COUNTED}\b)", r"\1 2 "),
+    (rf"\b({_BEFORE}) (?:to|too) (?={_COUNTED}\b)", r"\1 2 "),
 )
 _TABLE = tuple(
     (re.compile(pattern), meant) for pattern, meant in (*_SPOKEN, *_MISHEARD)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -109,9 +110,7 @@ def _features(tokens: Sequence[Token]) -> Iterator[str]:
     if not chinese:
         parts = text.split()
         yield from (f"word {part}" for part in parts)
-        yield from (
-            f"pair {a} {b}" for a, b in zip(parts, parts[1:], strict=False)
-        )
+        yield from (f"pair {a} {b}" for a, b in pairwise(parts))
     text = f"^{text}$"
     for length in range(1 if chinese else 2, _LONGEST_RUN + 1):
         for start in range(len(text) - length + 1):

@@ -39,7 +39,7 @@ _STRICT = (
 _SERIOUS = (
     f"{_ANCHORS} number ordinal polarity image_layer image sample gpu parameters format"
     " segment propagate accept reject undo redo measure"
-    " width_word level_word window how_big quality source done_word"
+    " width_word level_word window how_big quality source done_word vague"
     f" {_STRICT}"
 )
 _PLACED = frozenset(("add_points", "add_box"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
-from napari_spinalsam.language.clause_reading import Outcome
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import VERBS, mask
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.language.clause_reading import Outcome
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.intent import GuessIntent
     from napari_spinalsam.language.tokens import Token
@@ -132,7 +132,7 @@ def _second(
     loose = read_loosely(fragments, tokens)
     if loose.steps:
         return loose
-    if first.question:
+    if first.question or first.refusal:
         return first
     guessed = read_by_guess(fragments, tokens, guess)
     return guessed if guessed.steps else first
