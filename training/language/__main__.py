@@ -74,7 +74,7 @@ def _score(options: argparse.Namespace) -> None:
             print(failures(answers))
         if path.name not in LOCKED:
             together += answers
-    if len(paths) > 1:
+    if len(paths) > 1 and together:
         print(f"\nall that was tuned on\n{summarise(together)}")
     if options.actions:
         print(by_action(together or answers))
