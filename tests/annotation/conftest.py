@@ -11,6 +11,7 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.drawing import as_points_and_box
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
@@ -28,6 +29,7 @@ SPACING = (3.0, 1.0, 0.7)
 class DiscPredictor:
     """Discs around the positive points, of three sizes, or the box."""
 
+    record = ModelReference("0" * 64, "discs", "", "")
     radii: tuple[float, ...] = (3.0, 2.0, 4.5)
     calls: list[tuple[SlicePrompts, NDArray[np.float32] | None]] = field(
         default_factory=list

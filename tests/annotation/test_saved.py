@@ -431,7 +431,7 @@ def annotate_at_random(document: Annotation, session: SegmentationSession) -> No
     session.set_volume(document.volume)
     port = DirectPrediction(document, session)
     rng = np.random.default_rng(3)
-    for round_ in range(12):
+    for round_ in range(24):
         document.select_structure(["L3", "L4", "T13"][round_ % 3])
         axis = int(rng.integers(3))
         index = int(rng.integers(document.geometry.shape[axis]))

@@ -91,6 +91,6 @@ def test_saving_needs_labels_and_a_dialog(
 
 def test_visibility_is_set_by_role(executor: Executor) -> None:
     text = executor.run(act("set_visibility", layer="labels", visible=False)).text
-    assert text == "Labels hidden."
+    assert text == "The labels layer is hidden."
     assert isinstance(executor.view, HeadlessView)
     assert executor.view.visibility == {"labels": False}

@@ -24,7 +24,7 @@ from napari_spinalsam.model.tiny_encoder import (
 )
 
 OFFSET_UNIT = 16.0
-# A network that knows nothing yet of discs and canal says that there are none.
+# A network that knows nothing of discs and canal yet says that there are none.
 UNSEEN_LOGIT = -4.0
 
 
@@ -84,7 +84,9 @@ class SpinalSamTiny(nn.Module):
         self.encoder = TinyEncoder(self.config)
         self.attention = CBAM(channels) if self.config.cbam else nn.Identity()
         self.votes = nn.Conv2d(channels, 2 + KINDS, 1)
-        self.votes.bias = nn.Parameter(torch.full((2 + KINDS,), UNSEEN_LOGIT))
+        bias = torch.zeros(2 + KINDS)
+        bias[3:] = UNSEEN_LOGIT
+        self.votes.bias = nn.Parameter(bias)
         self.decoder = TinyDecoder(channels, self.config.decoder_widths)
 
     def encode(self, image: Tensor) -> TinyEmbedding:
