@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import SlicePlane
@@ -133,8 +132,11 @@ def _places(
         raise InputError(
             f"{what} needs at least {least} places, not {len(places)}: draw it longer."
         )
-    kept = np.round(np.array(places, np.float64) * PARTS_OF_PIXEL) / PARTS_OF_PIXEL
-    return tuple((row, col) for row, col in kept.tolist())
+    return tuple((_rounded(row), _rounded(col)) for row, col in places)
+
+
+def _rounded(place: float) -> float:
+    return round(float(place) * PARTS_OF_PIXEL) / PARTS_OF_PIXEL
 
 
 @dataclass(frozen=True, slots=True)

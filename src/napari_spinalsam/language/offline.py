@@ -15,7 +15,6 @@ from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import VERBS, mask
 from napari_spinalsam.language.guessing import read_by_guess
-from napari_spinalsam.language.intent import guess_intent
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
@@ -55,7 +54,7 @@ _SUBJECTS = (
 )
 
 
-def parse_offline(text: str, guess: GuessIntent = guess_intent) -> Reply:
+def parse_offline(text: str, guess: GuessIntent | None = None) -> Reply:
     """Return the reply to a sentence: a plan, a question back or a refusal.
 
     The same sentence always gets the same reply; nothing is sent anywhere.
@@ -77,7 +76,7 @@ def parse_offline(text: str, guess: GuessIntent = guess_intent) -> Reply:
         if any(token.concepts & mask("more_word") for token in tokens):
             return ask_back("what_to_do", language)
         return refuse("outside" if tokens else "empty", language)
-    return _reply(tokens, fragments, language, guess)
+    return _reply(tokens, fragments, language, guess or _by_model)
 
 
 def read_words(text: str) -> list[Token]:
@@ -120,6 +119,13 @@ def _reply(
     ):
         return refuse("not", language)
     return _why_not(tokens, outcome, language)
+
+
+def _by_model(tokens: Sequence[Token]) -> tuple[str, float]:
+    """Ask the small model; numpy is loaded by the first sentence that needs it."""
+    from napari_spinalsam.language.intent import guess_intent
+
+    return guess_intent(tokens)
 
 
 def _second(
