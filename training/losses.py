@@ -99,7 +99,10 @@ def dense_loss(
     for kind, weight in enumerate(KIND_WEIGHTS):
         one, target, counts = logits[:, kind], foreground[:, kind], known[:, kind]
         mean = (entropy[:, kind] * counts).sum() / counts.sum().clamp(min=1)
-        loss = loss + weight * (mean + dice_loss(one, target, counts).mean())
+        # Many crops show no disc: their Dice would teach that there never is one.
+        shown = (target * counts).flatten(1).any(1)
+        dice = (dice_loss(one, target, counts) * shown).sum() / shown.sum().clamp(min=1)
+        loss = loss + weight * (mean + dice)
     here = voting[:, :, ::2, ::2]
     difference = (embedding.centres - centres[:, :, ::2, ::2]) / OFFSET_UNIT
     distance = F.smooth_l1_loss(

@@ -139,3 +139,20 @@ def test_unknown_pixels_teach_nothing_of_their_kind() -> None:
     )
 
     torch.testing.assert_close(plain, other)
+
+
+def test_crops_without_a_disc_do_not_teach_that_there_never_is_one() -> None:
+    foreground, centres = squares().repeat(8, 1, 1, 1), torch.zeros(8, 2, 32, 32)
+    foreground[1:, 1] = 0
+    logits = torch.full((8, 3, 16, 16), -6.0, requires_grad=True)
+    embedding = TinyEmbedding(
+        torch.zeros(8, 4, 16, 16), logits, centres[:, :, ::2, ::2]
+    )
+    voting = foreground.amax(1, keepdim=True)
+    loss = dense_loss(
+        embedding, foreground, torch.ones_like(foreground), centres, voting
+    )
+    loss.backward()
+
+    assert logits.grad is not None
+    assert logits.grad[:, 1].sum() < 0, "on the whole, discs become more likely"
