@@ -39,7 +39,7 @@ class FillsTheBox:
 
     pixel_mm = None
 
-    record = SimpleNamespace(name="box")
+    record = SimpleNamespace(name="box", title="box")
     device = "cpu"
 
     def __init__(self) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.carrying import PropagationJob, write_masks
+from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.carrying import PropagationJob
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction

@@ -89,6 +89,9 @@ class PromptedBalls:
         iou = np.array([0.9 if mask.any() else 0.1], np.float32)
         return mask[None], iou, np.zeros((1, 4, 4), np.float32)
 
+    def to_low_res(self, embedding: SeenSlice, logits: Any) -> NDArray[np.float32]:
+        return np.asarray(logits, np.float32)
+
 
 @dataclass
 class VotingBalls(PromptedBalls):
