@@ -149,7 +149,7 @@ def test_dice_is_shown_only_against_a_reference(
     assert not panel.table.isColumnHidden(Column.DICE)
     assert texts(panel, Column.DICE) == [f"{value:.3f}" for value in values]
     mean = f"{sum(values) / 2:.3f}"
-    assert f"mean Dice of labelled slices {mean}" in panel.summary.text()
+    assert f"Dice {mean}" in panel.summary.text()
     alone = np.zeros(annotated.annotation.geometry.shape, np.uint8)
     alone[7] = block_labels()[7]  # one slice of the four of L3
     annotated.annotation.replace_labels(alone)

@@ -168,7 +168,7 @@ class ObjectsPanel(QWidget):
 
 
 def _summary(rows: tuple[ObjectRow, ...], unit: str) -> str:
-    """Return number, total size and mean agreement of the objects."""
+    """Return number, size and agreement (of labelled slices) of the objects."""
     if not rows:
         return ""
     number = "1 object" if len(rows) == 1 else f"{len(rows)} objects"
@@ -179,4 +179,4 @@ def _summary(rows: tuple[ObjectRow, ...], unit: str) -> str:
     if not values:
         return told
     mean = sum(values) / len(values)
-    return f"{told} · mean Dice of labelled slices {mean:.3f}"
+    return f"{told} · Dice {mean:.3f}"
