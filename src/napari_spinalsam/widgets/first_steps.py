@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
 
 from napari_spinalsam.widgets.preferences import keep, segment_settings
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
 
 STEPS = (
     "1. Open an image, or File > Open Sample > SpinalSAM, and choose a structure "
@@ -36,6 +41,11 @@ class FirstSteps(QFrame):
         self.dismiss.clicked.connect(lambda: self.show_if(wanted=False))
         column.addWidget(self.dismiss)
         self.setVisible(segment_settings().first_steps)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep room for all lines: a scroll area knows nothing of wrapped ones."""
+        super().resizeEvent(event)
+        self.setMinimumHeight(self.heightForWidth(self.width()))
 
     def toggle(self) -> None:
         """Show the hint, or put it away."""

@@ -45,8 +45,9 @@ LONGEST_NAME = 6
 
 
 def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
-    """Return a button that shows its key."""
-    made = QPushButton(f"{text}  {key}" if key else text)
+    """Return a button that shows its key; the tip spells Shift out."""
+    short = key.replace("Shift+", "⇧")
+    made = QPushButton(f"{text}  {short}" if key else text)
     made.setMinimumWidth(LEAST_BUTTON_PX)
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.setToolTip(f"{tip} ({key})" if key else tip)
