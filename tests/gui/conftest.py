@@ -87,11 +87,22 @@ def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
     return make_napari_viewer()
 
 
-@pytest.fixture
-def handle(viewer: Viewer) -> SegmentHandle:
+def docked_block(viewer: Viewer) -> SegmentHandle:
     """Return the Segment dock of a viewer that shows the block, model loaded."""
     data, attributes, _ = image_layer(make_volume())
     viewer.add_image(data, **attributes)
     docked = attach(viewer)
     docked.wait_for_model()
     return docked
+
+
+@pytest.fixture
+def handle(viewer: Viewer) -> SegmentHandle:
+    """Return the Segment dock beside the block."""
+    return docked_block(viewer)
+
+
+@pytest.fixture
+def on_screen(make_napari_viewer: Callable[..., Viewer]) -> SegmentHandle:
+    """Return the Segment dock beside the block in a viewer that is on the screen."""
+    return docked_block(make_napari_viewer(show=True))

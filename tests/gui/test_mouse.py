@@ -9,16 +9,10 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.prompts import Polarity
-from napari_spinalsam.widgets.handle import attach
-from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari import Viewer
     from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.handle import SegmentHandle
@@ -34,15 +28,10 @@ CORNERS = {
 
 
 @pytest.fixture
-def shown(make_napari_viewer: Callable[..., Viewer], qtbot: QtBot) -> SegmentHandle:
+def shown(on_screen: SegmentHandle, qtbot: QtBot) -> SegmentHandle:
     """Return the dock of a viewer that is on the screen."""
-    viewer = make_napari_viewer(show=True)
-    data, attributes, _ = image_layer(make_volume())
-    viewer.add_image(data, **attributes)
-    docked = attach(viewer)
-    docked.wait_for_model()
-    qtbot.waitUntil(lambda: _canvas(docked).isVisible())
-    return docked
+    qtbot.waitUntil(lambda: _canvas(on_screen).isVisible())
+    return on_screen
 
 
 def _canvas(handle: SegmentHandle):

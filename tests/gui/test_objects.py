@@ -10,18 +10,14 @@ from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.object_model import Column
-from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari import Viewer
     from pytestqt.qtbot import QtBot
 
@@ -340,18 +336,13 @@ def test_the_panel_of_no_image_is_empty(viewer: Viewer) -> None:
 
 
 @pytest.fixture
-def shown(make_napari_viewer: Callable[..., Viewer], qtbot: QtBot) -> SegmentHandle:
+def shown(on_screen: SegmentHandle, qtbot: QtBot) -> SegmentHandle:
     """Return an annotated dock of a viewer that is on the screen."""
-    viewer = make_napari_viewer(show=True)
-    data, attributes, _ = image_layer(make_volume())
-    viewer.add_image(data, **attributes)
-    docked = attach(viewer)
-    docked.wait_for_model()
-    docked.annotation.replace_labels(block_labels())
-    docked.run(a.GoToSlice(index=6))
-    qtbot.waitUntil(lambda: _canvas(docked).isVisible())
-    counted(docked, qtbot)
-    return docked
+    on_screen.annotation.replace_labels(block_labels())
+    on_screen.run(a.GoToSlice(index=6))
+    qtbot.waitUntil(lambda: _canvas(on_screen).isVisible())
+    counted(on_screen, qtbot)
+    return on_screen
 
 
 def _canvas(handle: SegmentHandle):

@@ -33,22 +33,17 @@ L3 = 22
 
 
 @pytest.fixture
-def shown(make_napari_viewer: Callable[..., Viewer], qtbot: QtBot) -> SegmentHandle:
+def shown(on_screen: SegmentHandle, qtbot: QtBot) -> SegmentHandle:
     """Return the dock of a viewer on the screen, with all three views at one place."""
-    viewer = make_napari_viewer(show=True)
-    data, attributes, _ = image_layer(make_volume())
-    viewer.add_image(data, **attributes)
-    docked = attach(viewer)
-    docked.wait_for_model()
-    docked.run(a.SelectStructure(structure="L3"))
-    docked.widget.views.three.click()
-    image = docked.widget.controller.layers.image
-    viewer.dims.point = tuple(image.data_to_world(PLACE))
-    qtbot.waitUntil(lambda: canvas(docked, Plane.SAGITTAL).isVisible())
+    on_screen.run(a.SelectStructure(structure="L3"))
+    on_screen.widget.views.three.click()
+    image = on_screen.widget.controller.layers.image
+    on_screen.viewer.dims.point = tuple(image.data_to_world(PLACE))
+    qtbot.waitUntil(lambda: canvas(on_screen, Plane.SAGITTAL).isVisible())
     QCoreApplication.processEvents()
-    for side in sides(docked):
+    for side in sides(on_screen):
         side.model.reset_view()
-    return docked
+    return on_screen
 
 
 def sides(handle: SegmentHandle) -> tuple[SideView, ...]:
