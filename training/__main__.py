@@ -151,7 +151,8 @@ def _fit(options: argparse.Namespace) -> None:
         slice_commands.fit(options)
         return
     from napari_spinalsam.model.checkpoint import save_tiny
-    from training.fit import Trainer
+    from training.checkpoints import load_network
+    from training.fit import fit_tiny
 
     slice_commands.refuse_adapter_options(options)
     config = _config(options).without(tuple(options.leave_out))
@@ -162,11 +163,9 @@ def _fit(options: argparse.Namespace) -> None:
         changes["start_from"] = str(options.start_from)
     fit = config.fit.model_copy(update=changes)
     config = config.model_copy(update={"fit": fit})
-    trainer = Trainer(config, options.store or TINY_STORE, options.run)
-    trainer.resume()
-    trainer.fit()
+    fit_tiny(config, options.store or TINY_STORE, options.run)
     if options.export is not None:
-        save_tiny(trainer.model, options.export)
+        save_tiny(load_network(options.run), options.export)
 
 
 def _plot(options: argparse.Namespace) -> None:

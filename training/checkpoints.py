@@ -17,8 +17,10 @@ from training.config import RunConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
 CHECKPOINT = "checkpoint.pt"
-PARTS = frozenset({"config", "model", "optimizer", "torch_rng", "numpy_rng", "step"})
+PARTS = frozenset({"config", "trained", "optimizer", "step", "processes"})
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
@@ -41,15 +43,8 @@ def write_state(state: dict[str, Any], path: Path) -> None:
         ) from error
 
 
-def read_state(path: Path, parts: frozenset[str] = PARTS) -> dict[str, Any]:
+def read_state(path: Path) -> dict[str, Any]:
     """Read what `write_state` wrote.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    parts : frozenset of str
-        What must be in it.
 
     Raises
     ------
@@ -67,7 +62,7 @@ def read_state(path: Path, parts: frozenset[str] = PARTS) -> dict[str, Any]:
         raise ModelError(
             f"{path} is damaged: remove it to train the run from the start."
         ) from error
-    if not isinstance(state, dict) or not set(state) >= parts:
+    if not isinstance(state, dict) or not set(state) >= PARTS:
         raise ModelError(f"{path} is no checkpoint of a run: check the folder.")
     return state
 
@@ -87,21 +82,15 @@ def load_network(run: Path) -> SpinalSamTiny:
     """
     state = read_state(run / CHECKPOINT)
     network = build_network(RunConfig.model_validate_json(state["config"]))
-    network.load_state_dict(state["model"])
+    network.load_state_dict(state["trained"])
     return network.eval()
 
 
-def without_long_ints(state: Any) -> Any:
-    """Turn a generator's state into what a safe load accepts (its ints are 128 bit)."""
-    if isinstance(state, dict):
-        return {name: without_long_ints(value) for name, value in state.items()}
-    return f"int:{state}" if isinstance(state, int) else state
-
-
-def with_long_ints(state: Any) -> Any:
-    """Turn what `without_long_ints` gave back into a generator's state."""
-    if isinstance(state, dict):
-        return {name: with_long_ints(value) for name, value in state.items()}
-    if isinstance(state, str) and state.startswith("int:"):
-        return int(state[4:])
-    return state
+def trained(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what training changes of a network: parameters, and running statistics."""
+    frozen = {n for n, each in network.named_parameters() if not each.requires_grad}
+    return {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name not in frozen
+    }

@@ -77,6 +77,9 @@ class ScanConfig(Frozen):
     complete : list
         Which of discs and canal are labelled wherever they are seen; the others may
         be anywhere that has no label.
+    derive_discs : bool
+        Whether discs are made of the gaps between vertebral bodies, see
+        `training.discs`; for scans whose labels have none.
     open_ends : list
         Ends at which unlabelled vertebrae are visible, so that bone near them is
         neither foreground nor background.
@@ -91,6 +94,7 @@ class ScanConfig(Frozen):
     also: tuple[MoreLabels, ...] = ()
     bodies: BodyLabels | None = None
     complete: tuple[Literal["disc", "canal"], ...] = ()
+    derive_discs: bool = False
     open_ends: tuple[Literal["superior", "inferior"], ...] = ()
     weight: float = Field(default=1.0, gt=0)
 
@@ -125,6 +129,10 @@ class FitConfig(Frozen):
         AdamW with warm-up and cosine to zero.
     checkpoint_every, log_every : int
         Steps between checkpoints and log lines.
+    mixed_precision : {"no", "bf16"}
+        What the network computes in; bf16 is for GPUs.
+    workers : int
+        Processes that draw crops ahead (0: none, crops are drawn when wanted).
     seed, threads : int
         Seed of everything random; threads of torch (0: as torch thinks).
     start_from : str or None
@@ -143,6 +151,8 @@ class FitConfig(Frozen):
     clip_norm: float = Field(default=2.0, gt=0)
     checkpoint_every: int = Field(default=200, ge=1)
     log_every: int = Field(default=20, ge=1)
+    mixed_precision: Literal["no", "bf16"] = "no"
+    workers: int = Field(default=0, ge=0)
     seed: int = 0
     threads: int = Field(default=0, ge=0)
     start_from: str | None = None

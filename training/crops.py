@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from scipy.spatial.transform import Rotation
 
-from training.painting import MR_UNITS, paint_ct, paint_mr
+from training.kinds import KINDS, Kind, choose
+from training.painting import MR_UNITS, paint_ct, paint_mr, smooth_field
 from training.store import AIR_HU
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ PAINT_MR = 0.5
 PAINT_MR_OVER_IMAGE = 0.06
 # How often the grey values of a CT are dealt out anew, so that shape counts.
 REMAP = 0.1
+# How often a crop is bent, and by how many of its pixels at most, in bumps of a coarse
+# grid of so many cells: more cells, smaller bumps.
+BEND = 0.5
+BEND_CELLS = (3, 4, 6, 8)
+BEND_BY = 0.12
+# How often the edges of a CT are made sharper, and how often its bone is made denser
+# here and thinner there, by about so many HU.
+SHARPEN = 0.2
+DENSITY = 0.2
+DENSITY_HU = 160.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ class CropSampler:
     def draw(self, rng: np.random.Generator) -> Crop:
         """Return one crop around a random voxel of a random structure."""
         scan = self.scans[int(rng.choice(len(self.scans), p=self.weights))]
-        label = int(rng.choice(scan.structures))
+        label = choose(scan.structures, rng)
         voxels = scan.voxels_of(label)
         start = voxels[int(rng.integers(len(voxels)))].astype(np.float64)
         normal_axis = int(rng.choice(3, p=PLANE_WEIGHTS))
@@ -88,72 +99,131 @@ class CropSampler:
         shift = rng.uniform(-0.25, 0.25, 2) * self.size
         corner = start - row_axis * (self.size / 2 + shift[0])
         corner = corner - col_axis * (self.size / 2 + shift[1])
-        grid = self._points(corner, row_axis, col_axis, scan.labels.shape)
+        bend = _bend(self.size, rng) if rng.random() < BEND else None
+        gap = 0.0 if rng.random() < 0.15 else float(rng.uniform(1.5, 3.5))
+        plane = _Plane(corner, row_axis, col_axis, normal, self.size, bend)
+        grid = plane.points(0.0, scan.labels.shape)
         labels = _nearest(scan.labels, grid)
         bodies = None if scan.bodies is None else _nearest(scan.bodies, grid)
-        if rng.random() < (PAINT_MR if scan.image is None else PAINT_MR_OVER_IMAGE):
-            painted = _degrade(paint_mr(labels, bodies, rng), normal_axis, rng)
-            image = (painted / (MR_UNITS * rng.uniform(0.7, 1.2))).clamp(0, 1)
-        else:
-            if scan.image is None:
-                hounsfield = paint_ct(labels, rng)
+        as_mr = rng.random() < (PAINT_MR if scan.image is None else PAINT_MR_OVER_IMAGE)
+        if scan.image is None or as_mr:
+            sides = [plane.points(side * gap, scan.labels.shape) for side in (-1, 1)]
+            before, after = (_nearest(scan.labels, side) for side in sides)
+            stack = np.stack([before, labels, after])
+            if as_mr:
+                painted = _degrade(paint_mr(stack, bodies, rng), normal_axis, rng)
+                image = (painted / (MR_UNITS * rng.uniform(0.7, 1.2))).clamp(0, 1)
             else:
-                hounsfield = self._sample_image(
-                    scan.image, corner, row_axis, col_axis, normal, rng
-                )
+                image = _windowed(_degrade(paint_ct(stack, rng), normal_axis, rng), rng)
+        else:
+            hounsfield = _sample_image(scan.image, plane, gap, rng)
+            if rng.random() < DENSITY:
+                hounsfield = hounsfield + _density(labels, rng)
             image = _windowed(_degrade(hounsfield, normal_axis, rng), rng)
-        basis = np.stack(
-            [col_axis / (col_axis @ col_axis), row_axis / (row_axis @ row_axis)]
-        )
-        centres = ((scan.centres - corner) @ basis.T).astype(np.float32)
+        centres = plane.seen_from_above(scan.centres)
         return Crop(image, labels, centres, bodies, scan.complete)
 
-    def _points(
-        self,
-        corner: NDArray[np.float64],
-        row_axis: NDArray[np.float64],
-        col_axis: NDArray[np.float64],
-        shape: tuple[int, ...],
-    ) -> Tensor:
-        """Return grid_sample coordinates (x, y, z) of a plane, shape (H, W, 3)."""
-        steps = np.arange(self.size)
-        points = (
-            corner + steps[:, None, None] * row_axis + steps[None, :, None] * col_axis
-        )
-        normed = (points + 0.5) / np.asarray(shape) * 2 - 1
-        return torch.from_numpy(normed[..., ::-1].astype(np.float32))
 
-    def _sample_image(
-        self,
-        image: Tensor,
-        corner: NDArray[np.float64],
-        row_axis: NDArray[np.float64],
-        col_axis: NDArray[np.float64],
-        normal: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> Tensor:
-        """Return the slice and two neighbours in HU, shape (3, H, W)."""
-        gap = 0.0 if rng.random() < 0.15 else rng.uniform(1.5, 3.5)
-        thickness = rng.uniform(1.5, 4.0) if rng.random() < 0.35 else 0.0
-        parts = (-0.25, 0.25) if thickness else (0.0,)
-        planes = [
-            self._points(
-                corner + normal * (side * gap + part * thickness),
-                row_axis,
-                col_axis,
-                image.shape,
-            )
-            for side in (-1, 0, 1)
-            for part in parts
-        ]
-        sampled = F.grid_sample(
-            image[None, None],
-            torch.stack(planes)[None],
-            mode="bilinear",
-            padding_mode="zeros",
-            align_corners=False,
-        )[0, 0]
-        return sampled.reshape(3, len(parts), self.size, self.size).mean(1) + AIR_HU
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plane:
+    """Where a crop lies in its scan.
+
+    Parameters
+    ----------
+    corner, row_axis, col_axis, normal : ndarray, shape (3,)
+        Place of the first pixel and the steps from one to the next, in voxels.
+    size : int
+        Pixels along each side.
+    bend : ndarray or None, shape (2, H, W)
+        By how many rows and columns each pixel looks beside its place.
+    """
+
+    corner: NDArray[np.float64]
+    row_axis: NDArray[np.float64]
+    col_axis: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    size: int
+    bend: NDArray[np.float32] | None
+
+    def points(self, along: float, shape: tuple[int, ...]) -> Tensor:
+        """Return grid_sample coordinates (x, y, z), shape (H, W, 3).
+
+        `along` is the distance from the plane in its normal's direction.
+        """
+        rows, cols = np.indices((self.size, self.size), np.float32)
+        if self.bend is not None:
+            rows, cols = rows + self.bend[0], cols + self.bend[1]
+        # From voxels to the coordinates of grid_sample, with the last axis first.
+        unit = (2.0 / np.asarray(shape)).astype(np.float32)
+        start = ((self.corner + self.normal * along + 0.5) * unit - 1).astype(
+            np.float32
+        )
+        steps = (self.row_axis * unit, self.col_axis * unit)
+        down, right = (step.astype(np.float32)[::-1] for step in steps)
+        points = rows[..., None] * down + cols[..., None] * right + start[::-1]
+        return torch.from_numpy(points)
+
+    def seen_from_above(self, places: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return (x, y) pixels of places (N, 3), looking along the normal."""
+        basis = np.stack(
+            [
+                self.col_axis / (self.col_axis @ self.col_axis),
+                self.row_axis / (self.row_axis @ self.row_axis),
+            ]
+        )
+        seen = ((places - self.corner) @ basis.T).astype(np.float32)
+        if self.bend is not None:
+            # Bumps are smooth, so that one step undoes them well enough.
+            x, y = np.clip(np.rint(seen).astype(int), 0, self.size - 1).T
+            seen = seen - self.bend[::-1, y, x].T
+        return seen
+
+
+def _bend(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return by how many rows and columns a bent crop looks aside, (2, H, W)."""
+    cells = int(rng.choice(BEND_CELLS))
+    strength = rng.uniform(0, BEND_BY) * size / cells / 2
+    bumps = [smooth_field((size, size), cells, rng) for _ in range(2)]
+    return np.asarray(strength * torch.stack(bumps).numpy(), np.float32)
+
+
+def _sample_image(
+    image: Tensor, plane: _Plane, gap: float, rng: np.random.Generator
+) -> Tensor:
+    """Return the slice and two neighbours in HU, shape (3, H, W)."""
+    thickness = rng.uniform(1.5, 4.0) if rng.random() < 0.35 else 0.0
+    parts = (-0.25, 0.25) if thickness else (0.0,)
+    shape = tuple(image.shape)
+    planes = [
+        plane.points(side * gap + part * thickness, shape)
+        for side in (-1, 0, 1)
+        for part in parts
+    ]
+    sampled = F.grid_sample(
+        image[None, None],
+        torch.stack(planes)[None],
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=False,
+    )[0, 0]
+    layers = sampled.reshape(3, len(parts), plane.size, plane.size).mean(1) + AIR_HU
+    return _sharpened(layers, rng) if rng.random() < SHARPEN else layers
+
+
+def _density(labels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+    """Return HU to add to the bone of a slice, shape (H, W), its edges soft."""
+    bone = torch.from_numpy(KINDS[labels] == Kind.BONE).float()
+    soft = F.avg_pool2d(bone[None], 3, stride=1, padding=1)[0]
+    shape = (labels.shape[0], labels.shape[1])
+    cells = int(rng.integers(4, 12))
+    change = rng.uniform(0, DENSITY_HU) * smooth_field(shape, cells, rng)
+    return soft * change.clamp(min=-DENSITY_HU / 2)
+
+
+def _sharpened(layers: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return slices (3, H, W) as a sharper kernel would have made them, roughly."""
+    blurred = F.avg_pool2d(layers, 5, stride=1, padding=2, count_include_pad=False)
+    return layers + float(rng.uniform(0.2, 1.2)) * (layers - blurred)
 
 
 def _nearest(volume: Tensor, grid: Tensor) -> NDArray[Any]:

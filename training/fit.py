@@ -1,4 +1,4 @@
-"""The interactive training loop: dense votes, prompts, corrections from the error."""
+"""Training of the bundled network: dense votes, prompts, corrections from the error."""
 
 from __future__ import annotations
 
@@ -6,39 +6,118 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_spinalsam.core.errors import ModelError
-from training.checkpoints import (
-    CHECKPOINT,
-    build_network,
-    read_state,
-    with_long_ints,
-    without_long_ints,
-    write_state,
-)
-from training.config import RunConfig, save_config
+from napari_spinalsam.core.errors import InputError, ModelError
+from training.batches import CropBatch, CropBatches, CropFeed
+from training.checkpoints import CHECKPOINT, build_network, read_state
+from training.corrections import corrected
 from training.crops import CropSampler
-from training.journal import Journal, plot
+from training.journal import COLUMNS
+from training.loop import Loop
 from training.losses import dense_loss, mask_loss
-from training.prompts import to_batch
+from training.processes import Processes
 from training.store import load_store
-from training.targets import Prompted, dense_targets
+from training.targets import PromptedCrops, dense_targets
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
+    from training.config import FitConfig, RunConfig
 
 WARM_UP_STEPS = 100
 # What grew when discs and canal joined the votes.
 MAY_BE_SMALLER = ("votes.weight", "votes.bias", "decoder.enter.0.0.weight")
 
 
-class Trainer:
-    """Owns network, optimiser and random state of one run.
+class TinyTask:
+    """Teaches the bundled network; what a loop runs.
+
+    Parameters
+    ----------
+    network : SpinalSamTiny
+        On the device of the processes.
+    config : FitConfig
+        The course of the optimisation.
+    feed : CropFeed
+        What deals out the crops.
+    processes : Processes
+        This one, and how exactly it computes.
+    """
+
+    columns = COLUMNS
+
+    def __init__(
+        self,
+        network: SpinalSamTiny,
+        config: FitConfig,
+        feed: CropFeed,
+        processes: Processes,
+    ) -> None:
+        self.network, self.feed = network, feed
+        self._config, self._processes = config, processes
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+
+    def train_step(
+        self, batch: CropBatch, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Make one step on crops; see Task. Random choices are torch's."""
+        config = self._config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(batch.step, config.steps)
+        self.network.train()
+        batch = batch.to(self._processes.device)
+        with self._processes.autocast():
+            embedding = self.network.encode(batch.images)
+        votes = dense_targets(batch.labels, batch.centres, batch.complete)
+        loss = dense_loss(embedding, *votes)
+        figures = {"dense": loss.detach()}
+        if batch.prompted is not None:
+            masks, more = self._prompt_rounds(embedding, batch, batch.prompted)
+            loss, figures = loss + masks, figures | more
+        loss.backward()
+        self._processes.step(self.optimizer, loss, config.clip_norm)
+        return {"loss": loss.item()} | {n: v.item() for n, v in figures.items()}
+
+    def _prompt_rounds(
+        self, embedding: TinyEmbedding, batch: CropBatch, prompted: PromptedCrops
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Answer prompts, then correct; later rounds teach the decoder alone."""
+        chosen = embedding.repeat(prompted.image_index)
+        total = embedding.kinds.new_zeros(())
+        figures: dict[str, Tensor] = {}
+        rounds = self._config.correction_rounds
+        for turn in range(1 + rounds):
+            with self._processes.autocast():
+                low, predicted = self.network.decode(chosen, prompted.prompts)
+            logits = F.interpolate(
+                low, scale_factor=2.0, mode="bilinear", align_corners=False
+            )
+            targets = prompted.targets(batch.labels, batch.complete)
+            loss, iou = mask_loss(logits, predicted.float(), *targets)
+            total = total + loss * (1.0 if turn == 0 else 0.5)
+            figures[f"iou{turn}"] = iou[:, 0].mean()
+            if turn < rounds:
+                # Half of the prompts are corrected, in all later rounds.
+                keep = slice(None, None, 2 if turn == 0 else 1)
+                best = predicted[keep].argmax(1)
+                each = torch.arange(len(best), device=best.device)
+                shown = logits.detach()[keep][each, best] > 0
+                before = low.detach()[keep][each, best][:, None]
+                prompted = corrected(prompted.some(keep), shown, before)
+                chosen = embedding.detach().repeat(prompted.image_index)
+        return total, figures
+
+
+def build_loop(config: RunConfig, store: Path, run: Path) -> Loop[CropBatch]:
+    """Return the loop of a run, at its beginning.
 
     Parameters
     ----------
@@ -48,152 +127,56 @@ class Trainer:
         Folder written by `prepare`.
     run : Path
         Folder for checkpoints, log and configuration.
+
+    Raises
+    ------
+    InputError
+        If a scan is not in the store, or there are several processes.
+    ModelError
+        If the run to start from has another network.
     """
-
-    def __init__(self, config: RunConfig, store: Path, run: Path) -> None:
-        self.config, self.run = config, run
-        if config.fit.threads:
-            torch.set_num_threads(config.fit.threads)
-        torch.set_flush_denormal(True)
-        torch.manual_seed(config.fit.seed)
-        self.rng = np.random.default_rng(config.fit.seed)
-        scans = load_store(store, [scan.name for scan in config.scans])
-        weights = [scan.weight for scan in config.scans]
-        self.sampler = CropSampler(scans, weights, config.fit.crop)
-        self.model = build_network(config)
-        if config.fit.start_from is not None:
-            _take_over(self.model, Path(config.fit.start_from))
-        self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=config.fit.learning_rate,
-            weight_decay=config.fit.weight_decay,
+    fit = config.fit
+    if fit.threads:
+        torch.set_num_threads(fit.threads)
+    torch.set_flush_denormal(True)
+    torch.backends.cudnn.benchmark = True
+    processes = Processes(fit.mixed_precision)
+    if processes.count > 1:
+        raise InputError(
+            f"There are {processes.count} processes: the bundled network trains in "
+            "one; start it without `accelerate launch`, with more `workers`."
         )
-        self.step = 0
-        run.mkdir(parents=True, exist_ok=True)
+    scans = load_store(store, [scan.name for scan in config.scans])
+    weights = [scan.weight for scan in config.scans]
+    batches = CropBatches(CropSampler(scans, weights, fit.crop), fit)
+    torch.manual_seed(fit.seed)
+    network = build_network(config)
+    if fit.start_from is not None:
+        _take_over(network, Path(fit.start_from))
+    network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Loop(
+        TinyTask(network, fit, CropFeed(batches, fit.steps, fit.workers), processes),
+        processes,
+        config,
+        run,
+        steps=fit.steps,
+        checkpoint_every=fit.checkpoint_every,
+        log_every=fit.log_every,
+        seed=fit.seed,
+    )
 
-    @property
-    def checkpoint(self) -> Path:
-        """The file that a killed run goes on from."""
-        return self.run / CHECKPOINT
 
-    def resume(self) -> bool:
-        """Take up the last checkpoint, if there is one; the run then goes on exactly.
+def fit_tiny(config: RunConfig, store: Path, run: Path) -> None:
+    """Train the bundled network, or go on training it; see `build_loop`.
 
-        Raises
-        ------
-        ModelError
-            If the checkpoint belongs to another configuration, or is damaged.
-        """
-        if not self.checkpoint.exists():
-            return False
-        state = read_state(self.checkpoint)
-        if state["config"] != self.config.model_dump_json():
-            raise ModelError(
-                f"{self.checkpoint} was made with another configuration: give the run "
-                "a folder of its own, or use the configuration beside it."
-            )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["torch_rng"])
-        self.rng.bit_generator.state = with_long_ints(state["numpy_rng"])
-        self.step = state["step"]
-        return True
-
-    def save(self) -> None:
-        """Write the checkpoint; a kill meanwhile leaves the old one."""
-        state = {
-            "config": self.config.model_dump_json(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "numpy_rng": without_long_ints(self.rng.bit_generator.state),
-            "step": self.step,
-        }
-        write_state(state, self.checkpoint)
-
-    def fit(self) -> None:
-        """Run all steps that are left, with a log, checkpoints and a picture.
-
-        Raises
-        ------
-        ModelError
-            If the loss stops being a number; the last checkpoint stays.
-        """
-        fit = self.config.fit
-        save_config(self.config, self.run / "config.yaml")
-        with Journal(self.run, self.step, fit.steps, fit.log_every) as journal:
-            while self.step < fit.steps:
-                figures = self.train_step()
-                journal.note(self.step, figures)
-                if self.step % fit.checkpoint_every == 0:
-                    self.save()
-        self.save()
-        if journal.has_rows:
-            plot(self.run)
-
-    def train_step(self) -> dict[str, float]:
-        """Make one optimisation step and return its figures.
-
-        Raises
-        ------
-        ModelError
-            If the loss or its gradient is not a number; the weights stay.
-        """
-        fit = self.config.fit
-        for group in self.optimizer.param_groups:
-            group["lr"] = fit.learning_rate * _schedule(self.step, fit.steps)
-        self.model.train()
-        crops = [self.sampler.draw(self.rng) for _ in range(fit.batch)]
-        images = torch.stack([crop.image for crop in crops])
-        embedding = self.model.encode(images.to(memory_format=torch.channels_last))
-        dense = dense_loss(embedding, *dense_targets(crops))
-        figures = {"dense": dense.item()}
-        loss = dense
-        if self.step >= fit.dense_steps:
-            prompted = Prompted.sample(crops, fit.prompts_per_crop, self.rng)
-            if prompted is not None:
-                masks, more = self._prompt_rounds(embedding, prompted)
-                loss, figures = dense + masks, figures | more
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), fit.clip_norm)
-        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
-            raise ModelError(
-                f"The loss is not a number at step {self.step + 1}: train in another "
-                f"folder with a lower learning rate; {self.checkpoint} stays as it was."
-            )
-        self.optimizer.step()
-        self.step += 1
-        return {"loss": loss.item(), **figures}
-
-    def _prompt_rounds(
-        self, embedding: TinyEmbedding, prompted: Prompted
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Answer prompts, then correct; later rounds teach the decoder alone."""
-        chosen = embedding.repeat(prompted.image_index)
-        total = embedding.features.new_zeros(())
-        figures: dict[str, float] = {}
-        mask_input = None
-        for turn in range(1 + self.config.fit.correction_rounds):
-            low, predicted = self.model.decode(
-                chosen, to_batch(prompted.prompts, mask_input)
-            )
-            logits = F.interpolate(
-                low, scale_factor=2.0, mode="bilinear", align_corners=False
-            )
-            loss, iou = mask_loss(logits, predicted, prompted.targets, prompted.known)
-            total = total + loss * (1.0 if turn == 0 else 0.5)
-            figures[f"iou{turn}"] = iou[:, 0].mean().item()
-            if turn < self.config.fit.correction_rounds:
-                keep = slice(None, None, 2)
-                best = predicted[keep].argmax(1)
-                rows = torch.arange(len(best))
-                mask_input = low.detach()[keep][rows, best][:, None]
-                shown = (logits.detach()[keep][rows, best] > 0).numpy()
-                prompted = prompted.corrected(keep, shown, self.rng)
-                chosen = embedding.detach().repeat(prompted.image_index)
-        return total, figures
+    Raises
+    ------
+    ModelError
+        If the loss stops being a number; the last checkpoint stays.
+    """
+    loop = build_loop(config, store, run)
+    loop.resume()
+    loop.fit()
 
 
 def _take_over(model: SpinalSamTiny, run: Path) -> None:
@@ -207,7 +190,7 @@ def _take_over(model: SpinalSamTiny, run: Path) -> None:
     ModelError
         If that run's network differs in anything else.
     """
-    before: dict[str, Tensor] = read_state(run / CHECKPOINT)["model"]
+    before: dict[str, Tensor] = read_state(run / CHECKPOINT)["trained"]
     own = model.state_dict()
     strange = [
         name

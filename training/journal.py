@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 LOG = "log.csv"
 PICTURE = "loss.png"
 # What is written of the bundled network; another's figures have other names.
-COLUMNS = ("loss", "dense", "iou0", "iou1")
+COLUMNS = ("loss", "dense", "iou0", "iou1", "iou2")
 
 
 class Journal:

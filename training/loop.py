@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from training.checkpoints import CHECKPOINT, read_state, write_state
+from training.checkpoints import CHECKPOINT, read_state, trained, write_state
 from training.config import save_config
 from training.journal import Journal, plot
 
@@ -27,18 +27,25 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-    from training.data.slice_store import Slice
-    from training.feed import SliceFeed
     from training.processes import Processes
 
 logger = logging.getLogger(__name__)
 
-# Share of a step's time that went to reading its slices.
+# Share of a step's time that went to waiting for its slices.
 LOADING = "loading"
-PARTS = frozenset({"config", "trained", "optimizer", "step", "processes"})
+Batch = TypeVar("Batch")
+Dealt = TypeVar("Dealt", covariant=True)
 
 
-class Task(Protocol):
+class Feed(Protocol[Dealt]):
+    """What deals out the slices of each step."""
+
+    def draw(self, step: int) -> Dealt:
+        """Return the slices of a step, counted from 0; the same ones each time."""
+        ...
+
+
+class Task(Protocol[Batch]):
     """What a loop trains."""
 
     @property
@@ -57,13 +64,11 @@ class Task(Protocol):
         ...
 
     @property
-    def feed(self) -> SliceFeed:
+    def feed(self) -> Feed[Batch]:
         """What deals out the slices of each step."""
         ...
 
-    def train_step(
-        self, passes: Sequence[Sequence[Slice]], rng: np.random.Generator
-    ) -> dict[str, float]:
+    def train_step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """Make one step on slices and return its figures, of which one is the loss.
 
         Raises
@@ -74,7 +79,7 @@ class Task(Protocol):
         ...
 
 
-class Loop:
+class Loop(Generic[Batch]):
     """Trains a task in the folder of a run.
 
     Parameters
@@ -95,7 +100,7 @@ class Loop:
 
     def __init__(
         self,
-        task: Task,
+        task: Task[Batch],
         processes: Processes,
         config: BaseModel,
         run: Path,
@@ -129,7 +134,7 @@ class Loop:
         """
         if not self.checkpoint.exists():
             return False
-        state = read_state(self.checkpoint, PARTS)
+        state = read_state(self.checkpoint)
         if state["config"] != self._config.model_dump_json():
             raise ModelError(
                 f"{self.checkpoint} was made with another configuration: give the run "
@@ -148,6 +153,7 @@ class Loop:
     def save(self) -> None:
         """Write the checkpoint, by the first process; a kill leaves the old one."""
         if self.processes.is_first:
+            self.run.mkdir(parents=True, exist_ok=True)
             state = {
                 "config": self._config.model_dump_json(),
                 "trained": trained(self.task.network),
@@ -166,6 +172,8 @@ class Loop:
         ModelError
             If the loss stops being a number; the last checkpoint stays.
         """
+        if self.processes.is_first:
+            self.run.mkdir(parents=True, exist_ok=True)
         if self.step and self.processes.is_first:
             logger.info("going on after step %d of %d", self.step, self.steps)
         with ExitStack() as stack:
@@ -184,10 +192,10 @@ class Loop:
         rng = np.random.default_rng([self._seed, self.step, self.processes.rank])
         torch.manual_seed(int(rng.integers(2**62)))
         began = perf_counter()
-        passes = self.task.feed.draw(self.step)
+        batch = self.task.feed.draw(self.step)
         loading = perf_counter() - began
         try:
-            figures = self.task.train_step(passes, rng)
+            figures = self.task.train_step(batch, rng)
         except FloatingPointError:
             raise ModelError(
                 f"The loss is not a number at step {self.step + 1}: train in another "
@@ -201,7 +209,7 @@ class Loop:
     def _tell_loading(self) -> None:
         if self._seconds:
             logger.info(
-                "%.1f %% of the time of a step went to reading slices",
+                "%.1f %% of the time of a step went to waiting for slices",
                 100 * self._loading_seconds / self._seconds,
             )
 
@@ -209,7 +217,6 @@ class Loop:
         """Return what takes the figures of a step; nothing but in the first process."""
         if not self.processes.is_first:
             return _forget
-        self.run.mkdir(parents=True, exist_ok=True)
         save_config(self._config, self.run / "config.yaml")
         journal = stack.enter_context(
             Journal(
@@ -230,16 +237,6 @@ class Loop:
                 board.add_scalar(name, value, step)
 
         return note
-
-
-def trained(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return what training changes of a network: parameters, and running statistics."""
-    frozen = {n for n, each in network.named_parameters() if not each.requires_grad}
-    return {
-        name: tensor
-        for name, tensor in network.state_dict().items()
-        if name not in frozen
-    }
 
 
 def take_trained(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -86,10 +86,10 @@ def dense_loss(
         Pixels of bone, discs and canal.
     known : Tensor of 0 and 1, shape (B, 3, H, W)
         Pixels that count for each of them.
-    centres : Tensor, shape (B, 2, H, W)
-        Centre (x, y) of the structure of each voting pixel.
-    voting : Tensor of 0 and 1, shape (B, 1, H, W)
-        Pixels of any structure.
+    centres : Tensor, shape (B, 2, H/2, W/2)
+        Centre (x, y) of the structure of each voting cell.
+    voting : Tensor of 0 and 1, shape (B, 1, H/2, W/2)
+        Cells of any structure.
     """
     logits = F.interpolate(
         embedding.kinds, foreground.shape[-2:], mode="bilinear", align_corners=False
@@ -103,10 +103,9 @@ def dense_loss(
         shown = (target * counts).flatten(1).any(1)
         dice = (dice_loss(one, target, counts) * shown).sum() / shown.sum().clamp(min=1)
         loss = loss + weight * (mean + dice)
-    here = voting[:, :, ::2, ::2]
-    difference = (embedding.centres - centres[:, :, ::2, ::2]) / OFFSET_UNIT
+    difference = (embedding.centres - centres) / OFFSET_UNIT
     distance = F.smooth_l1_loss(
         difference, torch.zeros_like(difference), reduction="none"
     ).sum(1, keepdim=True)
-    votes = (distance * here).sum() / here.sum().clamp(min=1)
+    votes = (distance * voting).sum() / voting.sum().clamp(min=1)
     return loss + OFFSET_WEIGHT * votes

@@ -63,10 +63,24 @@ class Processes:
         """Wait until all processes are here."""
         self._accelerator.wait_for_everyone()
 
-    def step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss: Tensor,
+        clip_norm: float = math.inf,
+    ) -> None:
         """Make a step with the mean gradients of all processes, and clear them.
 
         The same parameters have gradients in all processes.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            What makes the step.
+        loss : Tensor
+            What the gradients are of.
+        clip_norm : float
+            Longer gradients are shortened to this.
 
         Raises
         ------
@@ -75,7 +89,7 @@ class Processes:
         """
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._average_gradients(parameters)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise FloatingPointError("The loss or a gradient is not a number.")
         optimizer.step()

@@ -1,4 +1,4 @@
-"""Prompts sampled from a reference mask, and corrections sampled from the error."""
+"""Prompts sampled from a reference mask, as a user would set them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from scipy import ndimage as ndi
-
-from napari_spinalsam.model.tiny_decoder import PromptBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EIGHT = np.ones((3, 3), dtype=bool)
 MAX_POINTS = 6
+# Separate parts of a structure in a slice that are told apart; more count as the last.
+MAX_PARTS = 15
 # Shares of: a box, one click, three clicks, a box with a click.
 KIND_WEIGHTS = (0.45, 0.35, 0.12, 0.08)
 
@@ -32,14 +31,17 @@ class SampledPrompt:
         1 positive, 0 negative, -1 padding.
     box : ndarray of float32, shape (4,)
         x_min, y_min, x_max, y_max, or NaN.
-    meant : ndarray of bool, shape (H, W)
-        The whole structure for a box, the parts that hold a point for clicks.
+    parts : ndarray of uint8, shape (H, W)
+        Separate parts of what the box goes around or of the structure, from 1 up.
+    chosen : ndarray of bool, shape (MAX_PARTS + 1,)
+        The parts that are meant: all for a box, those that hold a point for clicks.
     """
 
     points: NDArray[np.float32]
     labels: NDArray[np.int64]
     box: NDArray[np.float32]
-    meant: NDArray[np.bool_]
+    parts: NDArray[np.uint8]
+    chosen: NDArray[np.bool_]
 
 
 def sample_prompt(
@@ -65,7 +67,8 @@ def sample_prompt(
     points = np.zeros((MAX_POINTS, 2), np.float32)
     labels = np.full(MAX_POINTS, -1, np.int64)
     box = np.full(4, np.nan, np.float32)
-    meant = mask
+    parts = np.minimum(ndi.label(mask, EIGHT)[0], MAX_PARTS).astype(np.uint8)
+    chosen = np.arange(MAX_PARTS + 1) > 0
     if kind in (0, 3):
         box = _loose_box(mask, rng)
     if kind != 0:
@@ -73,9 +76,8 @@ def sample_prompt(
         picked = np.array([_click(mask, rng) for _ in range(count)])
         points[:count], labels[:count] = picked[:, ::-1], 1
         if kind != 3:
-            parts, _ = ndi.label(mask, EIGHT)
-            meant = np.isin(parts, parts[picked[:, 0], picked[:, 1]])
-    return SampledPrompt(points, labels, box, meant)
+            chosen = np.isin(np.arange(MAX_PARTS + 1), parts[tuple(picked.T)])
+    return SampledPrompt(points, labels, box, parts, chosen)
 
 
 def _loose_box(
@@ -114,50 +116,3 @@ def _deep_pixel(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np
     deep = np.argwhere(depth >= rng.uniform(0.5, 1.0) * depth.max())
     chosen: NDArray[np.intp] = deep[int(rng.integers(len(deep)))]
     return chosen
-
-
-def correct(
-    prompt: SampledPrompt,
-    predicted: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> SampledPrompt:
-    """Add a point in the largest error, as a user would; none where all is right.
-
-    Parameters
-    ----------
-    prompt : SampledPrompt
-        What was asked before.
-    predicted : ndarray of bool, shape (H, W)
-        What came back.
-    known : ndarray of bool, shape (H, W)
-        Pixels whose truth is known.
-    rng : numpy.random.Generator
-        Source of every choice.
-    """
-    free = np.flatnonzero(prompt.labels < 0)
-    parts, count = ndi.label((predicted != prompt.meant) & known)
-    if not count or not len(free):
-        return prompt
-    sizes = np.bincount(parts.ravel())[1:]
-    biggest = parts == 1 + int(sizes.argmax())
-    row, col = _deep_pixel(biggest, rng)
-    points, labels = prompt.points.copy(), prompt.labels.copy()
-    points[free[0]] = col, row
-    labels[free[0]] = int(prompt.meant[row, col])
-    return SampledPrompt(points, labels, prompt.box, prompt.meant)
-
-
-def to_batch(
-    prompts: list[SampledPrompt], mask_input: torch.Tensor | None = None
-) -> PromptBatch:
-    """Stack sampled prompts for the decoder, without padding that nobody needs."""
-    labels = np.stack([prompt.labels for prompt in prompts])
-    used = int((labels >= 0).sum(1).max())
-    points = np.stack([prompt.points for prompt in prompts])
-    return PromptBatch(
-        torch.from_numpy(points[:, :used]),
-        torch.from_numpy(labels[:, :used]),
-        torch.from_numpy(np.stack([prompt.box for prompt in prompts])),
-        mask_input,
-    )

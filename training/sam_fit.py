@@ -18,7 +18,7 @@ from training.checkpoints import CHECKPOINT, read_state
 from training.data.slice_store import SliceStore
 from training.feed import SliceFeed
 from training.interactive import InteractiveTask
-from training.loop import PARTS, Loop, take_trained
+from training.loop import Loop, take_trained
 from training.processes import Processes
 from training.sam_config import SamConfig, load_sam_config
 
@@ -176,7 +176,7 @@ def export_adapter(run: Path, output: Path) -> None:
         If there is no checkpoint, its base is missing or wrong, or the file cannot
         be written.
     """
-    state = read_state(run / CHECKPOINT, PARTS)
+    state = read_state(run / CHECKPOINT)
     trainable = build_trainable(load_sam_config(run / "config.yaml"))
     take_trained(trainable.network, state["trained"])
     note = AdapterConfig.model_validate_json((run / ADAPTER_NOTE).read_text())

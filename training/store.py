@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage as ndi
 
 from napari_spinalsam.core.errors import InputError
+from training.discs import UNKNOWN, derive_discs
 from training.labelled import read_bodies, read_labelled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INDEX = "store.json"
-IGNORED = 255
+IGNORED = UNKNOWN
 AIR_HU = -1024.0
 GRID_MM = 1.0
 BONE_HU = 150.0
@@ -173,6 +174,8 @@ def _prepare_one(scan: ScanConfig, data: Path) -> dict[str, Any]:
     if volume is not None:
         arrays["image"] = _resample_image(volume.data, spacing, fine.shape)
         arrays["labels"] = _mark_unknown(fine, arrays["image"], scan.open_ends)
+    if scan.derive_discs:
+        arrays["labels"] = derive_discs(arrays["labels"], scan.open_ends)
     bodies = read_bodies(scan, data)
     if bodies is not None:
         arrays["bodies"] = _zoom(bodies.astype(np.float32), spacing, fine.shape) > 0.5

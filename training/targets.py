@@ -1,15 +1,21 @@
-"""What the network should answer for crops: dense votes, and masks of prompts."""
+"""What the network should answer for crops: dense votes, and masks of prompts.
+
+Worker processes sample what takes thought (`PromptedCrops.sample`); everything that
+follows from the labels is made from them on the device that trains.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from training.kinds import KINDS, VOTED, Kind
-from training.prompts import SampledPrompt, correct, sample_prompt
+from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE
+from training.kinds import KINDS, VOTED, Kind, choose
+from training.prompts import sample_prompt
 from training.store import IGNORED
 
 if TYPE_CHECKING:
@@ -21,34 +27,40 @@ if TYPE_CHECKING:
 SMALLEST_TARGET = 60
 # How often a box is drawn around the body of a vertebra alone, where it is known.
 BODY_BOX = 0.4
+_KINDS = torch.from_numpy(KINDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prompted:
-    """Prompts with the image each belongs to and what it should give.
+class PromptedCrops:
+    """P prompts on a batch of crops, and what each means.
 
     Parameters
     ----------
-    image_index : Tensor of int64, shape (B,)
+    image_index : Tensor of int64, shape (P,)
         Place of each prompt's crop in the batch.
-    prompts : list of SampledPrompt
-        B prompts.
-    targets : Tensor of 0 and 1, shape (B, 3, H, W)
-        The part that was meant, the whole structure, all structures of its kind.
-    known : Tensor of 0 and 1, shape (B, 3, H, W)
-        Pixels that count for each target: unlabelled bone is no part of the structure
-        that was meant, but may well be of its kind.
+    names : Tensor of int64, shape (P,)
+        Label of the structure that is prompted.
+    prompts : PromptBatch
+        The prompts.
+    parts : Tensor of uint8, shape (P, H, W)
+        Number of the separate part of what may be meant, from 1 up; zero elsewhere.
+    chosen : Tensor of bool, shape (P, MAX_PARTS + 1)
+        Which parts are meant: all for a box, those that hold a point for clicks.
+    grows : Tensor of bool, shape (P,)
+        Whether another click adds the part that it hits, as it does without a box.
     """
 
     image_index: Tensor
-    prompts: list[SampledPrompt]
-    targets: Tensor
-    known: Tensor
+    names: Tensor
+    prompts: PromptBatch
+    parts: Tensor
+    chosen: Tensor
+    grows: Tensor
 
     @classmethod
     def sample(
         cls, crops: list[Crop], count: int, rng: np.random.Generator
-    ) -> Prompted | None:
+    ) -> PromptedCrops | None:
         """Draw prompts for the structures of crops; None if all are too small.
 
         Parameters
@@ -56,56 +68,110 @@ class Prompted:
         crops : list of Crop
             The batch.
         count : int
-            Prompts a crop.
+            Prompts a crop, more of some where others show nothing.
         rng : numpy.random.Generator
             Source of every choice.
         """
-        index, prompts, targets, known = [], [], [], []
-        for number, crop in enumerate(crops):
+        shown = []
+        for crop in crops:
             areas = np.bincount(crop.labels.ravel(), minlength=256)
-            names = np.flatnonzero((areas >= SMALLEST_TARGET) & (KINDS < Kind.OTHER))
-            if not len(names):
-                continue
-            everywhere = np.ones(crop.labels.shape, np.bool_)
-            for _ in range(count):
-                name = int(rng.choice(names))
-                whole = crop.labels == name
-                prompt = sample_prompt(whole, rng, body=_body(whole, crop, rng))
-                alike = KINDS[crop.labels] == KINDS[name]
-                index.append(number)
-                prompts.append(prompt)
-                targets.append(np.stack([prompt.meant, whole, alike]))
-                counts = _known(crop, Kind(KINDS[name]))
-                known.append(np.stack([everywhere, everywhere, counts]))
-        if not prompts:
+            shown.append(
+                np.flatnonzero((areas >= SMALLEST_TARGET) & (KINDS < Kind.OTHER))
+            )
+        fit = [number for number, names in enumerate(shown) if len(names)]
+        if not fit:
             return None
+        # Always as many, so that a GPU meets one shape of batch.
+        index = [fit[n % len(fit)] for n in range(count * len(crops))]
+        named, drawn = [], []
+        for number in index:
+            name = choose(shown[number], rng)
+            whole = crops[number].labels == name
+            body = _body(whole, crops[number], rng)
+            named.append(name)
+            drawn.append(sample_prompt(whole, rng, body=body))
+        boxes = np.stack([prompt.box for prompt in drawn])
         return cls(
-            torch.tensor(index, dtype=torch.long),
-            prompts,
-            torch.from_numpy(np.stack(targets)).float(),
-            torch.from_numpy(np.stack(known)).float(),
+            torch.tensor(index),
+            torch.tensor(named),
+            PromptBatch(
+                torch.from_numpy(np.stack([prompt.points for prompt in drawn])),
+                torch.from_numpy(np.stack([prompt.labels for prompt in drawn])),
+                torch.from_numpy(boxes),
+            ),
+            torch.from_numpy(np.stack([prompt.parts for prompt in drawn])),
+            torch.from_numpy(np.stack([prompt.chosen for prompt in drawn])),
+            torch.from_numpy(np.isnan(boxes).any(1)),
         )
 
-    def corrected(
-        self, keep: slice, shown: NDArray[Any], rng: np.random.Generator
-    ) -> Prompted:
-        """Return some of the prompts, each with a point in its largest error.
+    @property
+    def meant(self) -> Tensor:
+        """The pixels that each prompt means, bool, shape (P, H, W)."""
+        flat = self.parts.flatten(1).long()
+        return self.chosen.gather(1, flat).view_as(self.parts)
+
+    def targets(self, labels: Tensor, complete: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the candidates should be, and which of their pixels count.
 
         Parameters
         ----------
-        keep : slice
-            Which of the prompts.
-        shown : ndarray of bool, shape (b, H, W)
-            What the network answered to those.
-        rng : numpy.random.Generator
-            Source of every choice.
+        labels : Tensor of uint8, shape (B, H, W)
+            Of the crops.
+        complete : Tensor of bool, shape (B, 3)
+            Which kinds are labelled wherever they are seen.
+
+        Returns
+        -------
+        targets : Tensor of 0 and 1, shape (P, 3, H, W)
+            What was meant, the whole structure, all structures of its kind.
+        known : Tensor of 0 and 1, shape (P, 3, H, W)
+            Unlabelled bone is no part of the structure that was meant, but may well
+            be of its kind.
         """
-        known = self.known[keep]
-        prompts = [
-            correct(prompt, mask, here.numpy()[0] > 0, rng)
-            for prompt, mask, here in zip(self.prompts[keep], shown, known, strict=True)
-        ]
-        return Prompted(self.image_index[keep], prompts, self.targets[keep], known)
+        here = labels[self.image_index].long()
+        kinds = _KINDS.to(here.device).long()
+        kind = kinds[self.names]
+        whole = here == self.names[:, None, None]
+        alike = kinds[here] == kind[:, None, None]
+        every = complete[self.image_index].gather(1, kind[:, None])[..., None]
+        counts = (here != IGNORED) & (every | (here > 0))
+        everywhere = torch.ones_like(counts)
+        return (
+            torch.stack([self.meant, whole, alike], dim=1).float(),
+            torch.stack([everywhere, everywhere, counts], dim=1).float(),
+        )
+
+    def some(self, keep: slice) -> PromptedCrops:
+        """Return some of the prompts."""
+        return PromptedCrops(
+            self.image_index[keep],
+            self.names[keep],
+            PromptBatch(
+                self.prompts.point_coords[keep],
+                self.prompts.point_labels[keep],
+                self.prompts.boxes[keep],
+            ),
+            self.parts[keep],
+            self.chosen[keep],
+            self.grows[keep],
+        )
+
+    def to(self, device: torch.device) -> PromptedCrops:
+        """Return the same on a device."""
+        prompts = PromptBatch(
+            self.prompts.point_coords.to(device, non_blocking=True),
+            self.prompts.point_labels.to(device, non_blocking=True),
+            self.prompts.boxes.to(device, non_blocking=True),
+        )
+        return replace(
+            self,
+            image_index=self.image_index.to(device, non_blocking=True),
+            names=self.names.to(device, non_blocking=True),
+            prompts=prompts,
+            parts=self.parts.to(device, non_blocking=True),
+            chosen=self.chosen.to(device, non_blocking=True),
+            grows=self.grows.to(device, non_blocking=True),
+        )
 
 
 def _body(
@@ -118,27 +184,54 @@ def _body(
     return body if np.count_nonzero(body) >= SMALLEST_TARGET else None
 
 
-def _known(crop: Crop, kind: Kind) -> NDArray[np.bool_]:
-    """Return where it is known whether a pixel is of a kind."""
-    labelled: NDArray[np.bool_] = crop.labels != IGNORED
-    if kind is Kind.BONE or kind.name.lower() in crop.complete:
-        return labelled
-    return np.asarray(labelled & (crop.labels > 0))
+def complete_kinds(crop: Crop) -> list[bool]:
+    """Return which of bone, discs and canal are labelled wherever they are seen."""
+    named = {Kind[name.upper()] for name in crop.complete}
+    return [kind is Kind.BONE or kind in named for kind in VOTED]
 
 
-def dense_targets(crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return foreground, known pixels, centres and voting pixels, for `dense_loss`."""
-    labels = np.stack([crop.labels for crop in crops])
-    foreground = np.stack([KINDS[labels] == kind for kind in VOTED], axis=1)
-    known = np.stack([[_known(crop, kind) for kind in VOTED] for crop in crops])
-    centres = np.stack([crop.centres[crop.labels] for crop in crops])
+def dense_targets(
+    labels: Tensor, centres: Tensor, complete: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return what the votes should be, for `dense_loss`.
+
+    Parameters
+    ----------
+    labels : Tensor of uint8, shape (B, H, W)
+        Of the crops.
+    centres : Tensor, shape (B, 256, 2)
+        In-plane centre (x, y) of each structure.
+    complete : Tensor of bool, shape (B, 3)
+        Which kinds are labelled wherever they are seen.
+
+    Returns
+    -------
+    foreground : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels of bone, discs and canal.
+    known : Tensor of 0 and 1, shape (B, 3, H, W)
+        Pixels that count for each of them.
+    centres : Tensor, shape (B, 2, H/2, W/2)
+        Centre (x, y) of the structure of each cell.
+    voting : Tensor of 0 and 1, shape (B, 1, H/2, W/2)
+        Cells of any structure.
+    """
+    names = labels.long()
+    kinds = _KINDS.to(labels.device)[names]
+    foreground = torch.stack([kinds == int(kind) for kind in VOTED], dim=1)
+    seen = (names != IGNORED)[:, None]
+    known = seen & (complete[:, :, None, None] | (names > 0)[:, None])
+    cells = slice(None, None, EMBEDDING_STRIDE)
+    named, kinds = names[:, cells, cells], kinds[:, cells, cells]
+    batch = torch.arange(len(labels), device=labels.device)[:, None, None]
+    aims = centres[batch, named].permute(0, 3, 1, 2)
     # The canal has no middle in a slice: its pixels vote for where they are.
-    rows, cols = np.indices(labels.shape[1:], np.float32)
-    canal = (KINDS[labels] == Kind.CANAL)[..., None]
-    centres = np.where(canal, np.stack([cols, rows], axis=-1), centres)
+    rows, cols = (torch.arange(0, n, EMBEDDING_STRIDE) for n in labels.shape[1:])
+    y, x = torch.meshgrid(rows, cols, indexing="ij")
+    here = torch.stack([x, y]).to(aims)
+    canal = (kinds == int(Kind.CANAL))[:, None]
     return (
-        torch.from_numpy(foreground).float(),
-        torch.from_numpy(known).float(),
-        torch.from_numpy(centres).permute(0, 3, 1, 2),
-        torch.from_numpy((KINDS[labels] < Kind.OTHER)[:, None]).float(),
+        foreground.float(),
+        known.float(),
+        torch.where(canal, here, aims),
+        (kinds < int(Kind.OTHER))[:, None].float(),
     )

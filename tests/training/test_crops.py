@@ -83,8 +83,8 @@ def test_weights_choose_the_scan(store: Path) -> None:
 
 
 def test_painting_repeats_by_its_seed_and_shows_the_labels() -> None:
-    labels = np.zeros((64, 64), np.uint8)
-    labels[16:48, 20:44] = 22
+    labels = np.zeros((3, 64, 64), np.uint8)
+    labels[:, 16:48, 20:44] = 22
     first, second = (paint_ct(labels, np.random.default_rng(5)) for _ in range(2))
 
     assert torch.equal(first, second)
@@ -93,12 +93,25 @@ def test_painting_repeats_by_its_seed_and_shows_the_labels() -> None:
     contrast = []
     for seed in range(20):
         image = paint_ct(labels, np.random.default_rng(seed))[1].numpy()
-        contrast.append(image[labels > 0].mean() - image[labels == 0].mean())
+        bone = labels[1] > 0
+        contrast.append(image[bone].mean() - image[~bone].mean())
     assert np.mean(contrast) > 100, "bone is brighter than what is around it"
 
 
-def test_painted_channels_differ_by_noise_alone() -> None:
-    image = paint_ct(np.zeros((64, 64), np.uint8), np.random.default_rng(0))
+def test_painted_neighbours_show_their_own_labels() -> None:
+    labels = np.zeros((3, 64, 64), np.uint8)
+    labels[1:, 16:48, 20:44] = 22
+    bone = labels[1] > 0
+    steps = []
+    for seed in range(10):
+        image = paint_ct(labels, np.random.default_rng(seed)).numpy()
+        steps.append(image[2][bone].mean() - image[0][bone].mean())
+
+    assert np.mean(steps) > 100, "bone begins behind the first slice"
+
+
+def test_painted_neighbours_with_the_same_labels_differ_by_noise_alone() -> None:
+    image = paint_ct(np.zeros((3, 64, 64), np.uint8), np.random.default_rng(0))
     difference = (image[0] - image[2]).numpy()
 
     assert 0 < difference.std() < 100
@@ -106,10 +119,10 @@ def test_painted_channels_differ_by_noise_alone() -> None:
 
 
 def test_mr_has_any_contrast_and_tells_bodies_from_processes() -> None:
-    labels = np.zeros((64, 64), np.uint8)
-    labels[16:48, 20:44] = 22
-    labels[48:54, 20:44] = 122
-    bodies = np.zeros(labels.shape, np.bool_)
+    labels = np.zeros((3, 64, 64), np.uint8)
+    labels[:, 16:48, 20:44] = 22
+    labels[:, 48:54, 20:44] = 122
+    bodies = np.zeros(labels.shape[1:], np.bool_)
     bodies[16:36, 20:44] = True
     contrasts, inside = [], []
     for seed in range(20):
@@ -117,7 +130,8 @@ def test_mr_has_any_contrast_and_tells_bodies_from_processes() -> None:
         assert image.shape == (3, 64, 64)
         assert torch.isfinite(image).all()
         shown = image[1].numpy()
-        contrasts.append(shown[labels == 22].mean() - shown[labels == 0].mean())
+        bone, background = labels[1] == 22, labels[1] == 0
+        contrasts.append(shown[bone].mean() - shown[background].mean())
         inside.append(abs(shown[20:32, 24:40].mean() - shown[40:44, 24:40].mean()))
 
     assert min(contrasts) < 0 < max(contrasts), "brighter here, darker there"

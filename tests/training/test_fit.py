@@ -13,14 +13,18 @@ from napari_spinalsam.model.checkpoint import load_tiny
 from training.__main__ import main
 from training.checkpoints import load_network, read_state
 from training.config import save_config
-from training.fit import Trainer
+from training.fit import build_loop, fit_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
+
     from napari_spinalsam.model.tiny import TinyEmbedding
+    from training.batches import CropBatch
     from training.config import RunConfig
+    from training.loop import Loop
 
 
 @pytest.fixture(autouse=True)
@@ -40,60 +44,60 @@ def steps_of(run: Path) -> list[int]:
         return [int(row["step"]) for row in csv.DictReader(file)]
 
 
-def fit_killed_after(trainer: Trainer, steps: int) -> None:
+def fit_killed_after(loop: Loop[CropBatch], steps: int) -> None:
     """Train until after so many more steps the process would have died."""
-    whole = trainer.train_step
+    whole = loop.task.train_step
 
-    def step() -> dict[str, float]:
-        if trainer.step == steps:
+    def step(batch: CropBatch, rng: np.random.Generator) -> dict[str, float]:
+        if loop.step == steps:
             raise Killed
-        return whole()
+        return whole(batch, rng)
 
-    trainer.train_step = step  # type: ignore[method-assign]
+    loop.task.train_step = step  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        trainer.fit()
+        loop.fit()
 
 
 def test_a_killed_run_goes_on_exactly(
     config: RunConfig, store: Path, tmp_path: Path
 ) -> None:
-    whole = Trainer(config, store, tmp_path / "whole")
-    whole.fit()
-    fit_killed_after(Trainer(config, store, tmp_path / "killed"), 3)
+    fit_tiny(config, store, tmp_path / "whole")
+    fit_killed_after(build_loop(config, store, tmp_path / "killed"), 3)
     torch.rand(3)
-    resumed = Trainer(config, store, tmp_path / "killed")
+    resumed = build_loop(config, store, tmp_path / "killed")
 
     assert resumed.resume()
     assert resumed.step == 2
     resumed.fit()
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    whole = load_network(tmp_path / "whole").state_dict()
+    for name, value in resumed.task.network.state_dict().items():
+        assert torch.equal(value, whole[name]), name
     assert steps_of(tmp_path / "killed") == steps_of(tmp_path / "whole") == [2, 4]
 
 
 def test_weights_move_and_all_figures_are_logged(
     config: RunConfig, store: Path, tmp_path: Path
 ) -> None:
-    trainer = Trainer(config, store, tmp_path / "run")
-    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
-    trainer.fit()
-    moved = [
-        n for n, p in trainer.model.named_parameters() if not torch.equal(p, before[n])
-    ]
+    loop = build_loop(config, store, tmp_path / "run")
+    network = loop.task.network
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    loop.fit()
+    moved = [n for n, p in network.named_parameters() if not torch.equal(p, before[n])]
 
     assert any(name.startswith("encoder") for name in moved)
     assert any(name.startswith("decoder") for name in moved)
     with (tmp_path / "run" / "log.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    assert all(float(last[name]) >= 0 for name in ("loss", "dense", "iou0", "iou1"))
+    told = ("loss", "dense", "iou0", "iou1", "loading")
+    assert all(float(last[name]) >= 0 for name in told)
     assert (tmp_path / "run" / "loss.png").stat().st_size > 1000
 
 
 def test_a_finished_run_is_left_alone(
     config: RunConfig, store: Path, tmp_path: Path
 ) -> None:
-    Trainer(config, store, tmp_path / "run").fit()
-    again = Trainer(config, store, tmp_path / "run")
+    fit_tiny(config, store, tmp_path / "run")
+    again = build_loop(config, store, tmp_path / "run")
     again.resume()
     again.fit()
 
@@ -109,48 +113,48 @@ def test_a_loss_that_is_no_number_ends_the_run_and_spares_the_checkpoint(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trainer = Trainer(config, store, tmp_path / "run")
-    fit_killed_after(trainer, 2)
-    kept = trainer.checkpoint.read_bytes()
+    loop = build_loop(config, store, tmp_path / "run")
+    fit_killed_after(loop, 2)
+    kept = loop.checkpoint.read_bytes()
 
     def broken(embedding: TinyEmbedding, *_: object) -> torch.Tensor:
         value = embedding.kinds.sum()
         return value * torch.nan if bad == "loss" else (value - value.detach()).sqrt()
 
     monkeypatch.setattr("training.fit.dense_loss", broken)
-    resumed = Trainer(config, store, tmp_path / "run")
+    resumed = build_loop(config, store, tmp_path / "run")
     resumed.resume()
     with pytest.raises(ModelError, match="not a number at step 3") as caught:
         resumed.fit()
 
     assert "\n" not in str(caught.value)
     assert resumed.checkpoint.read_bytes() == kept
-    assert all(torch.isfinite(p).all() for p in resumed.model.parameters())
+    assert all(torch.isfinite(p).all() for p in resumed.task.network.parameters())
 
 
 def test_another_configuration_is_not_taken_up(
     config: RunConfig, store: Path, tmp_path: Path
 ) -> None:
-    Trainer(config, store, tmp_path / "run").save()
+    build_loop(config, store, tmp_path / "run").save()
     other = config.model_copy(
         update={"fit": config.fit.model_copy(update={"learning_rate": 1e-4})}
     )
 
     with pytest.raises(ModelError, match="another configuration"):
-        Trainer(other, store, tmp_path / "run").resume()
+        build_loop(other, store, tmp_path / "run").resume()
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
 def test_a_damaged_checkpoint_is_told(
     content: bytes | None, config: RunConfig, store: Path, tmp_path: Path
 ) -> None:
-    trainer = Trainer(config, store, tmp_path / "run")
-    trainer.save()
-    whole = trainer.checkpoint.read_bytes()
-    trainer.checkpoint.write_bytes(whole[:1000] if content is None else content)
+    loop = build_loop(config, store, tmp_path / "run")
+    loop.save()
+    whole = loop.checkpoint.read_bytes()
+    loop.checkpoint.write_bytes(whole[:1000] if content is None else content)
 
     with pytest.raises(ModelError, match="damaged"):
-        trainer.resume()
+        loop.resume()
 
 
 def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_export_writes_what_the_checkpoint_holds(
     config: RunConfig, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, output = tmp_path / "run", tmp_path / "weights.safetensors"
-    Trainer(config, store, run).fit()
+    fit_tiny(config, store, run)
     (tmp_path / "card.json").write_text('{"name": "test"}')
     card = ["--card", str(tmp_path / "card.json")]
 

@@ -89,9 +89,12 @@ def dense(
     foreground: torch.Tensor, centres: torch.Tensor, slip: float = 0.0
 ) -> TinyEmbedding:
     half = torch.nn.functional.avg_pool2d(sure(foreground), 2)
-    return TinyEmbedding(
-        torch.zeros(1, 4, 16, 16), half, centres[:, :, ::2, ::2] + slip
-    )
+    return TinyEmbedding(torch.zeros(1, 4, 16, 16), half, centres + slip)
+
+
+def cells(foreground: torch.Tensor) -> torch.Tensor:
+    """Return the cells that vote, shape (1, 1, 16, 16)."""
+    return foreground.sum(1, keepdim=True)[:, :, ::2, ::2]
 
 
 def squares() -> torch.Tensor:
@@ -104,8 +107,8 @@ def squares() -> torch.Tensor:
 
 
 def test_dense_votes_on_the_centre_cost_less_than_beside_it() -> None:
-    foreground, centres = squares(), torch.full((1, 2, 32, 32), 16.0)
-    known, voting = torch.ones_like(foreground), foreground.sum(1, keepdim=True)
+    foreground, centres = squares(), torch.full((1, 2, 16, 16), 16.0)
+    known, voting = torch.ones_like(foreground), cells(foreground)
     right, wrong = (
         dense_loss(dense(foreground, centres, slip), foreground, known, centres, voting)
         for slip in (0.0, 8.0)
@@ -117,8 +120,8 @@ def test_dense_votes_on_the_centre_cost_less_than_beside_it() -> None:
 
 
 def test_a_disc_taken_for_bone_costs() -> None:
-    foreground, centres = squares(), torch.full((1, 2, 32, 32), 16.0)
-    known, voting = torch.ones_like(foreground), foreground.sum(1, keepdim=True)
+    foreground, centres = squares(), torch.full((1, 2, 16, 16), 16.0)
+    known, voting = torch.ones_like(foreground), cells(foreground)
     right, wrong = (
         dense_loss(dense(shown, centres), foreground, known, centres, voting)
         for shown in (foreground, foreground[:, [1, 0, 2]])
@@ -128,8 +131,8 @@ def test_a_disc_taken_for_bone_costs() -> None:
 
 
 def test_unknown_pixels_teach_nothing_of_their_kind() -> None:
-    foreground, centres = squares(), torch.full((1, 2, 32, 32), 12.0)
-    known, voting = torch.ones_like(foreground), foreground.sum(1, keepdim=True)
+    foreground, centres = squares(), torch.full((1, 2, 16, 16), 12.0)
+    known, voting = torch.ones_like(foreground), cells(foreground)
     known[:, 1] = 0
     shown = foreground.clone()
     shown[:, 1, :6] = 1
@@ -142,13 +145,11 @@ def test_unknown_pixels_teach_nothing_of_their_kind() -> None:
 
 
 def test_crops_without_a_disc_do_not_teach_that_there_never_is_one() -> None:
-    foreground, centres = squares().repeat(8, 1, 1, 1), torch.zeros(8, 2, 32, 32)
+    foreground, centres = squares().repeat(8, 1, 1, 1), torch.zeros(8, 2, 16, 16)
     foreground[1:, 1] = 0
     logits = torch.full((8, 3, 16, 16), -6.0, requires_grad=True)
-    embedding = TinyEmbedding(
-        torch.zeros(8, 4, 16, 16), logits, centres[:, :, ::2, ::2]
-    )
-    voting = foreground.amax(1, keepdim=True)
+    embedding = TinyEmbedding(torch.zeros(8, 4, 16, 16), logits, centres)
+    voting = foreground.amax(1, keepdim=True)[:, :, ::2, ::2]
     loss = dense_loss(
         embedding, foreground, torch.ones_like(foreground), centres, voting
     )

@@ -11,9 +11,7 @@ from training.prompts import (
     KIND_WEIGHTS,
     MAX_POINTS,
     SampledPrompt,
-    correct,
     sample_prompt,
-    to_batch,
 )
 
 
@@ -32,6 +30,10 @@ def drawn() -> list[SampledPrompt]:
 
 def has_box(prompt: SampledPrompt) -> bool:
     return bool(np.isfinite(prompt.box).all())
+
+
+def meant(prompt: SampledPrompt) -> np.ndarray:
+    return prompt.chosen[prompt.parts]
 
 
 def clicks(prompt: SampledPrompt) -> list[tuple[int, int]]:
@@ -82,8 +84,8 @@ def test_a_box_means_all_and_a_click_its_part(drawn: list[SampledPrompt]) -> Non
         expected = mask
         if not has_box(prompt):
             expected = np.isin(parts, [parts[at] for at in clicks(prompt)])
-        np.testing.assert_array_equal(prompt.meant, expected)
-    assert any(p.meant.sum() < mask.sum() for p in drawn)
+        np.testing.assert_array_equal(meant(prompt), expected)
+    assert any(meant(p).sum() < mask.sum() for p in drawn)
 
 
 def test_a_thin_structure_gets_a_box_whose_corners_are_in_order() -> None:
@@ -93,51 +95,3 @@ def test_a_thin_structure_gets_a_box_whose_corners_are_in_order() -> None:
     boxes = [p.box for p in (sample_prompt(mask, rng) for _ in range(60)) if has_box(p)]
 
     assert all(b[0] <= b[2] and b[1] <= b[3] for b in boxes)
-
-
-@pytest.mark.parametrize(("missing", "polarity"), [(True, 1), (False, 0)])
-def test_a_correction_lies_in_the_largest_error(missing: bool, polarity: int) -> None:
-    rng = np.random.default_rng(0)
-    mask = two_parts()
-    prompt = SampledPrompt(
-        np.zeros((MAX_POINTS, 2), np.float32),
-        np.full(MAX_POINTS, -1),
-        np.array([8, 10, 43, 51], np.float32),
-        mask,
-    )
-    shown = mask.copy()
-    error = (slice(20, 30), slice(10, 20)) if missing else (slice(2, 8), slice(35, 48))
-    shown[error] = not missing
-    shown[50, 43] = False  # a smaller error
-    corrected = correct(prompt, shown, np.ones_like(mask), rng)
-    ((row, col),) = clicks(corrected)
-
-    assert corrected.labels[0] == polarity
-    assert error[0].start <= row < error[0].stop
-    assert error[1].start <= col < error[1].stop
-
-
-def test_nothing_is_corrected_where_nothing_is_wrong_or_known() -> None:
-    rng = np.random.default_rng(0)
-    prompt = sample_prompt(two_parts(), rng)
-    known = np.ones_like(prompt.meant)
-
-    assert correct(prompt, prompt.meant, known, rng) is prompt
-    assert correct(prompt, ~prompt.meant, ~known, rng) is prompt
-
-
-def test_corrections_end_when_there_is_no_room_for_points() -> None:
-    rng = np.random.default_rng(0)
-    prompt = sample_prompt(two_parts(), rng)
-    for _ in range(2 * MAX_POINTS):
-        prompt = correct(prompt, ~prompt.meant, np.ones_like(prompt.meant), rng)
-
-    assert (prompt.labels >= 0).all()
-
-
-def test_batches_hold_no_padding_that_nobody_needs(drawn: list[SampledPrompt]) -> None:
-    boxes = [p for p in drawn if has_box(p) and not clicks(p)][:4]
-    single = [p for p in drawn if len(clicks(p)) == 1][:4]
-
-    assert to_batch(boxes).point_coords.shape == (4, 0, 2)
-    assert to_batch(boxes + single).point_coords.shape == (8, 1, 2)

@@ -99,7 +99,8 @@ class SpinalSamTiny(nn.Module):
             H and W multiples of 16.
         """
         features = self.attention(self.encoder((image - 0.5) / 0.25))
-        votes = self.votes(features)
+        # In full precision, whatever the rest computes in: places are told by them.
+        votes = self.votes(features).float()
         kinds = torch.cat([votes[:, :1], votes[:, 3:]], dim=1)
         centres = cell_centres(votes) + OFFSET_UNIT * votes[:, 1:3]
         return TinyEmbedding(features, kinds, centres)
