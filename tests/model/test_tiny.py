@@ -9,7 +9,12 @@ from napari_spinalsam.model.backend import ModelRecord
 from napari_spinalsam.model.session import SegmentationSession
 from napari_spinalsam.model.tiny import SpinalSamTiny
 from napari_spinalsam.model.tiny_backend import TinyBackend, TinySliceEmbedding
-from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.tiny_decoder import (
+    BONE,
+    DISC,
+    PromptBatch,
+    prompt_maps,
+)
 from napari_spinalsam.model.tiny_encoder import TinyConfig, cell_centres
 from tests.model.helpers import TINY_CONFIG, noise, prompts
 
@@ -145,3 +150,24 @@ def test_session_predicts_with_every_size_of_the_network(
     answer = session.predict(plane, given, window=window)
     assert answer.masks.shape == (3, *plane.shape)
     assert (np.diff(answer.predicted_iou) <= 0).all()
+
+
+def test_the_first_point_says_what_is_meant_and_later_ones_do_not_turn_it() -> None:
+    kinds = torch.full((1, 3, 16, 16), -4.0)
+    kinds[:, BONE, :8] = 4.0
+    kinds[:, DISC, 8:] = 4.0
+    centres = torch.zeros(1, 2, 16, 16)
+    centres[:, 1] = torch.where(torch.arange(16)[:, None] < 8, 8.0, 24.0)
+    # One in the bone, two on the disc below that border.
+    points = torch.tensor([[[16.0, 6.0], [10.0, 18.0], [20.0, 18.0]]])
+
+    def prior(order: list[int]) -> torch.Tensor:
+        labels = torch.ones(1, 3, dtype=torch.long)
+        boxes = torch.full((1, 4), torch.nan)
+        batch = PromptBatch(points[:, order], labels, boxes)
+        return prompt_maps(kinds, centres, batch)[1][0, 2]
+
+    bone_first, disc_first = prior([0, 1, 2]), prior([1, 2, 0])
+    assert (bone_first[:8] > 0).all()
+    assert (bone_first[8:] < 0).all()
+    assert (disc_first[8:] > 0).all()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.prompts import SlicePrompts
 
 Pixel = tuple[int, int]
+# What a point changes around itself where a network does not give in.
+DAB_MM = 1.5
 
 
 def with_meant_label(prompts: SlicePrompts, label: NDArray[np.bool_]) -> SlicePrompts:
@@ -76,6 +78,35 @@ def corrected(
     regions, _ = ndimage.label(label != mask)
     touched = {int(regions[at]) for at in _pixels(prompts, label.shape)} - {0}
     return np.where(np.isin(regions, sorted(touched)), mask, label)
+
+
+def with_points(
+    mask: NDArray[np.bool_], prompts: SlicePrompts, spacing: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Return a mask that holds the positive points and leaves the negative ones out.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (rows, cols)
+        What a network made of the points.
+    prompts : SlicePrompts
+        The points. Around each that the mask denies, DAB_MM of it change.
+    spacing : tuple of float
+        Millimetres per pixel along (row, col).
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols)
+    """
+    held = mask.copy()
+    rows, cols = np.indices(mask.shape)
+    for point in prompts.points:
+        wanted = point.polarity is Polarity.POSITIVE
+        row, col = _pixel(point.row, point.col, mask.shape)
+        if mask[row, col] != wanted:
+            away = np.hypot((rows - row) * spacing[0], (cols - col) * spacing[1])
+            held[away <= DAB_MM] = wanted
+    return held
 
 
 def _pixels(prompts: SlicePrompts, shape: tuple[int, ...]) -> Iterator[Pixel]:

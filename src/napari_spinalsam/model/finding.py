@@ -104,7 +104,7 @@ def find_structures(
             at = found.names.index(name)
             whole = instance_mask(found.instances, found.chain.numbers[at])
             if name in known:
-                whole = keep_seeds(whole, known[name], anchors[name])
+                whole = keep_seeds(session, window, whole, known[name], anchors[name])
             yield FoundStructure(name, whole, found.confidence[at])
 
 

@@ -90,7 +90,9 @@ def propagate(
         (whole,) = fuse((yield from followed(votes, JOINING)), [known])
     if whole is None:
         whole = VolumeMask.of_slices(walked, reach.axis)
-    yield keep_seeds(whole.within(reach.axis, reach.first, reach.last), known, seeds)
+    yield keep_seeds(
+        session, window, whole.within(reach.axis, reach.first, reach.last), known, seeds
+    )
 
 
 def propagate_all(
@@ -130,7 +132,7 @@ def propagate_all(
         if whole is None:
             yield Progress("slice by slice", 0.0)
             whole = _walk_all(session, geometry, slices, window)
-        masks.append(keep_seeds(whole, slices, seeds))
+        masks.append(keep_seeds(session, window, whole, slices, seeds))
     yield masks
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from napari_spinalsam.core.correction import with_points
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.joined import LEAST_DICE
+from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
 from napari_spinalsam.core.propagated import Progress, SliceMask
 from napari_spinalsam.model.walking import Predictor
@@ -117,19 +121,43 @@ def followed(
 
 
 def keep_seeds(
-    whole: VolumeMask, known: Sequence[SliceMask], seeds: Mapping[SliceKey, Seed]
+    session: VotingSession,
+    window: Window,
+    whole: VolumeMask,
+    known: Sequence[SliceMask],
+    seeds: Mapping[SliceKey, Seed],
 ) -> VolumeMask:
-    """Put back slices that were given or drawn, or whose points the whole denies."""
+    """Put back slices that were given or drawn, and correct those that points deny."""
     for slice_mask in known:
         seed = seeds[slice_mask.axis, slice_mask.index]
-        if not (isinstance(seed, SlicePrompts) and _agrees(whole, seed)):
+        if not isinstance(seed, SlicePrompts) or seed.is_drawn:
             whole = whole.pinned(slice_mask)
+        elif not _agrees(whole, seed):
+            whole = whole.pinned(_corrected(session, window, whole, slice_mask, seed))
     return whole
 
 
+def _corrected(
+    session: VotingSession,
+    window: Window,
+    whole: VolumeMask,
+    own: SliceMask,
+    prompts: SlicePrompts,
+) -> SliceMask:
+    """Change the joined mask of a slice where points deny it, and there alone.
+
+    The slice's own answer stands where the joined mask is about something else.
+    """
+    joined = whole.on_slice(own.axis, own.index, own.mask.shape)
+    agreement = dice(joined, own.mask)
+    if agreement is None or agreement < LEAST_DICE:
+        return own
+    plane = geometry_of(session).plane(own.axis, own.index)
+    found = session.predict(plane, prompts, window=window, start=joined)
+    return replace(own, mask=with_points(found.masks[0], prompts, plane.spacing))
+
+
 def _agrees(whole: VolumeMask, prompts: SlicePrompts) -> bool:
-    if prompts.is_drawn:
-        return False
     for point in prompts.points:
         at = [round(point.row), round(point.col)]
         at.insert(prompts.axis, prompts.index)

@@ -20,6 +20,8 @@ CANDIDATES = 3
 KINDS = 3
 BONE, DISC, CANAL = range(KINDS)
 VOTE_RADIUS = 14.0
+# How much all positive points say of the kind that is meant, beside the first one.
+OTHERS_SAY = 0.5
 PROMPT_CHANNELS = 23
 
 
@@ -266,7 +268,19 @@ def _at_prompt(
     weight = weight + 1e-9
     meant = (votes * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
     if points.shape[1]:
-        sampled = _sample_votes(votes, points) * positive[..., None]
-        count = positive.sum(1, keepdim=True)
-        meant = torch.where(count > 0, sampled.sum(1) / count.clamp(min=1.0), meant)
+        at_points = _of_points(_sample_votes(votes, points), positive)
+        meant = torch.where(positive.sum(1, keepdim=True) > 0, at_points, meant)
     return meant[:, :, None, None]
+
+
+def _of_points(sampled: Tensor, positive: Tensor) -> Tensor:
+    """Return the centre and the kinds that positive points mean together, (B, 5).
+
+    The first one says what is meant: later ones correct a border, where the votes are
+    those of the neighbour as often as not. Where it is unsure, all of them say it.
+    """
+    count = positive.sum(1, keepdim=True).clamp(min=1.0)
+    mean = (sampled * positive[..., None]).sum(1) / count
+    first = positive.argmax(1)[:, None, None].expand(-1, 1, sampled.shape[2])
+    kinds = sampled.gather(1, first)[:, 0, 2:] + OTHERS_SAY * mean[:, 2:]
+    return torch.cat([mean[:, :2], kinds], dim=1)

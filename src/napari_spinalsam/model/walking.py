@@ -37,6 +37,7 @@ class Predictor(Protocol):
         *,
         window: Window,
         mask_input: NDArray[np.float32] | None = None,
+        start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
         """Predict candidate masks for one slice."""
 
