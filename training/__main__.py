@@ -5,28 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 from training import slice_commands, table_commands
+from training.places import TINY_CONFIG, TINY_STORE, default_data
 from training.slice_commands import add_adapter_options, add_slice_options, positive
 
 if TYPE_CHECKING:
     from training.config import RunConfig, ScanConfig
 
-HERE = Path(__file__).resolve().parent
-TINY_CONFIG = HERE / "configs" / "tiny.yaml"
-TINY_STORE = Path("runs/store")
-DATA_VARIABLE = "NAPARI_SPINALSAM_DATA"
 INPUT_AT_FAULT, INTERRUPTED = 2, 130
-
-
-def default_data() -> Path:
-    """Return the data folder: the environment's, else one beside the project."""
-    return Path(os.environ.get(DATA_VARIABLE, HERE.parent.parent / "shared" / "data"))
 
 
 def build_parser() -> argparse.ArgumentParser:

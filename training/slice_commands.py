@@ -69,10 +69,10 @@ def add_adapter_options(parser: argparse.ArgumentParser) -> None:
 
 
 def is_for_sam(options: argparse.Namespace) -> bool:
-    """Whether `fit` trains an adapter, by its configuration or by `--from-labels`."""
+    """Whether a SAM is trained, by its configuration or by `--from-labels`."""
     from training.sam_config import SamConfig, load_any_config
 
-    if options.from_labels is not None:
+    if getattr(options, "from_labels", None) is not None:
         return True
     return options.config is not None and isinstance(
         load_any_config(options.config), SamConfig

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.slice_commands import LAB_CONFIG, SLICE_STORE, positive, sam_config
+from napari_spinalsam.core.errors import InputError
+from training.places import TINY_STORE, default_data
+from training.slice_commands import (
+    LAB_CONFIG,
+    SLICE_STORE,
+    is_for_sam,
+    positive,
+    sam_config,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +47,17 @@ def add_compare_options(parser: argparse.ArgumentParser) -> None:
 
 def add_ablate_options(parser: argparse.ArgumentParser) -> None:
     """Add what `ablate` asks for."""
-    parser.add_argument("--store", type=Path, default=SLICE_STORE)
+    parser.add_argument(
+        "--store", type=Path, help="runs/slices or, for the bundled network, runs/store"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--config", type=Path, default=LAB_CONFIG)
+    parser.add_argument("--data", type=Path, default=default_data())
+    parser.add_argument(
+        "--scan",
+        metavar="NAME",
+        help="of the bundled network's scans, to leave out and to measure on",
+    )
     parser.add_argument("--base", help="model or file, instead of the configured one")
     parser.add_argument(
         "--steps", type=positive, help="instead of the configured number"
@@ -81,15 +97,40 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def ablate(options: argparse.Namespace) -> None:
-    """Measure the rows of Table 2."""
+    """Measure the rows of Table 2, or those of the bundled network."""
+    if not is_for_sam(options):
+        _ablate_tiny(options)
+        return
     from training.ablate import ablate
 
     print(
         ablate(
             sam_config(options),
-            options.store,
+            options.store or SLICE_STORE,
             options.output,
             unit=options.unit,
+            every=options.every,
+        )
+    )
+
+
+def _ablate_tiny(options: argparse.Namespace) -> None:
+    from training.config import load_config
+    from training.tiny_ablate import ablate_tiny
+
+    if options.scan is None:
+        raise InputError("There is no scan to measure on: give --scan.")
+    config = load_config(options.config)
+    if options.steps is not None:
+        fit = config.fit.model_copy(update={"steps": options.steps})
+        config = config.model_copy(update={"fit": fit})
+    print(
+        ablate_tiny(
+            config,
+            options.scan,
+            options.data,
+            options.store or TINY_STORE,
+            options.output,
             every=options.every,
         )
     )

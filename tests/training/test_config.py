@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_spinalsam.core.errors import InputError
-from training.__main__ import HERE
 from training.config import load_config, save_config
+from training.places import HERE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from napari_spinalsam.model.toy import write_toy_sam
-from training.__main__ import HERE
 from training.checkpoints import CHECKPOINT
 from training.config import save_config
 from training.data.slice_store import SliceStore
 from training.feed import SliceFeed
 from training.interactive import InteractiveTask
+from training.places import HERE
 from training.processes import Processes
 from training.sam_fit import build_trainable
 

@@ -18,9 +18,9 @@ from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.adapters import read_adapter
 from napari_spinalsam.model.checkpoint import digest_of
 from napari_spinalsam.model.loading import load_session
-from training.__main__ import HERE
 from training.checkpoints import CHECKPOINT
 from training.feed import SliceFeed
+from training.places import HERE
 from training.sam_config import SamConfig, load_any_config, load_sam_config
 from training.sam_fit import fit_sam
 
