@@ -135,8 +135,14 @@ def _dice(rows: Sequence[Mapping[str, Any]], kind: str) -> list[float]:
 
 
 def _cell(scores: list[float], whole: list[float]) -> str:
-    same = scores == whole or stats.ttest_rel(scores, whole).pvalue >= SIGNIFICANT
-    return f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}{'' if same else '*'}"
+    spread = f" ± {np.std(scores, ddof=1):.3f}" if len(scores) > 1 else ""
+    return f"{np.mean(scores):.3f}{spread}{'*' if _differ(scores, whole) else ''}"
+
+
+def _differ(one: list[float], other: list[float]) -> bool:
+    if np.ptp(np.subtract(one, other)) == 0:
+        return False  # nothing varies, so that there is nothing to test
+    return bool(stats.ttest_rel(one, other).pvalue < SIGNIFICANT)
 
 
 def _write_rows(measured: Mapping[str, Rows], path: Path) -> None:
