@@ -264,10 +264,10 @@ def test_the_window_is_the_one_asked_for_or_bone_for_ct(
         ({"more": ["--device", "tpu"]}, "'tpu'"),
         ({"more": ["--structures", "L9"]}, "no structure 'L9'"),
         ({"more": ["--structures", " , "]}, "names nothing"),
-        ({"more": ["--structures", "discs"]}, "Only vertebrae and the sacrum"),
+        ({"more": ["--structures", "spinal_cord"]}, "Only vertebrae, discs and"),
         (
             {"objects": [boxed("L4-L5")], "more": ["--structures", "L4"]},
-            "can be found, not L4-L5",
+            "not from L4-L5",
         ),
         ({"more": ["--structures", "L5"]}, "None of L5 was found"),
         ({"objects": [boxed("L9")]}, "no structure 'L9'"),

@@ -221,8 +221,8 @@ def test_names_without_an_anchor_are_called_a_guess(carrier: Executor) -> None:
 def test_what_cannot_be_found_is_told_before_the_model_is_asked(
     carrier: Executor, document: Annotation
 ) -> None:
-    with pytest.raises(InputError, match="Only vertebrae and the sacrum"):
-        carrier.run(act("segment_structures", structures=["discs"]))
+    with pytest.raises(InputError, match="Only vertebrae, discs and the sacrum"):
+        carrier.run(act("segment_structures", structures=["spinal_canal"]))
     document.set_locked("L3", True)
     with pytest.raises(InputError, match="L3 are locked"):
         carrier.run(act("segment_structures", structures=["L3"]))

@@ -126,7 +126,7 @@ def test_only_what_the_plan_names_is_looked_for(
 ) -> None:
     document.select_structure("L4")
     assert searching.search((act("add_points"),)) is None
-    assert searching.search((act("add_points", structure="L4-L5"),)) is None
+    assert searching.search((act("add_points", structure="spinal_canal"),)) is None
     assert searching.search((act("clear_all"),)) is None
     opens = (act("open_sample"), act("add_points", structure="L4"))
     assert searching.search(opens) is None

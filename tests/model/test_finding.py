@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import default_window
@@ -13,6 +14,7 @@ from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.propagated import FoundStructure, Progress
 from napari_spinalsam.io.sample import read_sample
+from napari_spinalsam.model.backend import DenseVotes
 from napari_spinalsam.model.loading import load_session
 from tests.model.balls import (
     WINDOW,
@@ -22,6 +24,11 @@ from tests.model.balls import (
     ball_volume,
     session_on,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.core.volume import Volume
 
 SHAPE, SPACING = (100, 40, 16), (1.5, 1.5, 3.0)
 CENTRES = [(20.0 + 28 * level, 30.0, 24.0) for level in range(5)]
@@ -112,11 +119,72 @@ def test_a_given_mask_of_a_known_one_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "anchors"), [(["L4-L5"], {}), (["L3"], {"spinal_canal": SEED})]
+    ("names", "anchors", "told"),
+    [
+        (["spinal_canal"], {}, "Only vertebrae, discs and the sacrum"),
+        (["L3"], {"spinal_canal": SEED}, "counted from prompted vertebrae"),
+        (["L3"], {"L4-L5": SEED}, "not from L4-L5"),
+    ],
 )
-def test_other_structures_are_refused(names: list[str], anchors: Any) -> None:
-    with pytest.raises(InputError, match="Only vertebrae and the sacrum"):
+def test_other_structures_are_refused(
+    names: list[str], anchors: Any, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
         find(names, anchors=anchors)
+
+
+class BallsAndDiscs(VotingBalls):
+    """Takes what is half as bright as a ball for a disc."""
+
+    def votes(self, images: NDArray[np.float32]) -> DenseVotes:
+        between = (images > 0.25) & (images <= 0.75)
+        # The rims of balls are as bright, but thin.
+        thick = ndimage.binary_opening(between, np.ones((1, 1, 3, 3)))
+        bone, disc = (
+            super(BallsAndDiscs, self).votes(part.astype(np.float32))
+            for part in (images > 0.75, thick)
+        )
+        centres = np.where((disc.foreground > 0)[:, None], disc.centres, bone.centres)
+        return DenseVotes(bone.foreground, centres, disc.foreground)
+
+
+def with_discs(*levels: int) -> tuple[Volume, dict[int, NDArray[np.bool_]]]:
+    """Return the balls with discs in front of them, below some of the levels."""
+    volume = volume_of(CENTRES)
+    discs = {}
+    for level in levels:
+        z, y, x = CENTRES[level]
+        discs[level] = ball((z + 14, y - 14, x), SHAPE, SPACING, radius_mm=7)
+        volume.data[discs[level]] = 0.5
+    return volume, discs
+
+
+def find_in(volume: Volume, names: list[str], **options: Any) -> list[Any]:
+    session = session_on(volume, BallsAndDiscs())
+    return list(session.find_structures(names, window=WINDOW, **options))
+
+
+def test_a_disc_is_named_by_the_vertebrae_above_and_below_it() -> None:
+    volume, discs = with_discs(0, 2, 3)
+    names = ["L1-L2", "L3-L4", "L4-L5", "L4"]
+    found = find_in(volume, names, anchors={"L3": SEED})
+    masks = masks_of(found)
+
+    assert list(masks) == names
+    for name, level in zip(names, (0, 2, 3), strict=False):
+        assert dice(masks[name], discs[level]) > 0.6
+    trust = {f.name: f.confidence for f in found if isinstance(f, FoundStructure)}
+    assert trust["L1-L2"] < trust["L3-L4"] <= 1
+
+
+def test_a_disc_that_is_not_seen_is_not_invented() -> None:
+    volume, _ = with_discs(0, 3)
+    found = masks_of(find_in(volume, ["L2-L3", "L5-S1"], anchors={"L3": SEED}))
+    assert not found
+
+
+def test_without_any_disc_none_is_found() -> None:
+    assert not masks_of(find(["L3-L4"], anchors={"L3": SEED}))
 
 
 def test_known_ones_that_do_not_fit_are_refused() -> None:

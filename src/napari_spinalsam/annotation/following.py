@@ -11,7 +11,7 @@ from napari_spinalsam.annotation.ports import Outcome
 from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import FINDABLE
+from napari_spinalsam.core.propagated import COUNTED, check_findable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,12 +63,7 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
         for given in action.structures
         for name in REGIONS.get(given, (given,))
     ]
-    others = [name for name in names if structure(name).kind not in FINDABLE]
-    if others:
-        raise InputError(
-            f"Only vertebrae and the sacrum can be found without prompts, not "
-            f"{', '.join(others)}: choose one and prompt it."
-        )
+    check_findable(structure(name) for name in names)
     unlocked = tuple(
         name
         for name in dict.fromkeys(names)
@@ -81,11 +76,11 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
 
 
 def anchors_of(document: Annotation, key: SliceKey) -> dict[str, Masks]:
-    """Return the known slices of what is labelled and can be found along the spine."""
+    """Return the known slices of what is labelled and is counted along the spine."""
     return {
         entry.name: known
         for entry in document.state.objects
-        if structure(entry.name).kind in FINDABLE
+        if structure(entry.name).kind in COUNTED
         if (known := _known_slices(document, entry.name, key))
     }
 

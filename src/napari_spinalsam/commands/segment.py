@@ -17,7 +17,7 @@ from napari_spinalsam.commands.terminal import (
 from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import default_window, parse_window
-from napari_spinalsam.core.propagated import check_findable
+from napari_spinalsam.core.propagated import check_counted, check_findable
 from napari_spinalsam.io.formats import output_suffix
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.io.promptfile import read_prompts
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # A name that is right less often than this is said to be a guess.
 LOW_CONFIDENCE = 0.8
+# Names in a warning: a region such as the discs is seldom seen as a whole.
+TOLD = 5
 
 
 def load_session(model: str, device: str, adapter: str | None) -> SegmentationSession:
@@ -154,7 +156,7 @@ def _check_input(
     if not structures:
         check_objects(objects, volume)
         return
-    check_findable(each.structure for each in objects)
+    check_counted(each.structure for each in objects)
     if volume.geometry.is_2d:
         raise InputError(
             "The image is flat, so there is no spine to walk along: leave "
@@ -174,7 +176,8 @@ def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:
             "vertebra with its name to be sure"
         )
     if missing:
-        sentences.append(f"not found: {', '.join(missing)}")
+        more = f" and {len(missing) - TOLD} more" * (len(missing) > TOLD)
+        sentences.append(f"not found: {', '.join(missing[:TOLD])}{more}")
     if sentences:
         warn("; ".join(sentences))
 

@@ -211,6 +211,18 @@ def structure(name: str) -> Structure:
     raise InputError(f"There is no structure {name!r}: choose, for example, {offer}.")
 
 
+def disc_ends(name: str) -> tuple[str, str]:
+    """Return the names of the vertebrae above and below a disc.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name of a disc, such as ``L5-S1``, which lies above the sacrum.
+    """
+    upper, _, lower = name.partition("-")
+    return structure(upper).name, structure(lower).name
+
+
 def action_name(name: str) -> str:
     """Return the spelling of a structure's name that actions use.
 

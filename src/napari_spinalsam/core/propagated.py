@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.anatomy import Structure
 
-FINDABLE = (Kind.VERTEBRA, Kind.SACRUM)
+# What is counted along the spine, and what is found by what is counted.
+COUNTED = (Kind.VERTEBRA, Kind.SACRUM)
+FINDABLE = (*COUNTED, Kind.DISC)
 
 Direction = Literal["both", "forward", "backward"]
 SliceKey = tuple[int, int]
@@ -190,18 +192,34 @@ class FoundStructure:
 
 
 def check_findable(structures: Iterable[Structure]) -> None:
-    """Refuse what cannot be found along the spine, nor be a mark on the way.
+    """Refuse what cannot be found along the spine.
+
+    Raises
+    ------
+    InputError
+        If a structure is no vertebra, no disc and not the sacrum.
+    """
+    others = [each.name for each in structures if each.kind not in FINDABLE]
+    if others:
+        raise InputError(
+            f"Only vertebrae, discs and the sacrum can be found without prompts, not "
+            f"{', '.join(others)}: prompt it on its slices."
+        )
+
+
+def check_counted(structures: Iterable[Structure]) -> None:
+    """Refuse to count levels from what is no level.
 
     Raises
     ------
     InputError
         If a structure is no vertebra and not the sacrum.
     """
-    others = [each.name for each in structures if each.kind not in FINDABLE]
+    others = [each.name for each in structures if each.kind not in COUNTED]
     if others:
         raise InputError(
-            f"Only vertebrae and the sacrum can be found, not {', '.join(others)}: "
-            "prompt other structures on their slices."
+            f"Names are counted from prompted vertebrae and the sacrum, not from "
+            f"{', '.join(others)}: prompt a vertebra, or leave --structures out."
         )
 
 

@@ -1,14 +1,26 @@
-"""Named vertebrae, from a few that are known or from none."""
+"""Named vertebrae and discs, from a few vertebrae that are known or from none."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import VERTEBRA_ORDER, structure
+from napari_spinalsam.core.anatomy import (
+    VERTEBRA_ORDER,
+    Kind,
+    disc_ends,
+    structure,
+)
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import FoundStructure, check_findable
+from napari_spinalsam.core.propagated import (
+    FoundStructure,
+    check_counted,
+    check_findable,
+)
+from napari_spinalsam.model.between import Discs
 from napari_spinalsam.model.fusion import (
     instance_mask,
     seed_positions,
@@ -61,14 +73,14 @@ def find_structures(
     anchors: Mapping[str, Mapping[SliceKey, Seed]],
     window: Window,
 ) -> Iterator[Progress | FoundStructure]:
-    """Find vertebrae by name, walking along the spine; stop taking at any time.
+    """Find structures by name, walking along the spine; stop taking at any time.
 
     Parameters
     ----------
     session : VotingSession
         With the volume set.
     names : sequence of str
-        Canonical names of vertebrae; they are yielded in this order.
+        Canonical names of vertebrae and discs; they are yielded in this order.
     anchors : mapping of str to seeds
         Vertebrae whose names are known, each with seeds as for `propagate`. Without
         any, the names are a guess with a confidence.
@@ -80,15 +92,16 @@ def find_structures(
     Progress
         While the spine is located and looked at.
     FoundStructure
-        Each wanted vertebra that is there.
+        Each wanted structure that is there.
 
     Raises
     ------
     InputError
-        If something else than vertebrae is wanted, an anchor shows none, or the
-        anchors do not fit together.
+        If something else than vertebrae and discs is wanted, an anchor shows no
+        vertebra, or the anchors do not fit together.
     """
-    check_findable(structure(name) for name in (*names, *anchors))
+    check_findable(structure(name) for name in names)
+    check_counted(structure(name) for name in anchors)
     geometry = geometry_of(session)
     known = {
         name: known_slices(session, seeds, window) for name, seeds in anchors.items()
@@ -100,20 +113,25 @@ def find_structures(
     field = yield from followed(session.gather_votes(region, window), JOINING)
     found = _Spine(field, known)
     for name in names:
-        if name in found.names:
-            at = found.names.index(name)
-            whole = instance_mask(found.instances, found.chain.numbers[at])
-            if name in known:
-                whole = keep_seeds(session, window, whole, known[name], anchors[name])
-            yield FoundStructure(name, whole, found.confidence[at])
+        one = found.disc(name) if _is_disc(name) else found.vertebra(name)
+        if one is not None and name in known:
+            whole = keep_seeds(session, window, one.whole, known[name], anchors[name])
+            one = replace(one, whole=whole)
+        if one is not None:
+            yield one
+
+
+def _is_disc(name: str) -> bool:
+    return structure(name).kind is Kind.DISC
 
 
 class _Spine:
-    """The vertebrae of a field, in order and with names."""
+    """The vertebrae of a field, in order and with names, and the discs between."""
 
     def __init__(
         self, field: VoteField, known: Mapping[str, Sequence[SliceMask]]
     ) -> None:
+        self._field = field
         centres, numbers = with_seeds(find_centres(field), _voted(field, known))
         if not len(centres):
             raise InputError(
@@ -143,6 +161,29 @@ class _Spine:
         else:
             self.names, confidence = guess_names(self.chain)
             self.confidence = [confidence] * len(places)
+
+    def vertebra(self, name: str) -> FoundStructure | None:
+        """Return a vertebra, or the sacrum, if it is there."""
+        if name not in self.names:
+            return None
+        at = self.names.index(name)
+        whole = instance_mask(self.instances, self.chain.numbers[at])
+        return FoundStructure(name, whole, self.confidence[at])
+
+    def disc(self, name: str) -> FoundStructure | None:
+        """Return a disc, if it and both of its vertebrae are there."""
+        number = self._discs.number(name)
+        if number is None or self._discs.instances is None:
+            return None
+        whole = instance_mask(self._discs.instances, number)
+        ends = (self.names.index(end) for end in disc_ends(name))
+        return FoundStructure(name, whole, min(self.confidence[at] for at in ends))
+
+    @cached_property
+    def _discs(self) -> Discs:
+        *_, field = self._field.by_kind
+        named = zip(self.names, self.chain.positions, strict=True)
+        return Discs(field, {name: at for name, at in named if name is not None})
 
     def _chain(self, numbers: tuple[int, ...]) -> Chain:
         positions = self.instances.centres[list(numbers)]
@@ -181,7 +222,8 @@ def _narrowed(
     geometry: Geometry,
 ) -> Limits:
     """Keep to the levels that are wanted, and make sure that the anchors are inside."""
-    levels = [VERTEBRA_ORDER.index(name) for name in names]
+    wanted = [disc_ends(name) if _is_disc(name) else (name,) for name in names]
+    levels = [VERTEBRA_ORDER.index(name) for ends in wanted for name in ends]
     top, bottom, inside = [], [], []
     for name, slices in known.items():
         at, level = seed_positions(slices, geometry), VERTEBRA_ORDER.index(name)

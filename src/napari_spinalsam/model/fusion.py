@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.core.propagated import VolumeMask
-from napari_spinalsam.model.instances import THRESHOLD, Instances, find_centres
+from napari_spinalsam.model.instances import Instances, find_centres
 from napari_spinalsam.model.region import Region
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def voted_centre(
 ) -> NDArray[np.float64] | None:
     """Return the centre in mm that a seed votes for; None where it is no foreground."""
     at = _cells(field, positions)
-    known = field.foreground[at] > THRESHOLD
+    known = field.foreground[at] > field.threshold
     if known.mean() < LEAST_SUPPORT:
         return None
     votes = field.centres[(slice(None), *at)][:, known]

@@ -31,8 +31,6 @@ REACH_MM = 25.0
 FEW_CELLS = 12
 # Differences of distance count like logits when measured in this unit.
 VOTE_UNIT_MM = 4.0
-# Logit from which a cell is bone; below zero, for the network sees thin bone faintly.
-THRESHOLD = -1.5
 
 
 def find_centres(field: VoteField) -> NDArray[np.float64]:
@@ -80,7 +78,7 @@ class Instances:
     @cached_property
     def volumes_mm3(self) -> NDArray[np.float64]:
         """Volume of the cells of each centre, shape (n,)."""
-        bone = self.field.foreground > THRESHOLD
+        bone = self.field.foreground > self.field.threshold
         own = self._nearest[bone & (self._distances[..., 0] < REACH_MM)]
         counts = np.bincount(own, minlength=len(self.centres))
         return np.asarray(counts * np.prod(self.field.region.cell_mm))
@@ -98,7 +96,7 @@ class Instances:
         first, second = self._distances[..., 0], self._distances[..., 1]
         rival = np.where(self._nearest == number, second, first)
         margin = (np.minimum(rival, REACH_MM) - distance) / VOTE_UNIT_MM
-        joined = np.minimum(self.field.foreground - THRESHOLD, margin)
+        joined = np.minimum(self.field.foreground - self.field.threshold, margin)
         return np.asarray(joined, np.float32)
 
     def mask(self, number: int) -> tuple[NDArray[np.bool_], Box, float]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BATCH = 8
 # Pixels between a slice and the neighbours that the network sees beside it.
 NEIGHBOUR_PIXELS = 3
+# Logits from which a cell is bone, or disc; the network sees thin bone faintly.
+BONE_THRESHOLD, DISC_THRESHOLD = -1.5, 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,20 +48,25 @@ class VoteField:
         Position in mm of the centre of the structure that each cell belongs to.
     discs : ndarray of float32, shape (z, y, x), or None
         Logits of discs; None in a field that is of one kind alone.
+    threshold : float
+        Logit from which a cell is foreground.
     """
 
     region: Region
     foreground: NDArray[np.float32]
     centres: NDArray[np.float32]
     discs: NDArray[np.float32] | None = None
+    threshold: float = BONE_THRESHOLD
 
     @property
     def by_kind(self) -> tuple[VoteField, ...]:
         """One field for each kind of structure, its logits as foreground."""
-        kinds = (
-            [self.foreground] if self.discs is None else [self.foreground, self.discs]
+        bone = VoteField(self.region, self.foreground, self.centres)
+        if self.discs is None:
+            return (bone,)
+        return bone, VoteField(
+            self.region, self.discs, self.centres, threshold=DISC_THRESHOLD
         )
-        return tuple(VoteField(self.region, kind, self.centres) for kind in kinds)
 
 
 def gather_votes(
