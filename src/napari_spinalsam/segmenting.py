@@ -11,7 +11,7 @@ from napari_spinalsam.core.anatomy import BACKGROUND
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.joined import joined_mask
-from napari_spinalsam.core.propagated import FINDABLE, Progress
+from napari_spinalsam.core.propagated import COUNTED, Progress
 from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class _Work:
         """Whether the planes around can tell more of an object than its slices."""
         if self._session.pixel_mm is None or self._volume.geometry.is_2d:
             return False
-        return prompted.structure.kind in FINDABLE and all(
+        return prompted.structure.kind in COUNTED and all(
             self._predict(prompts).masks[0].any() for prompts in prompted.prompts
         )
 
