@@ -88,8 +88,7 @@ class CropSampler:
         """Return one crop around a random voxel of a random structure."""
         scan = self.scans[int(rng.choice(len(self.scans), p=self.weights))]
         label = choose(scan.structures, rng)
-        voxels = scan.voxels_of(label)
-        start = voxels[int(rng.integers(len(voxels)))].astype(np.float64)
+        start = scan.random_voxel(label, rng)
         normal_axis = int(rng.choice(3, p=PLANE_WEIGHTS))
         row_axis, col_axis = _random_axes(rng, normal_axis)
         normal = np.cross(row_axis, col_axis)

@@ -65,13 +65,22 @@ class PreparedScan:
     centres: NDArray[np.float64]
     bodies: torch.Tensor | None = None
     complete: tuple[str, ...] = ()
-    _voxels: dict[int, NDArray[np.intp]] = field(default_factory=dict)
+    _places: dict[int, NDArray[np.int32]] = field(init=False)
 
-    def voxels_of(self, label: int) -> NDArray[np.intp]:
-        """Return the (z, y, x) indices of a structure, shape (N, 3)."""
-        if label not in self._voxels:
-            self._voxels[label] = np.argwhere(self.labels.numpy() == label)
-        return self._voxels[label]
+    def __post_init__(self) -> None:
+        # Once, before worker processes share it: looking for them takes long.
+        flat = self.labels.numpy().ravel()
+        places = np.flatnonzero(np.isin(flat, self.structures)).astype(np.int32)
+        places = places[np.argsort(flat[places], kind="stable")]
+        starts = np.searchsorted(flat[places], self.structures)
+        parts = np.split(places, starts[1:])
+        self._places = dict(zip(self.structures, parts, strict=True))
+
+    def random_voxel(self, label: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return the (z, y, x) indices of one voxel of a structure."""
+        places = self._places[label]
+        chosen = places[int(rng.integers(len(places)))]
+        return np.array(np.unravel_index(chosen, tuple(self.labels.shape)), float)
 
 
 def prepare(scans: tuple[ScanConfig, ...], data: Path, store: Path) -> None:
