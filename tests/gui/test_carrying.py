@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-L3, SLICE = 22, 6
+L3, L5, SLICE = 22, 24, 6
 
 
 def paint_block(annotation: Annotation) -> None:
@@ -85,3 +85,32 @@ def test_nothing_to_propagate_is_told(handle: SegmentHandle) -> None:
     handle.run({"action": "select_structure", "structure": "L3"})
     handle.widget.whole.propagate_pressed.emit("both")
     assert "no mask of L3" in handle.widget.status.text()
+
+
+def test_strokes_painted_meanwhile_stay_and_are_steps_of_their_own(
+    painted: SegmentHandle, qtbot: QtBot
+) -> None:
+    controller, annotation = painted.widget.controller, painted.annotation
+    layer = controller.layers.labels
+    before, steps = annotation.labels.copy(), len(annotation.history.undo_names)
+    strokes: list[int] = []
+
+    def stroke(*_: object) -> None:
+        if len(strokes) < 3:
+            strokes.append(2 + 3 * len(strokes))
+            layer.brush_size = 1
+            layer.paint((SLICE, strokes[-1], 2), L5)
+
+    controller.predictions.carried.connect(stroke)
+    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
+        painted.run({"action": "propagate"})
+
+    assert strokes
+    assert all(annotation.labels[SLICE, row, 2] == L5 for row in strokes)
+    np.testing.assert_array_equal(layer.data, annotation.labels)
+    after, made = annotation.labels.copy(), len(annotation.history.undo_names) - steps
+    assert made >= len(strokes)
+    annotation.undo(made)
+    np.testing.assert_array_equal(annotation.labels, before)
+    annotation.redo(made)
+    np.testing.assert_array_equal(annotation.labels, after)

@@ -163,6 +163,21 @@ def test_dice_is_shown_only_against_a_reference(
     assert panel.table.isColumnHidden(Column.DICE)
 
 
+def test_a_reference_without_a_structure_says_nothing_about_it(
+    annotated: SegmentHandle, qtbot: QtBot
+) -> None:
+    reference = np.where(block_labels() == L2, L2, 0)
+    image = annotated.widget.controller.layers.image
+    layer = annotated.viewer.add_labels(
+        reference, scale=image.scale, translate=image.translate
+    )
+    annotated.widget.controller.choose_reference(layer)
+    panel = counted(annotated, qtbot)
+
+    assert texts(panel, Column.DICE) == ["1.000", "–"]
+    assert "Dice 1.000" in panel.summary.text()
+
+
 @pytest.mark.parametrize(("plane", "index"), [("axial", 7), ("sagittal", 24)])
 def test_clicking_a_row_selects_it_and_shows_the_slice_with_most_of_it(
     annotated: SegmentHandle, qtbot: QtBot, plane: str, index: int

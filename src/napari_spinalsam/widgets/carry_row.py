@@ -21,6 +21,7 @@ REGIONS = (
     ("Thoracic, T1 to T12", "thoracic"),
     ("Cervical, C1 to C7", "cervical"),
     ("The whole spine", "spine"),
+    ("Discs", "discs"),
 )
 
 
@@ -51,8 +52,8 @@ class CarryRow(QWidget):
         )
         self.find_button = _menu_button(
             "Find",
-            "Find and name vertebrae; label one first, and the others are counted "
-            "from it",
+            "Find and name vertebrae and the discs between them; label a vertebra "
+            "first, and the others are counted from it",
             REGIONS,
             self.find_pressed.emit,
         )

@@ -21,6 +21,9 @@ STEPS = (
     "through the volume.",
 )
 
+# The last line of a wrapped text is cut by about as much.
+DESCENDER_PX = 3
+
 
 class FirstSteps(QFrame):
     """Three steps with their keys, and a button that puts them away for good."""
@@ -28,7 +31,7 @@ class FirstSteps(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        column = QVBoxLayout(self)
+        self._column = column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.setSpacing(4)
         for step in STEPS:
@@ -45,6 +48,10 @@ class FirstSteps(QFrame):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep room for all lines: a scroll area knows nothing of wrapped ones."""
         super().resizeEvent(event)
+        margins = self.contentsMargins() + self._column.contentsMargins()
+        width = self.width() - margins.left() - margins.right()
+        for line in self.findChildren(QLabel):
+            line.setMinimumHeight(line.heightForWidth(width) + DESCENDER_PX)
         self.setMinimumHeight(self.heightForWidth(self.width()))
 
     def toggle(self) -> None:

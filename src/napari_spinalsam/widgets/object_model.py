@@ -125,10 +125,12 @@ def rows_of(
 
 
 def _agreement(tally: Tally, label: int) -> Agreement | None:
+    if not tally.true_count(label):
+        return None  # a reference without the structure says nothing about it
     axis = tally.sparsest_axis(label)
     within = tally.dice_where_labelled(label, axis)
     whole = tally.dice(label)
-    if not tally.has_reference or within is None or whole is None:
+    if within is None or whole is None:
         return None
     return Agreement(
         within,

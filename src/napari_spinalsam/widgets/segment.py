@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
+STATUS_LINES = 3
 ERROR_COLOR = "#e5484d"  # can be read on dark and on light
 HINT = (
     "Choose an image and a structure, press a tool and click or drag in the slice. "
@@ -146,16 +147,6 @@ class SegmentWidget(QWidget):
             made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             saving.addWidget(made)
         form.addRow(saving)
-        form.addRow(self.offer)
-        self.status.setWordWrap(True)
-        self.status.setTextFormat(Qt.TextFormat.PlainText)
-        self.status.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse
-        )
-        self.status.setMinimumHeight(4 * self.fontMetrics().height())
-        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        form.addRow(self.status)
-        form.addRow(self.busy)
         scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
@@ -163,7 +154,25 @@ class SegmentWidget(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
+        outer.addWidget(self._foot())
         self.setMinimumWidth(LEAST_WIDTH_PX)
+
+    def _foot(self) -> QWidget:
+        """Return what is always in sight: the status line, and the work with Cancel."""
+        self.status.setWordWrap(True)
+        self.status.setTextFormat(Qt.TextFormat.PlainText)
+        self.status.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+        )
+        self.status.setMinimumHeight(STATUS_LINES * self.fontMetrics().lineSpacing())
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        foot = QWidget()
+        column = QVBoxLayout(foot)
+        column.setContentsMargins(6, 4, 6, 6)
+        column.setSpacing(4)
+        for part in (self.offer, self.status, self.busy):
+            column.addWidget(part)
+        return foot
 
     def _connect(self) -> None:
         controller, perform = self.controller, self.controller.perform
