@@ -1,7 +1,7 @@
 """How quick propagation is in the window: first slice, whole, and the answer to Cancel.
 
-L3 of the sample gets a box in its largest sagittal slice, which is carried through all 40
-slices, several times; in other runs Cancel is pressed after a part of it. The first
+L3 of the sample gets a box in its largest sagittal slice, which is carried through all
+40 slices, several times; in other runs Cancel is pressed after a part of it. The first
 slice counts as visible once the frame after it was swapped. Prints one JSON object.
 """
 
@@ -14,10 +14,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import napari
+from benchmark_window import canvas, pause, wait_for
 
 from napari_spinalsam import api
 from napari_spinalsam.core import actions as a
-from benchmark_window import canvas, pause, wait_for
 
 if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
