@@ -151,7 +151,10 @@ class InferenceThread(QThread):
             self._carryings.clear()
             self._prediction = self._encoding = None
             self._condition.notify()
-        return bool(self.wait(STOP_TIMEOUT_MS))
+        try:
+            return bool(self.wait(STOP_TIMEOUT_MS))
+        except RuntimeError:  # Qt was quicker: its half of this object is gone
+            return True
 
     def run(self) -> None:
         """Work until stopped; called by Qt in the new thread."""
