@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.tokens import Token
 
 
+# What is done next, where "next" is no image or slice.
+_DOING = (
+    "add generate segment select clear accept reject undo redo propagate measure save"
+    " hide verify predict"
+)
 # "Then" behind a request, "so" behind a thing: 掩膜就采纳了.
 _SOFT = frozenset(("就", "便"))
 
@@ -28,7 +33,8 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     tokens : sequence of Token
         The tokens of the sentence.
     """
-    fragments = _cut(without_manner(_passive_as_active(tokens)))
+    tokens = _without_next(_passive_as_active(tokens))
+    fragments = _cut(without_manner(tokens))
     fragments = mark_negated(without_wishes(fragments))
     fragments = _put_in_order(fragments)
     telling = [
@@ -138,6 +144,20 @@ def _put_in_order(fragments: Sequence[Fragment]) -> list[Fragment]:
             turned = replace(fragments[1], turned=True)
             return [replace(first, joiner=None), turned, *fragments[2:]]
     return list(fragments)
+
+
+def _without_next(tokens: Sequence[Token]) -> list[Token]:
+    """Drop the "next" of "next, segment L3" and "then next add a point"."""
+    result: list[Token] = []
+    verbs, then = mask(_DOING), mask("then")
+    for at, token in enumerate(tokens):
+        starts = not result or result[-1].text in STOPS or result[-1].concepts & then
+        follows = [t for t in tokens[at + 1 : at + 3] if t.text != ","]
+        if not (
+            token.text == "next" and starts and follows and follows[0].concepts & verbs
+        ):
+            result.append(token)
+    return result
 
 
 def _passive_as_active(tokens: Sequence[Token]) -> list[Token]:

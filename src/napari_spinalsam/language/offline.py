@@ -255,14 +255,15 @@ def _without_kept(
     """Drop what is to be kept where something else is to be cleared, or is not."""
     if any(part.negated for part in said):
         return [part for part in fragments if not part.has("keep")]
-    clears = any(
-        part.has("clear not_wanted") and not part.has("keep") for part in fragments
-    )
-    if not clears:
+    if not any(_clears(part) and not part.has("keep") for part in fragments):
         return list(fragments)
     kept, keeping = [], False
     for part in fragments:
-        keeping = part.has("keep") or (keeping and not part.has("clear not_wanted"))
+        keeping = part.has("keep") or (keeping and not _clears(part))
         if not keeping:
             kept.append(part)
     return kept
+
+
+def _clears(part: Fragment) -> bool:
+    return part.has("clear not_wanted") or (part.has("take_word") and part.has("away"))

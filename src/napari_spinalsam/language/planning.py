@@ -24,7 +24,7 @@ from napari_spinalsam.language.clause_reading import (
     read_clause,
 )
 from napari_spinalsam.language.clauses import split_finely
-from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.fragments import is_either, mask
 from napari_spinalsam.language.negation import TIES
 from napari_spinalsam.language.rows import in_a_row
 
@@ -124,8 +124,10 @@ def _read(
         return Outcome(aside=True, cost=ASIDE * len(part))
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=NOTHING * len(part))
+    if start and is_either(part[0]):
+        return Outcome(question="what_to_do", cost=UNCLEAR)
     outcome = read_clause(_tokens(part), part)
-    if outcome.steps and any(_is_either(fragment) for fragment in part[1:]):
+    if outcome.steps and any(is_either(fragment) for fragment in part[1:]):
         return Outcome(question="what_to_do", cost=UNCLEAR)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=STEP * len(part) + BORROWED)
@@ -177,13 +179,6 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
         and (step["action"] == "add_points" or "metrics" in step)
     ]
     return len(named) > 1
-
-
-def _is_either(fragment: Fragment) -> bool:
-    """Whether "or" joins a structure to another, so that it is open which."""
-    joiner = fragment.joiner
-    either = joiner is not None and joiner.text in ("or", "或", "或者", "或是")
-    return either and bool(fragment.tokens[0].concepts & mask("structure"))
 
 
 def _is_and(fragment: Fragment) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _UNKNOWN_COST = 8.0
 _SOUND_COST = 3.0  # of a Chinese phrase that only sounds like a known one
 _LONE_SOUND_COST = 5.0
+_NAME_GAIN = 0.1  # of phrases that sound alike, one that names a thing goes first
 _NUMERALS = frozenset("二三四五六七八九十")  # meant as they are written
 _SILENT = frozenset("\"'()[]!:~-/*•·^|<>{}#@$%=\\`")
 _STOPS = frozenset(",.;?&+")
@@ -144,7 +145,9 @@ def _cut(sentence: Sentence) -> list[Token]:
 def _cost(token: Token) -> float:
     if token.exact or token.text.isascii():
         return 1.0
-    return _SOUND_COST if len(token.text) > 1 else _LONE_SOUND_COST
+    if len(token.text) == 1:
+        return _LONE_SOUND_COST
+    return _SOUND_COST - (_NAME_GAIN if token.values else 0)
 
 
 def _by_sound(sentence: Sentence, start: int) -> Iterator[Token]:
