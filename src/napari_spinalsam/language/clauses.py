@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.asides import looks_on, says_nothing, without_wishes
+from napari_spinalsam.language.asides import (
+    looks_on,
+    says_nothing,
+    without_purpose,
+    without_wishes,
+)
 from napari_spinalsam.language.fragments import STOPS, VERBS, Fragment, mask
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.negation import mark_negated, without_manner
@@ -34,7 +39,7 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
         The tokens of the sentence.
     """
     tokens = _without_next(_passive_as_active(tokens))
-    fragments = _cut(without_manner(tokens))
+    fragments = _cut(without_purpose(without_manner(tokens)))
     fragments = mark_negated(without_wishes(fragments))
     fragments = _put_in_order(fragments)
     telling = [

@@ -44,7 +44,7 @@ def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if token.concepts & bits.bits["correction"] and result:
+        if token.concepts & bits.bits["correction"] and not _is_choice(tokens, at):
             end = _end_of_correction(tokens, at + 1)
             mended = _mend(result, tokens[at + 1 : end], token.text)
             if mended is None and token.text in _BEHIND:
@@ -55,6 +55,11 @@ def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
         result.append(token)
         at += 1
     return result
+
+
+def _is_choice(tokens: Sequence[Token], at: int) -> bool:
+    """Whether nothing is corrected: at the start, or "L3 还是 L4" without a pause."""
+    return at == 0 or (tokens[at].text == "还是" and tokens[at - 1].text not in _STOPS)
 
 
 def _mend_from_behind(said: Sequence[Token]) -> list[Token] | None:

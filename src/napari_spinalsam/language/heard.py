@@ -11,7 +11,12 @@ import re
 _NUMBER = r"(?:one|two|three|four|five|six|seven|\d)"
 _COUNTED = r"(?:slices|points|clicks|dots|steps|layers|frames|boxes|times)"
 _BEFORE = "back|forward|ahead|down|up|undo|redo|add|place"
-_NO_SIGHT = r"(?:(?<!to )(?<!me )(?<!us )|(?<=points to )|(?<=point to ))"
+_NO_SIGHT = (
+    r"(?:(?<!to )(?<!me )(?<!us )|(?<=points to )|(?<=point to )|(?<=box to )"
+    r"|(?<=boxes to )|(?<=prompt to )|(?<=clicks to )|(?<=click to )|(?<=switch to )"
+    r"|(?<=on to ))"
+)
+_KIND = "(?:more |new |extra |negative |positive |foreground |background )"
 _ENDS = r"(?=\s*(?:$|[.,;?!]|(?:and|then|please|vertebra\w*|dis[ck]|body|now|l)\b))"
 _SPOKEN = (
     (r"\b(?:comma|semicolon)\b|逗号|顿号|分号", ","),
@@ -30,7 +35,10 @@ _MISHEARD = (
     (r"(?<=[一二两三四五六七八九十\d])不(?=$|[,.;吧])", "步"),
     (r"(?<=[腰胸颈])[是似](?=分割|一下|加|画|打|标)", "四"),
     (rf"\b(?:for|fore) (?={_COUNTED}\b)", "4 "),
-    (rf"\b({_BEFORE}) (?:to|too) (?={_COUNTED}\b)", r"\1 2 "),
+    (rf"\b({_BEFORE}) (?:to|too) (?={_KIND}?{_COUNTED}\b)", r"\1 2 "),
+    (rf"^(?:to|too) (?={_KIND}?{_COUNTED}\b)", "2 "),
+    (rf"\b(?:for|fore) (?=(?:negative|positive) {_COUNTED}\b)", "4 "),
+    (r"\b(go|jump|move|skip|scroll|switch|back|forward|on) 2 (?=slice|the\b)", r"\1 to "),
 )
 _TABLE = tuple(
     (re.compile(pattern), meant) for pattern, meant in (*_SPOKEN, *_MISHEARD)

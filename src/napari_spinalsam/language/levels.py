@@ -106,6 +106,8 @@ def _ranked_list(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
         return None
     names = [vertebra(last[0], rank) for rank in ranks]
     found = (*(name for name in names if name), last)
+    if _says(tokens, at, end + 1, "disc_word") and _between(tokens, at, end):
+        found = discs_within(found) or found
     return _merged(tokens[at : end + 1], found), end + 1
 
 

@@ -19,6 +19,7 @@ from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
 from napari_spinalsam.language.planning import plan
+from napari_spinalsam.language.remarks import with_remarks
 from napari_spinalsam.language.screens import screen
 from napari_spinalsam.language.tokens import read_sentence
 from napari_spinalsam.language.wording import ask_back, language_of, refuse
@@ -45,6 +46,8 @@ _STOPPERS = (
     ("ask", "ask"),
 )
 _SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
+# Asks for leave rather than whether it can be done, where nothing is lost by it.
+_MAY = frozenset(("can i", "could i", "may i", "can we", "could we", "might i"))
 _SUBJECTS = (
     "add draw generate segment select clear reset accept reject undo redo propagate"
     " measure save show hide go open point box prompt mask preview point_mask box_mask"
@@ -113,7 +116,7 @@ def _reply(
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
     if outcome.steps:
-        return _as_plan(outcome.steps, language)
+        return _as_plan(with_remarks(outcome.steps, fragments), language)
     if (len(wanted) < len(fragments) and not outcome.question) or all(
         part.has("keep") for part in wanted
     ):
@@ -169,6 +172,8 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
         return ask_back(outcome.question, language)
     if present & mask("judge") and not present & mask("reset"):
         return refuse("outside", language)
+    if present & mask("need_word"):
+        return refuse("reported", language)
     if present & mask(f"{_SUBJECTS} more_word"):
         return ask_back("what_to_do", language)
     return refuse("outside", language)
@@ -220,7 +225,11 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
     polite = any(token.concepts & mask("request") for token in tokens)
     result = []
     first = True
-    for token in tokens:
+    for at, token in enumerate(tokens):
+        if token.text in _MAY and any(
+            after.concepts & mask("undo redo") for after in tokens[at + 1 : at + 2]
+        ):
+            token = replace(token, concepts=mask("filler request"))
         if first and token.concepts & mask("ask_first"):
             token = replace(token, concepts=mask("ask"))
         if polite and token.concepts & mask("please_ask"):

@@ -24,7 +24,7 @@ from napari_spinalsam.language.clause_reading import (
     read_clause,
 )
 from napari_spinalsam.language.clauses import split_finely
-from napari_spinalsam.language.fragments import is_either, mask
+from napari_spinalsam.language.fragments import STOPS, is_either, mask
 from napari_spinalsam.language.negation import TIES
 from napari_spinalsam.language.rows import in_a_row
 
@@ -106,12 +106,40 @@ def _together(
         return Outcome(question=question, refusal=refusal)
     ordered: list[Outcome] = []
     for outcome, fragment in kept:
+        if ordered and _says_again(outcome, ordered[-1], fragment):
+            continue
+        if ordered and _gives_polarity(outcome, ordered[-1], fragment):
+            sign = outcome.steps[0]["polarity"]
+            steps = [{**step, "polarity": sign} for step in ordered[-1].steps]
+            ordered[-1] = replace(ordered[-1], steps=steps)
+            continue
         if ordered and fragment.turned:
             ordered.insert(-1, outcome)
         else:
             ordered.append(outcome)
     steps = in_a_row(ordered)
     return Outcome(steps, answers=all(outcome.answers for outcome in ordered))
+
+
+def _says_again(outcome: Outcome, before: Outcome, fragment: Fragment) -> bool:
+    """Whether "..., redo it" says in other words what was asked for just before."""
+    history = outcome.steps[0]["action"] in ("undo", "redo")
+    return history and _stops(fragment) and outcome.steps == before.steps
+
+
+def _gives_polarity(outcome: Outcome, before: Outcome, fragment: Fragment) -> bool:
+    """Whether "..., negative ones" only says of which kind the points are."""
+    words = mask("polarity point ones filler judge")
+    return (
+        _stops(fragment)
+        and all(token.concepts & words for token in fragment.tokens)
+        and [step["action"] for step in outcome.steps] == ["add_points"]
+        and all(step["action"] == "add_points" for step in before.steps)
+    )
+
+
+def _stops(fragment: Fragment) -> bool:
+    return fragment.joiner is not None and fragment.joiner.text in STOPS
 
 
 def _read(

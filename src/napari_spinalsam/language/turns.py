@@ -73,6 +73,12 @@ _BACK_UP = (
     rf"{_LAYERS}) back(?: up| on| in)?(?: again| on screen| into view)?(?= *(?:[.,;?!]|$))",
     r"show \1",
 )
+# What somebody does meanwhile is no part of the request.
+_MEANWHILE = (
+    r"\b(?:while|whilst) (?:i|we|he|she|they|my \w+|the \w+)\b"
+    r"(?! (?:am|are|is) at it)[^,.;?!]*(?:, ?(?=[a-z]))?",
+    "",
+)
 # "Slice 66 in the bone window" asks for two things.
 _BESIDE = (
     r"((?:骨|软组织|肺|椎间盘|全)窗)(?:位|口)?(?:条件)?(?:下面|底下|下|里|来)?"
@@ -88,6 +94,7 @@ _TABLE = tuple(
         (_RELATIVE, r"\1"),
         (_RELATIVE_ZH, ""),
         _BACK_UP,
+        _MEANWHILE,
         _BESIDE,
     )
 )
