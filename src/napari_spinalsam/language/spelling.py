@@ -24,6 +24,7 @@ _SHORTEST_FOR_TWO = 7  # letters from which two errors are mended
 _MOST_WORDS = 12  # with more unknown words it is no request to this tool
 _SHORTEST_GLUED = 3
 _MOST_GLUED = 4  # words
+_LONGEST_SYLLABLE = 6  # letters
 _SMALL_WORDS = frozenset(("a", "an", "it", "to", "on", "in", "at", "of", "my", "me"))
 
 
@@ -82,7 +83,7 @@ def _mend(word: str) -> tuple[str, ...]:
     glued = _unglued(word)
     if ranked and _is_plain(ranked) and not (glued and ranked[0][0] > 1):
         return (str(ranked[0][-1]),)
-    return glued or (word,)
+    return glued or _by_syllables(word) or (word,)
 
 
 def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool, int]:
@@ -121,3 +122,18 @@ def _unglued(word: str, most: int = _MOST_GLUED) -> tuple[str, ...] | None:
         if rest is not None and (best is None or len(rest) + 1 < len(best)):
             best = (first, *rest)
     return best
+
+
+def _by_syllables(word: str) -> tuple[str, ...] | None:
+    """Return the sounds of a Chinese phrase typed in Latin letters, "fenge" as 分割."""
+    lexicon = load_lexicon()
+    places = [(0, (), lexicon.sounds)]
+    while places:
+        start, signs, place = places.pop()
+        if start == len(word) and place.entry is not None:
+            return signs
+        for end in range(start + 1, min(start + _LONGEST_SYLLABLE, len(word)) + 1):
+            sign = lexicon.syllables.get(word[start:end], "")
+            if sign in place.next:
+                places.append((end, (*signs, sign), place.next[sign]))
+    return None
