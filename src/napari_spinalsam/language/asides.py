@@ -116,6 +116,8 @@ def tells(fragment: Fragment) -> bool:
     """
     serious = [t for t in fragment.tokens if t.text not in COURTESIES]
     first = serious[0] if serious else fragment.tokens[0]
+    if any(token.text in ("把", "将") for token in serious):
+        return False
     if first.text.split()[0] in _SPEAKERS or _starts_as_aside(first.text):
         return True
     if fragment.has("reported subject judge done_word settled"):

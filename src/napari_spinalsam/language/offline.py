@@ -230,7 +230,8 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
             after.concepts & mask("undo redo") for after in tokens[at + 1 : at + 2]
         ):
             token = replace(token, concepts=mask("filler request"))
-        if first and token.concepts & mask("ask_first"):
+        asks = token.concepts & mask("ask_first") and not _orders(token, tokens)
+        if first and asks:
             token = replace(token, concepts=mask("ask"))
         if polite and token.concepts & mask("please_ask"):
             token = replace(token, concepts=mask("filler"))
@@ -240,6 +241,18 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
             first = False
         result.append(token)
     return result
+
+
+def _orders(token: Token, tokens: Sequence[Token]) -> bool:
+    """Whether "do the" is an order, as in "do the lumbar levels", and no question."""
+    if token.text not in ("do the", "do all"):
+        return False
+    asked = mask("match gpu_state how_big judge")
+    return not any(
+        other.text == "?"
+        or (other.concepts & asked and not other.concepts & mask(VERBS))
+        for other in tokens
+    )
 
 
 def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
@@ -263,7 +276,7 @@ def _without_kept(
 ) -> list[Fragment]:
     """Drop what is to be kept where something else is to be cleared, or is not."""
     if any(part.negated for part in said):
-        return [part for part in fragments if not part.has("keep")]
+        return [part for part in fragments if not part.has("keep keep_alone")]
     if not any(_clears(part) and not part.has("keep") for part in fragments):
         return list(fragments)
     kept, keeping = [], False

@@ -27,6 +27,7 @@ from napari_spinalsam.language.clauses import split_finely
 from napari_spinalsam.language.fragments import STOPS, is_either, mask
 from napari_spinalsam.language.negation import TIES
 from napari_spinalsam.language.rows import in_a_row
+from napari_spinalsam.language.slots import has
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,8 +163,10 @@ def _read(
     if _adds_one(part[0].tokens):
         outcome = replace(outcome, steps=[])
     vague = (
-        outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
-    ) or _rejects_many(outcome, part[0])
+        (outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them"))
+        or _rejects_many(outcome, part[0])
+        or (outcome.beside and part[0].has("ones"))
+    )
     if (outcome.steps and not vague) or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
@@ -251,6 +254,10 @@ def _with_objects(
             t.concepts & mask("not_wanted judge") for t in earlier
         )
         return [*tokens, thing] if thing is not None and meant else None
+    if present & mask("ones") and not present & mask("point polarity"):
+        things = (t for t in reversed(earlier) if t.concepts & mask("point box"))
+        thing = next(things, None)
+        return None if thing is None or has(thing, "point") else [*tokens, thing]
     names = mask("structure region")
     if present & mask("select segment") and not present & (names | mask(_OBJECTS)):
         named = (t for t in reversed(earlier) if t.concepts & mask("structure"))

@@ -59,7 +59,12 @@ def _is_broken_down(steps: Sequence[dict[str, Any]], at: int) -> bool:
 
 
 def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
-    """Whether "L3 is to be annotated, select it" only announced what is selected."""
+    """Whether "L3 is to be annotated, select it" only announced what is selected.
+
+    So does "abdominal window, level 60, width 360" announce its numbers.
+    """
+    if following["action"] == "set_window" == step["action"]:
+        return "preset" in step and "level" in following
     if following["action"] != "select_structure":
         return False
     return bool(step.get("structures") == [following["structure"]])

@@ -11,7 +11,9 @@ import re
 _ENGLISH_NUMBER = (
     r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|fifteen|twenty|thirty)"
 )
-_COUNTED = r"(?:more |positive |negative |foreground |background |pos |neg |\w*ground )*"
+_COUNTED = (
+    r"(?:more |positive |negative |foreground |background |pos |neg |\w*ground )*"
+)
 _COUNTED += r"(?:points?|pts|dots|clicks|slices|layers|frames|steps|boxes|seeds|images)"
 _DIGIT = "[一二两三四五六七八九]"
 _UNIT = "(?=(?:[个颗下处层张步次枚片帧例])|(?:[正负]?(?:点|样本)))"
@@ -79,6 +81,71 @@ _MEANWHILE = (
     r"(?! (?:am|are|is) at it)[^,.;?!]*(?:, ?(?=[a-z]))?",
     "",
 )
+# What went wrong, and what turned out well, is why something is asked for.
+_WENT = (
+    (
+        r"(?:画|打|标|点|加|放|选|框|圈|分|弄|做|搞|勾|摆|传|撤|退|清|删|翻|调|切|按|描|搁|撤销|撤回|重做|传播)"
+        r"(?:得|的)?(?:有点儿?|有些|太|都|全|好像)?(?:乱|歪|偏|错|多|少|坏|反|漏|重复|重|早"
+        r"|过头|过|糊|岔|废|砸|丑|脏|花|飞|跑偏|不好|不准|不对|不太对|不太好|不够好)"
+        r"(?:了|啦|咯|喽)(?:点|些|一点|不少)?(?=[,.!;]|$)",
+        "弄错了",
+    ),
+    (
+        r"(掩[膜码]|结果|预览|分割|预测|效果|边界|轮廓)(?:看着|看起来|看上去|我看|倒|还|挺|也|都)*"
+        r"(?:可以|行|不错|挺好|ok|没毛病|过关|达标)(?:了|的|啊|哈|吧|呀)?,",
+        r"\1挺好,",
+    ),
+)
+_ON_BY = (
+    r"\b(scroll|move|go|step|carry|page|flip|skip|jump|push) on (?:by )?(?:another )?"
+    rf"(?={_ENGLISH_NUMBER} (?:more )?(?:slices?|layers?|frames?|cuts?|sections?)\b)",
+    r"\1 forward ",
+)
+# "The next mask goes to L3" says what is selected.
+_NEXT_GOES = (
+    (
+        r"\b(?:the |my )?next (?:mask|label|prediction|result|segmentation|one)"
+        r"(?: should| must| is to| has to| needs to| will| shall| ought to)?(?: be)? "
+        r"(?:written|goes?|saved|stored|put|assigned|labell?ed|filed|belongs?|counts?)"
+        r" (?:in|on|to|into|under|as|for)(?: the)? ?(?:label (?:of |for )?)?",
+        "select ",
+    ),
+    (
+        r"\b(?:write|put|store|assign|file|label|save) (?:the |my )?next "
+        r"(?:mask|label|prediction|result|segmentation|one) (?:to|into|under|as|for|in)\b",
+        "select",
+    ),
+    (
+        r"(?:下一?[个张次]|接下来的?|下面的?|之后的?|后面的?)(?:掩[膜码]|结果|标注|预测|分割)"
+        r"(?:要|应该|都|请|就)*(?:写|存|归|放|记|标|算|落)(?:到|进|入|给|成|为|在|作)*",
+        "选",
+    ),
+)
+_ALL_FIGURES = (
+    r"\b(calculate|compute|measure|evaluate|work out) (?:everything|all|whatever|anything)"
+    r" (?:that )?(?:you|it|we) can\b",
+    r"\1 all the metrics",
+)
+_AS_WELL_AS = (
+    r"(?<=[a-z\d系数离积比]) ?同 ?(?=dice|iou|hd|msd|体积|交并|豪斯|平均|[ctl]\d|[腰胸颈骶框点])",
+    "和",
+)
+_DONE_THEN = (
+    r"((?:画|打|点|标|加|放|摆|弄|选|圈|框)(?:好|完)了)(?=[^,.!?;吧吗的没就再后以之啦啊呀 ])",
+    r"\1,",
+)
+_UNDONE = (r"\bundone (?=(?:steps?|actions?|things?|changes?|edits?|moves?)\b)", "")
+_MARKED = (
+    r"\b(?:all |everything |all of )?(?:what|that|whatever) (?:i|we)(?: have)?"
+    r"(?: already| just| so far)* (marked|clicked|drawn|placed|put|set|given|entered)\b"
+    r"(?: (?:down|in|there|so far|already|up to now))*",
+    r"what i have \1",
+)
+_COMES_TO = (
+    r"\bwhat (?:does|do|did) ([\w -]{2,24}?) (?:come (?:to|out (?:at|as)|in at)"
+    r"|amount to|add up to|work out (?:at|as|to))\b(?: in| for)?",
+    r"what is \1",
+)
 # "Slice 66 in the bone window" asks for two things.
 _BESIDE = (
     r"((?:骨|软组织|肺|椎间盘|全)窗)(?:位|口)?(?:条件)?(?:下面|底下|下|里|来)?"
@@ -93,7 +160,16 @@ _TABLE = tuple(
         *_VAGUE,
         (_RELATIVE, r"\1"),
         (_RELATIVE_ZH, ""),
+        *_WENT,
         _BACK_UP,
+        _ON_BY,
+        *_NEXT_GOES,
+        _ALL_FIGURES,
+        _AS_WELL_AS,
+        _DONE_THEN,
+        _UNDONE,
+        _MARKED,
+        _COMES_TO,
         _MEANWHILE,
         _BESIDE,
     )
