@@ -107,6 +107,8 @@ def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
     token = tokens[at]
     if token.concepts & mask("before") and not token.text.isascii():
         return bool(words)
+    if token.text in ("and", "和", "与") and _stands_between(words):
+        return False
     if token.text in _SOFT:
         return not words or any(
             t.concepts & mask(f"{VERBS} turn change judge") for t in words
@@ -117,6 +119,14 @@ def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
         return False
     return token.text in STOPS or bool(
         token.concepts & mask("then but or after before because")
+    )
+
+
+def _stands_between(words: Sequence[Token]) -> bool:
+    """Whether an "and" ties what something strange is between: "the angle between"."""
+    between = [at for at, t in enumerate(words) if t.concepts & mask("between_word")]
+    return bool(between) and any(
+        t.concepts & mask("outside") for t in words[: between[-1]]
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.language.clause_reading import is_verb
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import VERBS, mask
@@ -281,10 +282,16 @@ def _without_kept(
         return list(fragments)
     kept, keeping = [], False
     for part in fragments:
-        keeping = part.has("keep") or (keeping and not _clears(part))
+        ends = _clears(part) or _does_something(part)
+        keeping = part.has("keep") or (keeping and not ends)
         if not keeping:
             kept.append(part)
     return kept
+
+
+def _does_something(part: Fragment) -> bool:
+    """Whether a verb asks for something else than to keep."""
+    return any(is_verb(token) for token in part.tokens)
 
 
 def _clears(part: Fragment) -> bool:

@@ -255,8 +255,8 @@ def _with_objects(
         )
         return [*tokens, thing] if thing is not None and meant else None
     if present & mask("ones") and not present & mask("point polarity"):
-        things = (t for t in reversed(earlier) if t.concepts & mask("point box"))
-        thing = next(things, None)
+        placed = (t for t in reversed(earlier) if t.concepts & mask("point box"))
+        thing = next(placed, None)
         return None if thing is None or has(thing, "point") else [*tokens, thing]
     names = mask("structure region")
     if present & mask("select segment") and not present & (names | mask(_OBJECTS)):

@@ -1,4 +1,4 @@
-"""What a remark names and the request leaves out: "PACS wants NRRD, save it like that"."""
+"""What a remark names and the request leaves out: "PACS wants NRRD, save it so"."""
 
 from __future__ import annotations
 

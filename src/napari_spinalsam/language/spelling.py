@@ -127,7 +127,7 @@ def _unglued(word: str, most: int = _MOST_GLUED) -> tuple[str, ...] | None:
 def _by_syllables(word: str) -> tuple[str, ...] | None:
     """Return the sounds of a Chinese phrase typed in Latin letters, "fenge" as 分割."""
     lexicon = load_lexicon()
-    places = [(0, (), lexicon.sounds)]
+    places: list[tuple[int, tuple[str, ...], Node]] = [(0, (), lexicon.sounds)]
     while places:
         start, signs, place = places.pop()
         if start == len(word) and place.entry is not None:

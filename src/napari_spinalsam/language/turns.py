@@ -27,7 +27,7 @@ _VAGUE = (
     (rf"{_DIGIT}?十(?:[几来多]|好几){_UNIT}", "几"),
     (rf"(?:好几十|几十|上百|几百|{_DIGIT}百多|百来){_UNIT}", "几"),
     (rf"(?:一两|两三|三两|三四|三五|四五|五六|六七|七八|八九){_UNIT}", "几"),
-    (r"(?<=\d)[来多](?=[个颗])", "几"),
+    (r"(?<=\d)(?<![ctl腰胸颈]\d)[来多](?=[个颗])", "几"),
 )
 _SPELT = (
     (r"\bn[ .-]{0,2}r[ .-]{0,2}r[ .-]{0,2}d\b", "nrrd"),
@@ -72,7 +72,8 @@ _LAYERS = (
 )
 _BACK_UP = (
     rf"\b(?:bring|put|pull|get|pop|throw|call|have) ((?:the |my |those |these |all )*"
-    rf"{_LAYERS}) back(?: up| on| in)?(?: again| on screen| into view)?(?= *(?:[.,;?!]|$))",
+    rf"{_LAYERS}) back(?: up| on| in)?(?: again| on screen| into view)?"
+    r"(?= *(?:[.,;?!]|$))",
     r"show \1",
 )
 # What somebody does meanwhile is no part of the request.
@@ -112,7 +113,8 @@ _NEXT_GOES = (
     ),
     (
         r"\b(?:write|put|store|assign|file|label|save) (?:the |my )?next "
-        r"(?:mask|label|prediction|result|segmentation|one) (?:to|into|under|as|for|in)\b",
+        r"(?:mask|label|prediction|result|segmentation|one) "
+        r"(?:to|into|under|as|for|in)\b",
         "select",
     ),
     (
@@ -122,16 +124,18 @@ _NEXT_GOES = (
     ),
 )
 _ALL_FIGURES = (
-    r"\b(calculate|compute|measure|evaluate|work out) (?:everything|all|whatever|anything)"
-    r" (?:that )?(?:you|it|we) can\b",
+    r"\b(calculate|compute|measure|evaluate|work out) "
+    r"(?:everything|all|whatever|anything) (?:that )?(?:you|it|we) can\b",
     r"\1 all the metrics",
 )
 _AS_WELL_AS = (
-    r"(?<=[a-z\d系数离积比]) ?同 ?(?=dice|iou|hd|msd|体积|交并|豪斯|平均|[ctl]\d|[腰胸颈骶框点])",
+    r"(?<=[a-z\d系数离积比]) ?同 ?"
+    r"(?=dice|iou|hd|msd|体积|交并|豪斯|平均|[ctl]\d|[腰胸颈骶框点])",
     "和",
 )
 _DONE_THEN = (
-    r"((?:画|打|点|标|加|放|摆|弄|选|圈|框)(?:好|完)了)(?=[^,.!?;吧吗的没就再后以之啦啊呀 ])",
+    r"((?:画|打|点|标|加|放|摆|弄|选|圈|框)(?:好|完)了)"
+    r"(?=[^,.!?;吧吗的没就再后以之啦啊呀 ])",
     r"\1,",
 )
 _UNDONE = (r"\bundone (?=(?:steps?|actions?|things?|changes?|edits?|moves?)\b)", "")
@@ -151,6 +155,80 @@ _BESIDE = (
     r"((?:骨|软组织|肺|椎间盘|全)窗)(?:位|口)?(?:条件)?(?:下面|底下|下|里|来)?"
     r"(?=看第|看一?下?第|看[一二两三四五六七八九十百\d]|[翻跳转滚]到?第|显示第|查看第)",
     r"\1,",
+)
+# Words that only lend weight: "what can I actually say", "is it really using the GPU".
+_WEIGHT = (
+    r"\b(can|could|do|did|does|should|may|is|are|it|this|i|you|we)"
+    r" (?:actually|really|even|possibly|currently|honestly) (?=[a-z])",
+    r"\1 ",
+)
+_BUT_NOT = (r"(?<=[a-z]),? (?:but|and) not (?=the |my |any |all )", ", not ")
+# What leaves the view is hidden, and what goes back to something is no undo.
+_OUT_OF_VIEW = (
+    rf"\b(?:drop|take|remove|get|move|lose|clear|kick|pull) ((?:the |my |all )*{_LAYERS})"
+    r" (?:from|out of|off(?: of)?) (?:the |my )?(?:view|sight|display|screen|way)\b",
+    r"hide \1",
+)
+_BACK_TO = (r"\btake (?:it|this|me|us|that) back to\b", "back to")
+# "Give me twelve points, put in L2" is one request.
+_PUT_IN = (
+    r"([个颗](?:正|负)?(?:样本)?点),(?=(?:都|全|请)?(?:放|打|点|落|标|加|摆|搁)(?:在|到|进))",
+    r"\1",
+)
+_RANKS = (
+    r"第?([一二三四五六七八九十\d]+)(?:到|至|-)第?([一二三四五六七八九十\d]+)[节个块]?([颈胸腰])椎",
+    r"\3\1到\3\2",
+)
+_TOGETHER = (
+    r"(?<=[骨椎盘管髓\d])(?:连带着?|连同|连着|连)(?=[尾骶胸腰颈脊椎ctls])",
+    "和",
+)
+_SO_MANY_DISCS = (r"(?<=[\d一二三四五六七])[两三四五几2345]个(?:椎)?间盘", "椎间盘")
+_WHAT_TO_SAY = (
+    r"我?都?(?:能|可以)(?:对|跟|和|给)你(?:说|讲|提)(?:些|点)?(?:啥|什么)(?:话|要求)?",
+    "能说什么",
+)
+# A blank stands for a comma where the next thing to do begins.
+_BLANK = (
+    r"(?<=[\u4e00-\u9fff\da-z]) (?=(?:再|然后|接着|并且|最后|之后)[\u4e00-\u9fff])",
+    ",",
+)
+_TYPED_BY_SOUND = (
+    (r"(?<=[ctl]\d)(?:dao|zhi) ?(?=[ctl]\d)", "到"),
+    (r"\bkan(?=[\u4e00-\u9fff])", "看"),
+    (r"\bshang(?=[\u4e00-\u9fff])", "上"),
+    (r"\bxia(?=[\u4e00-\u9fff])", "下"),
+    (r"\bsuan(?=[\u4e00-\u9fff])", "算"),
+    (r"(?<=dice|.iou|.msd|hd95) he (?=dice|iou|msd|hd)", "和"),
+)
+# "L3 four points L4 two points" are two requests.
+_NEXT_LEVEL = (r"(个(?:正|负)?点)(?=(?:[ctl]|[腰胸颈])[\d一二三四五六七])", r"\1,")
+_SEEN_BETTER = (
+    r",[^,.!?;]{0,6}看(?:得|的)?(?:更|比较)?(?:清楚|清|明显|明白)(?:一?些|一?点|多了)?(?=[.!]?$)",
+    "",
+)
+_NOT_COUNTED = (
+    r"(?:刚才|刚刚|上面|上)?(?:那|这)?一?(?:步|下|次)?不(?:算|作数|要了),?(?:撤掉|撤了|撤销|去掉)",
+    "撤销上一步",
+)
+_LOSE = (
+    r"\blose (?=(?:the |my |all |these |those |every )+"
+    r"(?:points?|box|boxes|prompts?|dots|clicks)\b)",
+    "clear ",
+)
+_AGAIN = (
+    r"\bwhat is (dice|iou|msd|hd ?95|the dice|the iou) (?:score |coefficient )?again\b",
+    r"what does \1 mean",
+)
+_NOT_THIS = (
+    r"((?:掩[膜码]|蒙版|结果|预览|预测|分割)(?:我|咱)?(?:就|可)?)不(?:要|行|用|想要)(?=[吧啊,.!;]|$)",
+    r"\1不要了",
+)
+# "Back ten slices to look at the pedicles" says what for.
+_LOOK_AT = (
+    r"(?<=[层张帧片面窗位]),?(?:来|去|再)?(?:看看|看一下|看一看|看下|瞧瞧|瞅瞅)(?:那个|一下)?"
+    r"[^,.!?;\da-z层标参图点框掩预]{2,8}(?=[.!]?$)",
+    "",
 )
 _TABLE = tuple(
     (re.compile(pattern), plain)
@@ -172,6 +250,24 @@ _TABLE = tuple(
         _COMES_TO,
         _MEANWHILE,
         _BESIDE,
+        _WEIGHT,
+        _BUT_NOT,
+        _OUT_OF_VIEW,
+        _BACK_TO,
+        _PUT_IN,
+        _RANKS,
+        _TOGETHER,
+        _SO_MANY_DISCS,
+        _WHAT_TO_SAY,
+        _BLANK,
+        *_TYPED_BY_SOUND,
+        _NEXT_LEVEL,
+        _SEEN_BETTER,
+        _NOT_COUNTED,
+        _LOSE,
+        _AGAIN,
+        _NOT_THIS,
+        _LOOK_AT,
     )
 )
 
