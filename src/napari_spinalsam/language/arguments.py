@@ -138,8 +138,12 @@ def _segment(fit: Fit) -> list[Step]:
 
 
 def _propagate(fit: Fit) -> list[Step]:
-    ways = {t.values["direction"] for t in fit.tokens if "direction" in t.values}
-    if places_of(fit.tokens):
+    said = [t for t in fit.tokens if "direction" in t.values]
+    # "Backwards through the next eight": "next" only counts.
+    plain = [t for t in said if not has(t, "next previous")] or said
+    ways = {t.values["direction"] for t in plain}
+    counts = any(has(t, "it") and "number" in t.values for t in fit.used)
+    if places_of(fit.tokens) or counts:
         raise UnclearError("one_thing")
     in_turn = _ways_in_turn(fit)
     if len(in_turn) > 1:

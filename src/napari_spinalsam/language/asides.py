@@ -58,6 +58,11 @@ _NAMED = (
     " number ordinal polarity format"
 )
 _TOLD = f"{_NAMED} image sample gpu parameters help undo redo save it"
+# What is plain enough to be asked for where a strange purpose follows.
+_PLAIN = (
+    "structure region plane preset metric labels format reference slice gpu parameters"
+    " undo redo sample number"
+)
 _STRONG_VERBS = (
     "generate segment select clear accept reject propagate save hide undo redo reset"
 )
@@ -111,6 +116,8 @@ def tells(fragment: Fragment) -> bool:
     """
     serious = [t for t in fragment.tokens if t.text not in COURTESIES]
     first = serious[0] if serious else fragment.tokens[0]
+    if any(token.text in ("把", "将") for token in serious):
+        return False
     if first.text.split()[0] in _SPEAKERS or _starts_as_aside(first.text):
         return True
     if fragment.has("reported subject judge done_word settled"):
@@ -125,7 +132,7 @@ def says_nothing(part: Fragment) -> bool:
     fillers = mask("filler judge correction")
     if all(token.concepts & fillers for token in part.tokens):
         return not part.has("help keep_alone drop_alone generate_alone")
-    if _is_of_others(part):
+    if _is_of_others(part) or _tells_of_need(part):
         return True
     if part.has("settled") and not any(_commands(t) for t in part.tokens):
         return True
@@ -144,6 +151,13 @@ def _is_of_others(part: Fragment) -> bool:
     return others and not part.has("request_word")
 
 
+def _tells_of_need(part: Fragment) -> bool:
+    """Whether it only says who needs it: "PACS那边要用", "the surgeon is waiting"."""
+    if not part.has("need_word") or part.has(f"{_TOLD} not request_word"):
+        return False
+    return not any(_commands(token) for token in part.tokens)
+
+
 def looks_on(part: Fragment) -> bool:
     """Whether it says what the speaker does then: "..., 我对照一下"."""
     if part.tokens[0].text not in _LOOKERS or part.has("request_word plane preset"):
@@ -151,6 +165,31 @@ def looks_on(part: Fragment) -> bool:
     return part.has("show compare verify") and not part.has(
         "structure metric slice select labels point box"
     )
+
+
+def without_purpose(tokens: Sequence[Token]) -> list[Token]:
+    """Drop a strange purpose at the end of a clause: "for the navigation system"."""
+    ends = [at for at, t in enumerate(tokens) if t.text in STOPS] + [len(tokens)]
+    kept: list[Token] = []
+    start = 0
+    for end in ends:
+        clause = tokens[start:end]
+        kept += clause[: _purpose_of(clause)]
+        kept += tokens[end : end + 1]
+        start = end + 1
+    return kept
+
+
+def _purpose_of(clause: Sequence[Token]) -> int:
+    """Return where the purpose of a clause begins, its length where it has none."""
+    silent = mask("filler outside context reported tool image judge gpu_state")
+    at = next((at for at, t in enumerate(clause) if t.text == "for"), len(clause))
+    asked, rest = clause[:at], clause[at + 1 :]
+    plain = any(t.concepts & mask(_PLAIN) for t in asked)
+    strange = any(not t.known or t.concepts & mask("outside reported") for t in rest)
+    if plain and strange and all(not t.known or t.concepts & silent for t in rest):
+        return at
+    return len(clause)
 
 
 def without_wishes(fragments: Sequence[Fragment]) -> list[Fragment]:

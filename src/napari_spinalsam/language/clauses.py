@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.asides import looks_on, says_nothing, without_wishes
+from napari_spinalsam.language.asides import (
+    looks_on,
+    says_nothing,
+    without_purpose,
+    without_wishes,
+)
 from napari_spinalsam.language.fragments import STOPS, VERBS, Fragment, mask
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.negation import mark_negated, without_manner
@@ -16,6 +21,11 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.tokens import Token
 
 
+# What is done next, where "next" is no image or slice.
+_DOING = (
+    "add generate segment select clear accept reject undo redo propagate measure save"
+    " hide verify predict"
+)
 # "Then" behind a request, "so" behind a thing: 掩膜就采纳了.
 _SOFT = frozenset(("就", "便"))
 
@@ -28,7 +38,8 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     tokens : sequence of Token
         The tokens of the sentence.
     """
-    fragments = _cut(without_manner(_passive_as_active(tokens)))
+    tokens = _without_next(_passive_as_active(tokens))
+    fragments = _cut(without_purpose(without_manner(tokens)))
     fragments = mark_negated(without_wishes(fragments))
     fragments = _put_in_order(fragments)
     telling = [
@@ -96,6 +107,8 @@ def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
     token = tokens[at]
     if token.concepts & mask("before") and not token.text.isascii():
         return bool(words)
+    if token.text in ("and", "和", "与") and _stands_between(words):
+        return False
     if token.text in _SOFT:
         return not words or any(
             t.concepts & mask(f"{VERBS} turn change judge") for t in words
@@ -106,6 +119,14 @@ def _joins(tokens: Sequence[Token], at: int, words: Sequence[Token]) -> bool:
         return False
     return token.text in STOPS or bool(
         token.concepts & mask("then but or after before because")
+    )
+
+
+def _stands_between(words: Sequence[Token]) -> bool:
+    """Whether an "and" ties what something strange is between: "the angle between"."""
+    between = [at for at, t in enumerate(words) if t.concepts & mask("between_word")]
+    return bool(between) and any(
+        t.concepts & mask("outside") for t in words[: between[-1]]
     )
 
 
@@ -138,6 +159,20 @@ def _put_in_order(fragments: Sequence[Fragment]) -> list[Fragment]:
             turned = replace(fragments[1], turned=True)
             return [replace(first, joiner=None), turned, *fragments[2:]]
     return list(fragments)
+
+
+def _without_next(tokens: Sequence[Token]) -> list[Token]:
+    """Drop the "next" of "next, segment L3" and "then next add a point"."""
+    result: list[Token] = []
+    verbs, then = mask(_DOING), mask("then")
+    for at, token in enumerate(tokens):
+        starts = not result or result[-1].text in STOPS or result[-1].concepts & then
+        follows = [t for t in tokens[at + 1 : at + 3] if t.text != ","]
+        if not (
+            token.text == "next" and starts and follows and follows[0].concepts & verbs
+        ):
+            result.append(token)
+    return result
 
 
 def _passive_as_active(tokens: Sequence[Token]) -> list[Token]:

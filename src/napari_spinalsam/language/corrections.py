@@ -27,6 +27,8 @@ _STOPS = frozenset(",.;?!")
 _BARE = frozenset(
     ("no", "不", "不是", "还是", "等等", "等一下", "wait", "rather", "make it")
 )
+# Said behind what is meant, too.
+_BEHIND = frozenset(("i mean", "i meant", "rather", "我是说", "我的意思是", "应该是"))
 
 
 def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
@@ -42,15 +44,30 @@ def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
     at = 0
     while at < len(tokens):
         token = tokens[at]
-        if token.concepts & bits.bits["correction"] and result:
+        if token.concepts & bits.bits["correction"] and not _is_choice(tokens, at):
             end = _end_of_correction(tokens, at + 1)
             mended = _mend(result, tokens[at + 1 : end], token.text)
+            if mended is None and token.text in _BEHIND:
+                mended = _mend_from_behind(result)
             if mended is not None:
                 result, at = mended, end
                 continue
         result.append(token)
         at += 1
     return result
+
+
+def _is_choice(tokens: Sequence[Token], at: int) -> bool:
+    """Whether nothing is corrected: at the start, or "L3 还是 L4" without a pause."""
+    return at == 0 or (tokens[at].text == "还是" and tokens[at - 1].text not in _STOPS)
+
+
+def _mend_from_behind(said: Sequence[Token]) -> list[Token] | None:
+    """Mend "the next one, the next patient I mean": the last words are meant."""
+    stops = [at for at, token in enumerate(said) if token.text in _STOPS]
+    if not stops or stops[-1] == len(said) - 1:
+        return None
+    return _mend(said[: stops[-1]], said[stops[-1] + 1 :], "i mean")
 
 
 def _end_of_correction(tokens: Sequence[Token], start: int) -> int:
@@ -92,10 +109,6 @@ def _mend(
         ):
             result.append(word)
     return result if replaced else None
-
-
-def _was_said(word: Token, present: int) -> bool:
-    return word.concepts != 0 and not word.concepts & ~present
 
 
 def _last_of(tokens: Sequence[Token], wanted: int) -> int | None:

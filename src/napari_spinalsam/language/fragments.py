@@ -18,6 +18,11 @@ VERBS = (
     " save show hide go open verify predict box_verb reset carry calculate"
 )
 MORE_VERBS = "drop_alone keep_alone generate_alone drop_it adopt turn change"
+_EITHER = frozenset(("or", "or else", "或", "或者", "或是", "还是", "要么"))
+_CHOICES = (
+    "structure region number ordinal plane preset format metric point box mask preview"
+    f" labels reference image slice next previous direction polarity {VERBS}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +59,20 @@ class Fragment:
 def mask(names: str) -> int:
     """Return the bits of concepts named with blanks between."""
     return load_lexicon().mask(names)
+
+
+def is_either(fragment: Fragment) -> bool:
+    """Whether "or" joins a thing or a request to another, so that it is open which.
+
+    Parameters
+    ----------
+    fragment : Fragment
+        One that is not negated.
+    """
+    if fragment.joiner is None or fragment.joiner.text not in _EITHER:
+        return False
+    silent, chosen = mask("filler"), mask(_CHOICES)
+    return any(
+        token.concepts & chosen and not token.concepts & silent
+        for token in fragment.tokens
+    )

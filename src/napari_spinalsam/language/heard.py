@@ -11,8 +11,14 @@ import re
 _NUMBER = r"(?:one|two|three|four|five|six|seven|\d)"
 _COUNTED = r"(?:slices|points|clicks|dots|steps|layers|frames|boxes|times)"
 _BEFORE = "back|forward|ahead|down|up|undo|redo|add|place"
-_NO_SIGHT = r"(?:(?<!to )(?<!me )(?<!us )|(?<=points to )|(?<=point to ))"
+_NO_SIGHT = (
+    r"(?:(?<!to )(?<!me )(?<!us )|(?<=points to )|(?<=point to )|(?<=box to )"
+    r"|(?<=boxes to )|(?<=prompt to )|(?<=clicks to )|(?<=click to )|(?<=switch to )"
+    r"|(?<=on to ))"
+)
+_KIND = "(?:more |new |extra |negative |positive |foreground |background )"
 _ENDS = r"(?=\s*(?:$|[.,;?!]|(?:and|then|please|vertebra\w*|dis[ck]|body|now|l)\b))"
+_BEHIND = "$|[,.]|[上里中加分打点画框标选放椎那体和到与的处]"  # behind a level
 _SPOKEN = (
     (r"\b(?:comma|semicolon)\b|逗号|顿号|分号", ","),
     (r"\b(?:period|full stop|new ?line|new paragraph|next line)\b", "."),
@@ -29,8 +35,30 @@ _MISHEARD = (
     (r"\b(c|t|el|ell|l) ate\b", r"\1 8"),
     (r"(?<=[一二两三四五六七八九十\d])不(?=$|[,.;吧])", "步"),
     (r"(?<=[腰胸颈])[是似](?=分割|一下|加|画|打|标)", "四"),
+    *(
+        (rf"(?<=[腰胸颈])[{alike}](?={_BEHIND})", number)
+        for number, alike in (
+            ("一", "衣医伊"),
+            ("二", "耳而尔"),
+            ("三", "伞散山"),
+            ("四", "寺死思"),
+            ("五", "舞午吴屋武"),
+            ("六", "流留溜陆"),
+            ("七", "期起妻气"),
+            ("八", "巴爸吧"),
+            ("九", "酒久"),
+            ("十", "石时实"),
+        )
+    ),
+    (r"[咬药摇耀](?=[一二三四五六\d])", "腰"),
     (rf"\b(?:for|fore) (?={_COUNTED}\b)", "4 "),
-    (rf"\b({_BEFORE}) (?:to|too) (?={_COUNTED}\b)", r"\1 2 "),
+    (rf"\b({_BEFORE}) (?:to|too) (?={_KIND}?{_COUNTED}\b)", r"\1 2 "),
+    (rf"^(?:to|too) (?={_KIND}?{_COUNTED}\b)", "2 "),
+    (rf"\b(?:for|fore) (?=(?:negative|positive) {_COUNTED}\b)", "4 "),
+    (
+        r"\b(go|jump|move|skip|scroll|switch|back|forward|on) 2 (?=slice|the\b)",
+        r"\1 to ",
+    ),
 )
 _TABLE = tuple(
     (re.compile(pattern), meant) for pattern, meant in (*_SPOKEN, *_MISHEARD)

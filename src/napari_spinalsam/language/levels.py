@@ -74,7 +74,9 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     if last is None or (sign == "and" and not _between(tokens, at, next_at)):
         return None
     end = next_at + 1
-    if sign in ("", "glued") and _says(tokens, at, end, "both"):
+    if sign in ("", "glued") and (
+        _says(tokens, at, end, "both") or _goes_on(tokens, end)
+    ):
         return None
     names = _meant(
         first,
@@ -86,6 +88,16 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     if not names:
         return None
     return _merged(tokens[at:end], names), end
+
+
+def _goes_on(tokens: Sequence[Token], end: int) -> bool:
+    """Whether "T12 L1" is the beginning of a list, as in "T12 L1 and L2"."""
+    sign, next_at = _separator(tokens, end)
+    if sign not in ("", "and") or next_at >= len(tokens):
+        return False
+    return _vertebra_of(tokens[next_at]) is not None and not _says(
+        tokens, end, next_at + 1, "disc_word"
+    )
 
 
 def _ranked_list(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
@@ -106,6 +118,8 @@ def _ranked_list(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
         return None
     names = [vertebra(last[0], rank) for rank in ranks]
     found = (*(name for name in names if name), last)
+    if _says(tokens, at, end + 1, "disc_word") and _between(tokens, at, end):
+        found = discs_within(found) or found
     return _merged(tokens[at : end + 1], found), end + 1
 
 

@@ -133,6 +133,8 @@ class Lexicon:
         The tree of Chinese phrases by how they sound.
     alike : mapping
         The sounds that a Chinese character may stand for.
+    syllables : mapping
+        The character that stands for a sound typed in Latin letters.
     frames : tuple of Frame
         The wordings, those with more needs first.
     passive : mapping
@@ -153,6 +155,7 @@ class Lexicon:
     root: Node
     sounds: Node
     alike: Mapping[str, tuple[str, ...]]
+    syllables: Mapping[str, str]
     frames: tuple[Frame, ...]
     passive: Mapping[str, int]
     vocabulary: frozenset[str]
@@ -201,17 +204,17 @@ def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lex
             passive[word] = passive.get(word, 0) | bits[name]
     frames = [_frame(row, bits) for row in data["frame"]]
     frames.sort(key=lambda frame: -len(frame.needs))
-    short = (pair.partition("=")[::2] for pair in phrases(data["spelling"]["short"]))
     return Lexicon(
         bits=MappingProxyType(bits),
         root=root,
         sounds=sounds,
         alike=MappingProxyType(alike),
+        syllables=MappingProxyType(_pairs(characters["syllables"].split())),
         frames=tuple(frames),
         passive=MappingProxyType(passive),
         vocabulary=frozenset(_words(root)),
         real_words=frozenset(phrases(data["spelling"]["real"])),
-        short_forms=MappingProxyType(dict(short)),
+        short_forms=MappingProxyType(_pairs(phrases(data["spelling"]["short"]))),
         simplified=MappingProxyType(
             {
                 ord(old): new
@@ -220,6 +223,11 @@ def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lex
         ),
         asides=tuple(phrases(data["asides"]["starts"])),
     )
+
+
+def _pairs(items: Iterable[str]) -> dict[str, str]:
+    """Read "wrong=right" as a pair, each."""
+    return dict(item.partition("=")[::2] for item in items)
 
 
 def _entries(

@@ -16,7 +16,7 @@ from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_CLASS
 from napari_spinalsam.language.asides import COURTESIES, tells
 from napari_spinalsam.language.clause_reading import Outcome, read_clause
-from napari_spinalsam.language.fragments import Fragment, mask
+from napari_spinalsam.language.fragments import Fragment, is_either, mask
 from napari_spinalsam.language.planning import plan
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def read_loosely(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcom
     said : sequence of Token
         The whole sentence.
     """
-    if any(part.negated for part in fragments) or _stops(said):
+    if any(part.negated or is_either(part) for part in fragments) or _stops(said):
         return Outcome()
     if sum(not token.known for token in said) > _STRANGE_AT_MOST:
         return Outcome()
@@ -77,7 +77,8 @@ def read_loosely(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcom
 
 def _is_remark(part: Fragment) -> bool:
     """Whether a fragment tells of something and asks for nothing."""
-    if part.has(_UNSAID) or read_clause(part.tokens, (part,)).steps:
+    plain = read_clause(part.tokens, (part,))
+    if part.has(_UNSAID) or plain.steps or plain.question == "image_or_slice":
         return False
     loose = _loosened(part)
     if loose is not part and read_clause(loose.tokens, (loose,)).steps:

@@ -12,6 +12,7 @@ from functools import cache
 
 from napari_spinalsam.language.heard import as_meant
 from napari_spinalsam.language.lexicon import load_lexicon
+from napari_spinalsam.language.turns import in_plain_words
 
 _SIGNS = str.maketrans(
     {
@@ -58,7 +59,7 @@ def normalise(text: str) -> str:
     for pattern, long_form in _SHORT_FORMS:
         folded = pattern.sub(long_form, folded)
     folded = _KEYS.sub(r"\1 ", folded)
-    folded = as_meant(_HYPHEN.sub(" ", folded))
+    folded = in_plain_words(as_meant(_HYPHEN.sub(" ", folded)))
     return " ".join(_THOUSANDS.sub(r"\1\2", folded).split())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.language.clause_reading import is_verb
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.fragments import VERBS, mask
@@ -19,6 +20,7 @@ from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
 from napari_spinalsam.language.normalise import normalise
 from napari_spinalsam.language.planning import plan
+from napari_spinalsam.language.remarks import with_remarks
 from napari_spinalsam.language.screens import screen
 from napari_spinalsam.language.tokens import read_sentence
 from napari_spinalsam.language.wording import ask_back, language_of, refuse
@@ -45,6 +47,8 @@ _STOPPERS = (
     ("ask", "ask"),
 )
 _SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
+# Asks for leave rather than whether it can be done, where nothing is lost by it.
+_MAY = frozenset(("can i", "could i", "may i", "can we", "could we", "might i"))
 _SUBJECTS = (
     "add draw generate segment select clear reset accept reject undo redo propagate"
     " measure save show hide go open point box prompt mask preview point_mask box_mask"
@@ -113,7 +117,7 @@ def _reply(
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
     if outcome.steps:
-        return _as_plan(outcome.steps, language)
+        return _as_plan(with_remarks(outcome.steps, fragments), language)
     if (len(wanted) < len(fragments) and not outcome.question) or all(
         part.has("keep") for part in wanted
     ):
@@ -169,6 +173,8 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
         return ask_back(outcome.question, language)
     if present & mask("judge") and not present & mask("reset"):
         return refuse("outside", language)
+    if present & mask("need_word"):
+        return refuse("reported", language)
     if present & mask(f"{_SUBJECTS} more_word"):
         return ask_back("what_to_do", language)
     return refuse("outside", language)
@@ -220,8 +226,13 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
     polite = any(token.concepts & mask("request") for token in tokens)
     result = []
     first = True
-    for token in tokens:
-        if first and token.concepts & mask("ask_first"):
+    for at, token in enumerate(tokens):
+        if token.text in _MAY and any(
+            after.concepts & mask("undo redo") for after in tokens[at + 1 : at + 2]
+        ):
+            token = replace(token, concepts=mask("filler request"))
+        asks = token.concepts & mask("ask_first") and not _orders(token, tokens)
+        if first and asks:
             token = replace(token, concepts=mask("ask"))
         if polite and token.concepts & mask("please_ask"):
             token = replace(token, concepts=mask("filler"))
@@ -231,6 +242,18 @@ def _mark_questions(tokens: Sequence[Token]) -> list[Token]:
             first = False
         result.append(token)
     return result
+
+
+def _orders(token: Token, tokens: Sequence[Token]) -> bool:
+    """Whether "do the" is an order, as in "do the lumbar levels", and no question."""
+    if token.text not in ("do the", "do all"):
+        return False
+    asked = mask("match gpu_state how_big judge")
+    return not any(
+        other.text == "?"
+        or (other.concepts & asked and not other.concepts & mask(VERBS))
+        for other in tokens
+    )
 
 
 def _is_bare_question(tokens: Sequence[Token], outcome: Outcome) -> bool:
@@ -254,15 +277,22 @@ def _without_kept(
 ) -> list[Fragment]:
     """Drop what is to be kept where something else is to be cleared, or is not."""
     if any(part.negated for part in said):
-        return [part for part in fragments if not part.has("keep")]
-    clears = any(
-        part.has("clear not_wanted") and not part.has("keep") for part in fragments
-    )
-    if not clears:
+        return [part for part in fragments if not part.has("keep keep_alone")]
+    if not any(_clears(part) and not part.has("keep") for part in fragments):
         return list(fragments)
     kept, keeping = [], False
     for part in fragments:
-        keeping = part.has("keep") or (keeping and not part.has("clear not_wanted"))
+        ends = _clears(part) or _does_something(part)
+        keeping = part.has("keep") or (keeping and not ends)
         if not keeping:
             kept.append(part)
     return kept
+
+
+def _does_something(part: Fragment) -> bool:
+    """Whether a verb asks for something else than to keep."""
+    return any(is_verb(token) for token in part.tokens)
+
+
+def _clears(part: Fragment) -> bool:
+    return part.has("clear not_wanted") or (part.has("take_word") and part.has("away"))

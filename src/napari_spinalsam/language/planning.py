@@ -24,9 +24,10 @@ from napari_spinalsam.language.clause_reading import (
     read_clause,
 )
 from napari_spinalsam.language.clauses import split_finely
-from napari_spinalsam.language.fragments import mask
+from napari_spinalsam.language.fragments import STOPS, is_either, mask
 from napari_spinalsam.language.negation import TIES
 from napari_spinalsam.language.rows import in_a_row
+from napari_spinalsam.language.slots import has
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,12 +107,40 @@ def _together(
         return Outcome(question=question, refusal=refusal)
     ordered: list[Outcome] = []
     for outcome, fragment in kept:
+        if ordered and _says_again(outcome, ordered[-1], fragment):
+            continue
+        if ordered and _gives_polarity(outcome, ordered[-1], fragment):
+            sign = outcome.steps[0]["polarity"]
+            steps = [{**step, "polarity": sign} for step in ordered[-1].steps]
+            ordered[-1] = replace(ordered[-1], steps=steps)
+            continue
         if ordered and fragment.turned:
             ordered.insert(-1, outcome)
         else:
             ordered.append(outcome)
     steps = in_a_row(ordered)
     return Outcome(steps, answers=all(outcome.answers for outcome in ordered))
+
+
+def _says_again(outcome: Outcome, before: Outcome, fragment: Fragment) -> bool:
+    """Whether "..., redo it" says in other words what was asked for just before."""
+    history = outcome.steps[0]["action"] in ("undo", "redo")
+    return history and _stops(fragment) and outcome.steps == before.steps
+
+
+def _gives_polarity(outcome: Outcome, before: Outcome, fragment: Fragment) -> bool:
+    """Whether "..., negative ones" only says of which kind the points are."""
+    words = mask("polarity point ones filler judge")
+    return (
+        _stops(fragment)
+        and all(token.concepts & words for token in fragment.tokens)
+        and [step["action"] for step in outcome.steps] == ["add_points"]
+        and all(step["action"] == "add_points" for step in before.steps)
+    )
+
+
+def _stops(fragment: Fragment) -> bool:
+    return fragment.joiner is not None and fragment.joiner.text in STOPS
 
 
 def _read(
@@ -124,16 +153,20 @@ def _read(
         return Outcome(aside=True, cost=ASIDE * len(part))
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=NOTHING * len(part))
+    if start and is_either(part[0]):
+        return Outcome(question="what_to_do", cost=UNCLEAR)
     outcome = read_clause(_tokens(part), part)
-    if outcome.steps and any(_is_either(fragment) for fragment in part[1:]):
+    if outcome.steps and any(is_either(fragment) for fragment in part[1:]):
         return Outcome(question="what_to_do", cost=UNCLEAR)
     if outcome.steps and len(part) > 1 and _are_apart(part):
         return replace(outcome, cost=STEP * len(part) + BORROWED)
     if _adds_one(part[0].tokens):
         outcome = replace(outcome, steps=[])
     vague = (
-        outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them")
-    ) or _rejects_many(outcome, part[0])
+        (outcome.steps == [{"action": "clear_all"}] and part[0].has("all_of_them"))
+        or _rejects_many(outcome, part[0])
+        or (outcome.beside and part[0].has("ones"))
+    )
     if (outcome.steps and not vague) or len(part) > 1:
         return outcome
     first = part[0].tokens[0].start
@@ -179,13 +212,6 @@ def _are_apart(fragments: Sequence[Fragment]) -> bool:
     return len(named) > 1
 
 
-def _is_either(fragment: Fragment) -> bool:
-    """Whether "or" joins a structure to another, so that it is open which."""
-    joiner = fragment.joiner
-    either = joiner is not None and joiner.text in ("or", "或", "或者", "或是")
-    return either and bool(fragment.tokens[0].concepts & mask("structure"))
-
-
 def _is_and(fragment: Fragment) -> bool:
     """Whether a Chinese "and" joins it, which joins things, never requests."""
     return fragment.joiner is not None and fragment.joiner.text in ("和", "与", "跟")
@@ -228,6 +254,10 @@ def _with_objects(
             t.concepts & mask("not_wanted judge") for t in earlier
         )
         return [*tokens, thing] if thing is not None and meant else None
+    if present & mask("ones") and not present & mask("point polarity"):
+        placed = (t for t in reversed(earlier) if t.concepts & mask("point box"))
+        thing = next(placed, None)
+        return None if thing is None or has(thing, "point") else [*tokens, thing]
     names = mask("structure region")
     if present & mask("select segment") and not present & (names | mask(_OBJECTS)):
         named = (t for t in reversed(earlier) if t.concepts & mask("structure"))

@@ -51,7 +51,8 @@ def add_points(fit: Fit) -> list[Step]:
                 raise UnclearError("how_many_points")
             groups[-1].count = int(number)
         if "polarity" in token.values:
-            if groups[-1].polarity is not None:
+            same = groups[-1].polarity in (None, token.values["polarity"])
+            if not same or (groups[-1].places and places_of(fit.tokens[at:])):
                 groups.append(_Points())
             groups[-1].polarity = token.values["polarity"]
         groups[-1].places += places_of([token])

@@ -40,7 +40,11 @@ def in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                 step = {**step, "structure": _last_structure(steps)}
             if steps and _announces(steps[-1], step):
                 steps.pop()
-            again = steps and (step == steps[-1] or _is_result(steps[-1], step))
+            again = steps and (
+                step == steps[-1]
+                or _is_result(steps[-1], step)
+                or _sums_up(steps[-1], step)
+            )
             if not again or step["action"] in _REPEATED:
                 steps.append(step)
     return [step for at, step in enumerate(steps) if not _is_broken_down(steps, at)]
@@ -59,7 +63,12 @@ def _is_broken_down(steps: Sequence[dict[str, Any]], at: int) -> bool:
 
 
 def _announces(step: dict[str, Any], following: dict[str, Any]) -> bool:
-    """Whether "L3 is to be annotated, select it" only announced what is selected."""
+    """Whether "L3 is to be annotated, select it" only announced what is selected.
+
+    So does "abdominal window, level 60, width 360" announce its numbers.
+    """
+    if following["action"] == "set_window" == step["action"]:
+        return "preset" in step and "level" in following
     if following["action"] != "select_structure":
         return False
     return bool(step.get("structures") == [following["structure"]])
@@ -69,6 +78,15 @@ def _is_result(step: dict[str, Any], following: dict[str, Any]) -> bool:
     """Whether "predict from the points, the mask please" names what comes of it."""
     narrower = ("generate_point_mask", "generate_box_mask")
     return step["action"] in narrower and following["action"] == "generate_mask"
+
+
+def _sums_up(step: dict[str, Any], following: dict[str, Any]) -> bool:
+    """Whether "compare L4 with the reference, evaluate it" asks for one thing."""
+    if not step["action"] == following["action"] == "measure":
+        return False
+    return following.get("structure") is None and (
+        step.get("metrics") == following.get("metrics")
+    )
 
 
 def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:

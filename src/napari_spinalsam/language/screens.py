@@ -24,6 +24,12 @@ _FORMATS = re.compile(
     r"(?<![a-z0-9_./\\-])\.?(?:nii\.gz|seg\.nrrd|(?<=\.)(?:nii|nrrd|dcm))(?![a-z0-9])",
     re.I,
 )
+# Signs of code that people write in sentences: "plane -> coronal", "W = 400, L = 40".
+_SHORTHAND = re.compile(
+    r"(?<=\s)(?:->|=>|-->)(?=\s)"
+    r"|(?<![a-z])(?:ww?|w?l|width|level|window|slice|cent(?:er|re))\s*=(?=\s*-?\d)",
+    re.I,
+)
 _ADDRESSES = (
     re.compile(r"[a-z][a-z0-9+]{1,9}://|(?<![a-z])www\.|file:|\w@\w", re.I),
     re.compile(
@@ -89,7 +95,7 @@ def screen(text: str) -> str | None:
     """
     if len(text) > LONGEST_SENTENCE:
         return "too_long"
-    text = _FORMATS.sub(" ", text)
+    text = _SHORTHAND.sub(" ", _FORMATS.sub(" ", text))
     for key, patterns in (
         ("trick", _TRICKS),
         ("address", _ADDRESSES),

@@ -23,7 +23,9 @@ _SHORTEST = 4  # letters; shorter words have too many neighbours
 _SHORTEST_FOR_TWO = 7  # letters from which two errors are mended
 _MOST_WORDS = 12  # with more unknown words it is no request to this tool
 _SHORTEST_GLUED = 3
-_SMALL_WORDS = frozenset(("it", "to", "on", "in", "at", "of"))
+_MOST_GLUED = 4  # words
+_LONGEST_SYLLABLE = 6  # letters
+_SMALL_WORDS = frozenset(("a", "an", "it", "to", "on", "in", "at", "of", "my", "me"))
 
 
 def correct(atoms: Sequence[str]) -> list[tuple[str, ...]]:
@@ -78,9 +80,10 @@ def _mend(word: str) -> tuple[str, ...]:
         word, _targets(), scorer=OSA.distance, score_cutoff=errors, limit=6
     )
     ranked = sorted((*_rank(word, hit, distance), hit) for hit, distance, _ in near)
-    if ranked and _is_plain(ranked):
+    glued = _unglued(word)
+    if ranked and _is_plain(ranked) and not (glued and ranked[0][0] > 1):
         return (str(ranked[0][-1]),)
-    return _unglued(word) or (word,)
+    return glued or _by_syllables(word) or (word,)
 
 
 def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool, int]:
@@ -105,13 +108,32 @@ def _mean_alike(word: str, other: str) -> bool:
     return len(entries) == 2 and bool(entries[0].concepts & entries[1].concepts)
 
 
-def _unglued(word: str) -> tuple[str, ...] | None:
-    """Split two known words that were written as one."""
+def _unglued(word: str, most: int = _MOST_GLUED) -> tuple[str, ...] | None:
+    """Split known words that were written as one, into as few as can be."""
     known = _vocabulary()
-    for at in range(len(word) - 2, 1, -1):
+    best: tuple[str, ...] | None = None
+    for at in range(len(word) - 1, 0, -1):
         first, last = word[:at], word[at:]
-        if min(at, len(last)) < _SHORTEST_GLUED and not {first, last} & _SMALL_WORDS:
+        if first not in known or (at < _SHORTEST_GLUED and first not in _SMALL_WORDS):
             continue
-        if first in known and last in known:
+        if last in known and (len(last) >= _SHORTEST_GLUED or last in _SMALL_WORDS):
             return first, last
+        rest = _unglued(last, most - 1) if most > 2 else None
+        if rest is not None and (best is None or len(rest) + 1 < len(best)):
+            best = (first, *rest)
+    return best
+
+
+def _by_syllables(word: str) -> tuple[str, ...] | None:
+    """Return the sounds of a Chinese phrase typed in Latin letters, "fenge" as 分割."""
+    lexicon = load_lexicon()
+    places: list[tuple[int, tuple[str, ...], Node]] = [(0, (), lexicon.sounds)]
+    while places:
+        start, signs, place = places.pop()
+        if start == len(word) and place.entry is not None:
+            return signs
+        for end in range(start + 1, min(start + _LONGEST_SYLLABLE, len(word)) + 1):
+            sign = lexicon.syllables.get(word[start:end], "")
+            if sign in place.next:
+                places.append((end, (*signs, sign), place.next[sign]))
     return None

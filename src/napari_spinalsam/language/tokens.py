@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _UNKNOWN_COST = 8.0
 _SOUND_COST = 3.0  # of a Chinese phrase that only sounds like a known one
 _LONE_SOUND_COST = 5.0
-_NUMERALS = frozenset("二三四五六七八九十")  # meant as they are written
+_NAME_GAIN = 0.1  # of phrases that sound alike, one that names a thing goes first
+_NUMERALS = frozenset("两二三四五六七八九十")  # meant as they are written
 _SILENT = frozenset("\"'()[]!:~-/*•·^|<>{}#@$%=\\`")
 _STOPS = frozenset(",.;?&+")
 
@@ -91,11 +92,13 @@ def read_sentence(text: str) -> Sentence:
     text : str
         A text as `normalise` returns it.
     """
-    found = list(_atoms(text))
+    found = _as_signs(list(_atoms(text)), text)
     mended_words = correct([atom for atom, _ in found])
     atoms: list[str] = []
     mended, glued = set(), set()
     for (atom, start), parts in zip(found, mended_words, strict=True):
+        if atom != text[start : start + len(atom)]:
+            mended.add(len(atoms))
         if start and not text[start - 1].isspace() and atoms:
             glued.add(len(atoms))
         for part in parts:
@@ -117,6 +120,21 @@ def _atoms(text: str) -> Iterator[tuple[str, int]]:
             yield atom[-1], match.end() - 1
         else:
             yield atom, start
+
+
+def _as_signs(found: list[tuple[str, int]], text: str) -> list[tuple[str, int]]:
+    """Put a sign of the same sound for a syllable that stands beside one: "fen割"."""
+    lexicon = load_lexicon()
+    result = []
+    for atom, start in found:
+        beside = text[start - 1 : start] + text[start + len(atom) :][:1]
+        sign = lexicon.syllables.get(atom) if not beside.isascii() else None
+        result.append((atom if sign is None or _is_word(atom) else sign, start))
+    return result
+
+
+def _is_word(atom: str) -> bool:
+    return atom in load_lexicon().vocabulary
 
 
 def _cut(sentence: Sentence) -> list[Token]:
@@ -144,7 +162,9 @@ def _cut(sentence: Sentence) -> list[Token]:
 def _cost(token: Token) -> float:
     if token.exact or token.text.isascii():
         return 1.0
-    return _SOUND_COST if len(token.text) > 1 else _LONE_SOUND_COST
+    if len(token.text) == 1:
+        return _LONE_SOUND_COST
+    return _SOUND_COST - (_NAME_GAIN if token.values else 0)
 
 
 def _by_sound(sentence: Sentence, start: int) -> Iterator[Token]:
