@@ -124,6 +124,7 @@ class ModelClient:
 
         It ends by itself at its next byte, or when it has waited as long again.
         """
+        deadline.check()
         outcomes: list[bytes | SpinalSamError] = []
         ended = Event()
 

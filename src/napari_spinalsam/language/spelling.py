@@ -19,6 +19,8 @@ from napari_spinalsam.language.numerals import number_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_spinalsam.language.lexicon import Node
+
 _SHORTEST = 4  # letters; shorter words have too many neighbours
 _SHORTEST_FOR_TWO = 7  # letters from which two errors are mended
 _MOST_WORDS = 12  # with more unknown words it is no request to this tool

@@ -165,7 +165,8 @@ _WEIGHT = (
 _BUT_NOT = (r"(?<=[a-z]),? (?:but|and) not (?=the |my |any |all )", ", not ")
 # What leaves the view is hidden, and what goes back to something is no undo.
 _OUT_OF_VIEW = (
-    rf"\b(?:drop|take|remove|get|move|lose|clear|kick|pull) ((?:the |my |all )*{_LAYERS})"
+    rf"\b(?:drop|take|remove|get|move|lose|clear|kick|pull)"
+    rf" ((?:the |my |all )*{_LAYERS})"
     r" (?:from|out of|off(?: of)?) (?:the |my )?(?:view|sight|display|screen|way)\b",
     r"hide \1",
 )
