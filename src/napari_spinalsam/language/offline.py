@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_reply
-from napari_spinalsam.language.clause_reading import is_verb
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
+from napari_spinalsam.language.exceptions import (
+    excepts,
+    without_exceptions,
+    without_kept,
+)
 from napari_spinalsam.language.fragments import VERBS, mask
 from napari_spinalsam.language.guessing import read_by_guess
 from napari_spinalsam.language.levels import join_levels
@@ -92,7 +96,8 @@ def read_words(text: str) -> list[Token]:
         What `screen` found nothing wrong with.
     """
     sentence = read_sentence(normalise(text))
-    return _mark_questions(correct_oneself(join_levels(sentence.tokens)))
+    tokens = without_exceptions(join_levels(sentence.tokens))
+    return _mark_questions(correct_oneself(tokens))
 
 
 def _reply(
@@ -108,7 +113,7 @@ def _reply(
         return refuse("reported", language)
     if _asks_how(tokens):
         return _help_or_refuse(tokens, language)
-    outcome = plan(_without_kept(wanted, fragments), tokens)
+    outcome = plan(without_kept(wanted, fragments), tokens)
     if not outcome.steps:
         outcome = _second(fragments, tokens, outcome, guess)
     if _is_bare_question(tokens, outcome):
@@ -116,6 +121,8 @@ def _reply(
             return ask_back("sure", language)
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
+    if excepts(tokens, outcome.steps):
+        return ask_back("what_to_do", language)
     if outcome.steps:
         return _as_plan(with_remarks(outcome.steps, fragments), language)
     if (len(wanted) < len(fragments) and not outcome.question) or all(
@@ -270,29 +277,3 @@ def _is_polite(tokens: Sequence[Token]) -> bool:
     verbs = mask("save clear accept reject undo redo segment propagate")
     first = next((at for at, t in enumerate(tokens) if t.concepts & verbs), len(tokens))
     return any(at <= first for at in polite)
-
-
-def _without_kept(
-    fragments: Sequence[Fragment], said: Sequence[Fragment]
-) -> list[Fragment]:
-    """Drop what is to be kept where something else is to be cleared, or is not."""
-    if any(part.negated for part in said):
-        return [part for part in fragments if not part.has("keep keep_alone")]
-    if not any(_clears(part) and not part.has("keep") for part in fragments):
-        return list(fragments)
-    kept, keeping = [], False
-    for part in fragments:
-        ends = _clears(part) or _does_something(part)
-        keeping = part.has("keep") or (keeping and not ends)
-        if not keeping:
-            kept.append(part)
-    return kept
-
-
-def _does_something(part: Fragment) -> bool:
-    """Whether a verb asks for something else than to keep."""
-    return any(is_verb(token) for token in part.tokens)
-
-
-def _clears(part: Fragment) -> bool:
-    return part.has("clear not_wanted") or (part.has("take_word") and part.has("away"))
