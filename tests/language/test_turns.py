@@ -1,6 +1,5 @@
 """Turns of phrase, exceptions and what stands beside a request."""
 
-
 from __future__ import annotations
 
 import pytest

@@ -66,18 +66,20 @@ def _score(options: argparse.Namespace) -> None:
             "tuned on."
         )
     parse_offline("warm up")
-    together = []
+    together, locked = [], []
     for path in paths:
         answers = answer(read_corpus(path), parse_offline)
         print(f"\n{path.name}\n{summarise(answers)}")
         if options.failures:
             print(failures(answers))
-        if path.name not in LOCKED:
+        if path.name in LOCKED:
+            locked += answers
+        else:
             together += answers
     if len(paths) > 1 and together:
         print(f"\nall that was tuned on\n{summarise(together)}")
     if options.actions:
-        print(by_action(together or answers))
+        print(by_action(together or locked))
 
 
 def _fit(_: argparse.Namespace) -> None:
