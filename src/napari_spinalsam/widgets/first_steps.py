@@ -30,6 +30,7 @@ class FirstSteps(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
+        self._fitted_width = 0
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._column = column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
@@ -48,10 +49,15 @@ class FirstSteps(QFrame):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep room for all lines: a scroll area knows nothing of wrapped ones."""
         super().resizeEvent(event)
+        if self.width() == self._fitted_width:  # a new height is no reason to measure
+            return
+        self._fitted_width = self.width()
         margins = self.contentsMargins() + self._column.contentsMargins()
         width = self.width() - margins.left() - margins.right()
         for line in self.findChildren(QLabel):
+            line.setMinimumHeight(0)  # else the height measured is at least the last
             line.setMinimumHeight(line.heightForWidth(width) + DESCENDER_PX)
+        self.setMinimumHeight(0)
         self.setMinimumHeight(self.heightForWidth(self.width()))
 
     def toggle(self) -> None:
