@@ -20,7 +20,7 @@ STAMP := $(VENV)/.installed
 DISPLAYED := scripts/with_display.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo demo-chat test test-heavy lint format actions docs screenshots notebook benchmark train train-smoke clean
+.PHONY: help venv demo demo-chat test test-heavy lint format actions docs screenshots tutorial notebook benchmark train train-smoke clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ docs: $(STAMP) ## build the documentation into site/
 
 screenshots: $(STAMP) ## take the pictures of the documentation
 	$(DISPLAYED) $(BIN)/python scripts/screenshots.py $(ARGS)
+
+tutorial: $(STAMP) ## go through docs/tutorial.md and take its pictures
+	$(DISPLAYED) $(BIN)/python scripts/tutorial.py $(ARGS)
 
 notebook: $(STAMP) ## run the notebook of the documentation and store its output
 	$(BIN)/python scripts/run_notebook.py $(ARGS)

@@ -134,10 +134,15 @@ def true_mask(handle: SegmentHandle, name: str) -> NDArray[np.bool_]:
     return mask
 
 
-def take(viewer: napari.Viewer, path: Path) -> None:
-    """Write a picture of the window."""
+def settle() -> None:
+    """Let the layouts of the window come to rest."""
     for _ in range(EVENT_TURNS):
         QApplication.processEvents()
+
+
+def take(viewer: napari.Viewer, path: Path) -> None:
+    """Write a picture of the window."""
+    settle()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
     print(path)
 
