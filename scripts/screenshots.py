@@ -48,13 +48,7 @@ def main() -> int:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
 
-    viewer = napari.Viewer()
-    viewer.window.resize(*WINDOW_PX)
-    handle = api.attach(viewer)
-    handle.run(a.OpenSample())
-    print("Loading the model …", flush=True)
-    handle.wait_for_model()
-
+    viewer, handle = open_sample()
     show(handle, Plane.SAGITTAL, "L3")
     prompt_with_box(handle, "L3")
     take(viewer, options.output / "segment-box.png")
@@ -77,6 +71,17 @@ def main() -> int:
     take(viewer, options.output / "chat.png")
     viewer.close()
     return 0
+
+
+def open_sample() -> tuple[napari.Viewer, SegmentHandle]:
+    """Open a window with the sample and the Segment dock, its model loaded."""
+    viewer = napari.Viewer()
+    viewer.window.resize(*WINDOW_PX)
+    handle = api.attach(viewer)
+    handle.run(a.OpenSample())
+    print("Loading the model …", flush=True)
+    handle.wait_for_model()
+    return viewer, handle
 
 
 def talk(viewer: napari.Viewer) -> None:

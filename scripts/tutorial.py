@@ -11,13 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import napari
 import numpy as np
 from scipy import ndimage as ndi
 from screenshots import (
     LUMBAR,
-    WINDOW_PX,
     current_slice,
+    open_sample,
     prompt_with_box,
     settle,
     show,
@@ -43,12 +42,7 @@ def main() -> int:
     for folder in (options.pictures, options.output):
         folder.mkdir(parents=True, exist_ok=True)
 
-    viewer = napari.Viewer()
-    viewer.window.resize(*WINDOW_PX)
-    handle = api.attach(viewer)
-    handle.run(a.OpenSample())
-    print("Loading the model …", flush=True)
-    handle.wait_for_model()
+    viewer, handle = open_sample()
     show(handle, Plane.SAGITTAL, "L3")
     _, index = current_slice(handle)
     take(viewer, options.pictures / "tutorial-1-open.png")
@@ -70,7 +64,8 @@ def main() -> int:
     for outcome in handle.run("measure the volume, Dice and HD95"):
         print(outcome.text)
     measures = handle.widget.objects.open_measures()
-    settle()
+    while not measures.export.isEnabled():  # the distances come after the rest
+        settle()
     measures.grab().save(str(options.pictures / "tutorial-5-measured.png"))
 
     saved = options.output / "tutorial.spinalsam"
@@ -79,11 +74,7 @@ def main() -> int:
     print(handle.save(options.output / "tutorial-labels.nii.gz"))
     viewer.close()
 
-    reopened = napari.Viewer()
-    reopened.window.resize(*WINDOW_PX)
-    handle = api.attach(reopened)
-    handle.run(a.OpenSample())
-    handle.wait_for_model()
+    reopened, handle = open_sample()
     opened = api.open_annotation(saved, handle.annotation.volume)
     handle.widget.controller.take_up(opened)
     if not np.array_equal(handle.annotation.labels, labels):

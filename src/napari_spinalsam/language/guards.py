@@ -43,6 +43,18 @@ _NOT_A_WISH = re.compile(
     r"|\?\s*$"
 )
 
+# What clears, or will, is spoken of: "could this wipe all", "the points get deleted".
+_SPOKEN_OF = re.compile(
+    r"^(?:can|could|might|may|will|would|do|does|did) (?:that|this|it)\b"
+    r"|^(?:i|it|this|that|she|he) (?:will|might|may)\b"
+    r"|\b(?:points?|box|boxes|prompts?|everything|all|they|it) (?:get|gets|got)\b"
+)
+
+
+def speaks_of(text: str) -> bool:
+    """Tell whether a sentence asks or tells what happens, rather than orders it."""
+    return _SPOKEN_OF.search(_folded(text)) is not None
+
 
 def forbids(text: str) -> bool:
     """Tell whether a sentence speaks of removing or saving without wishing it."""

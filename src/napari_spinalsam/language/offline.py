@@ -19,6 +19,7 @@ from napari_spinalsam.language.exceptions import (
     without_kept,
 )
 from napari_spinalsam.language.fragments import VERBS, mask
+from napari_spinalsam.language.guards import speaks_of
 from napari_spinalsam.language.guessing import read_by_guess
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
@@ -121,6 +122,10 @@ def _reply(
             return ask_back("sure", language)
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
+    if any(step["action"].startswith("clear") for step in outcome.steps) and speaks_of(
+        " ".join(token.text for token in tokens)
+    ):
+        return refuse("ask", language)
     if excepts(tokens, outcome.steps):
         return ask_back("what_to_do", language)
     if outcome.steps:
@@ -258,6 +263,7 @@ def _orders(token: Token, tokens: Sequence[Token]) -> bool:
     asked = mask("match gpu_state how_big judge")
     return not any(
         other.text == "?"
+        or other.concepts & mask("clear")
         or (other.concepts & asked and not other.concepts & mask(VERBS))
         for other in tokens
     )

@@ -212,8 +212,10 @@ _NOT_COUNTED = (
     r"(?:刚才|刚刚|上面|上)?(?:那|这)?一?(?:步|下|次)?不(?:算|作数|要了),?(?:撤掉|撤了|撤销|去掉)",
     "撤销上一步",
 )
+# An order only where nobody is said to lose something: "will I lose the points".
 _LOSE = (
-    r"\blose (?=(?:the |my |all |these |those |every )+"
+    r"(?:^|(?<=[,.;:] )|(?<=\bplease )|(?<=\band )|(?<=\bthen )|(?<=\bnow )"
+    r"|(?<=\bjust )|(?<=\byou ))(?<!\b(?:do|if) you )lose (?=(?:the |my |all |these |those |every )+"
     r"(?:points?|box|boxes|prompts?|dots|clicks)\b)",
     "clear ",
 )
