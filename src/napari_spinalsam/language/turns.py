@@ -215,7 +215,8 @@ _NOT_COUNTED = (
 # An order only where nobody is said to lose something: "will I lose the points".
 _LOSE = (
     r"(?:^|(?<=[,.;:] )|(?<=\bplease )|(?<=\band )|(?<=\bthen )|(?<=\bnow )"
-    r"|(?<=\bjust )|(?<=\byou ))(?<!\b(?:do|if) you )lose (?=(?:the |my |all |these |those |every )+"
+    r"|(?<=\bjust )|(?<=\byou ))(?<!\b(?:do|if) you )lose "
+    r"(?=(?:the |my |all |these |those |every )+"
     r"(?:points?|box|boxes|prompts?|dots|clicks)\b)",
     "clear ",
 )
