@@ -10,7 +10,7 @@ import torch
 
 from napari_spinalsam import api
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.checkpoint import save_tiny
@@ -90,3 +90,22 @@ def test_a_session_answers_the_same_whether_or_not_the_slice_is_at_hand(
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.safetensors"):
         api.load_session(str(tmp_path / "absent.safetensors"))
+
+
+def test_work_goes_on_from_a_file_of_labels_as_one_step(
+    volume: Volume, session: SegmentationSession, tmp_path: Path
+) -> None:
+    labels = np.zeros(volume.data.shape, np.uint8)
+    labels[2:6, 12:28, 14:34] = L3
+    api.save_labels(tmp_path / "start.nii.gz", labels, volume)
+    work = api.annotate(volume, session, start=tmp_path / "start.nii.gz")
+    assert np.array_equal(work.annotation.labels, labels)
+    assert [each.name for each in work.annotation.state.objects] == ["L3"]
+    assert work.annotation.undo() == ("Open labels",)
+    assert not work.annotation.labels.any()
+    api.open_labels(work.annotation, tmp_path / "start.nii.gz")
+    work.annotation.set_locked("L3", True)
+    api.save_labels(tmp_path / "none.nii.gz", np.roll(labels, 1, 1), volume)
+    with pytest.raises(InputError, match="L3 is locked"):
+        api.open_labels(work.annotation, tmp_path / "none.nii.gz")
+    assert np.array_equal(work.annotation.labels, labels)

@@ -209,6 +209,32 @@ def test_names_counted_from_a_prompted_vertebra_need_no_warning(
     assert errors == ""
 
 
+def test_segment_goes_on_from_labels(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grid = read_volume(image).grid
+    labels = np.zeros(grid.geometry.shape, np.uint8)
+    labels[0, :2] = 20
+    write_labels(tmp_path / "start.nrrd", labels, grid)
+    start, out = str(tmp_path / "start.nrrd"), tmp_path / "out.nii.gz"
+    command = ["segment", str(image), "--start", start, "-o", str(out)]
+    assert main([*command, "--prompts", save_prompts(tmp_path)]) == 0
+    found = read_labels(out).data
+    assert (found[labels == 20] == 20).all()
+    assert np.count_nonzero(found == 22) == 54
+    capsys.readouterr()
+    assert main([*command, "--structures", "L1,L2"]) == 0
+    found = read_labels(out).data
+    assert ((found == 20) == (labels == 20)).all()
+    assert np.count_nonzero(found == 21)
+    errors = capsys.readouterr().err
+    assert "there already and left as they are: L1" in errors
+    assert "guess" not in errors
+
+
 @pytest.mark.parametrize("more", [["--structures", "L3"], []])
 def test_a_flat_image_has_no_spine_to_follow(
     tmp_path: Path,
@@ -260,6 +286,9 @@ def test_the_window_is_the_one_asked_for_or_bone_for_ct(
         ({"output": "none/out.nii"}, "does not exist"),
         ({"output": "out.png"}, "cannot hold a volume"),
         ({"output": "ct.nii.gz"}, "would replace ct.nii.gz"),
+        ({"more": ["--start", "none.nii"]}, "There is no file none.nii"),
+        ({"more": ["--start", "{folder}/ct.nii.gz"]}, "no label"),
+        ({"more": ["--start", "{folder}/out.nii"], "output": "out.nii"}, "out.nii"),
         ({"more": ["--window", "bright"]}, "'bright' is no window"),
         ({"more": ["--device", "tpu"]}, "'tpu'"),
         ({"more": ["--structures", "L9"]}, "no structure 'L9'"),
@@ -291,7 +320,8 @@ def test_bad_input_ends_with_2_one_line_and_no_file_changed(
         code: Any = main(
             [
                 *("segment", paths["image"], "--prompts", paths["prompts"]),
-                *("-o", paths["output"], "--json", *changes.get("more", [])),
+                *("-o", paths["output"], "--json"),
+                *(each.format(folder=tmp_path) for each in changes.get("more", [])),
             ]
         )
     except SystemExit as left:  # how argparse refuses an option

@@ -240,3 +240,73 @@ def test_progress_of_finding_never_falls(volume: Volume) -> None:
 def test_nothing_found_is_an_error(volume: Volume) -> None:
     with pytest.raises(InputError, match="None of L5 was found"):
         find_structures(volume, [structure("L5")], FillsTheBox(), BONE)
+
+
+def test_going_on_from_labels_replaces_what_is_prompted_and_nothing_else(
+    volume: Volume,
+) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[:, 0, :] = 22
+    start[2, 3, :] = 23
+    before = start.copy()
+    prompted = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))]
+    found = segment_objects(volume, prompted, FillsTheBox(), BONE, start=start)
+    assert (start == before).all()
+    expected = before.copy()
+    expected[2, 0, :] = 0  # the prompted slice of L3 is told afresh
+    expected[2, 1:5, 2:6] = 22
+    expected[2, 3, :] = 23
+    assert (found.labels == expected).all()
+    assert found.objects[0].voxels == 12
+
+
+def test_a_mask_without_a_free_voxel_takes_nothing_away(volume: Volume) -> None:
+    start = np.full(volume.data.shape, 23, np.uint8)
+    start[2, 7, 9] = 22
+    prompted = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))]
+    found = segment_objects(volume, prompted, FillsTheBox(), BONE, start=start)
+    assert (found.labels == start).all()
+
+
+def test_going_on_with_a_whole_object_replaces_it_whole(volume: Volume) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[5, 7, :] = 22
+    found = segment_objects(
+        volume, [propagated("L3")], FillsTheBox(), BONE, start=start
+    )
+    assert np.count_nonzero(found.labels) == found.objects[0].voxels == 60
+
+
+def test_labelled_vertebrae_are_counted_from_and_stay_as_they_are(
+    volume: Volume,
+) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[:, 6:, 4:6] = 21
+    start[0, 6, 4] = 0
+    start[5, 7, 0] = 61
+    session = FillsTheBox()
+    wanted = [structure(name) for name in ("L2", "L3")]
+    found = find_structures(volume, wanted, session, BONE, start=start)
+    ((name, seeds),) = session.anchors.items()
+    assert (name, list(seeds)) == ("L2", [(2, 5)])
+    assert (seeds[2, 5] == (start[:, :, 5] == 21)).all()
+    assert [each.structure for each in found.objects] == ["L3"]
+    assert found.objects[0].confidence is None
+    assert ((found.labels == 21) == (start == 21)).all()
+    with pytest.raises(InputError, match="hold L2 already"):
+        find_structures(volume, wanted[:1], session, BONE, start=start)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (np.zeros((6, 8, 9), np.uint8), "do not lie on the grid"),
+        (np.full((6, 8, 10), 99, np.uint8), "99 names no structure"),
+    ],
+)
+def test_labels_that_do_not_fit_are_no_start(
+    volume: Volume, start: np.ndarray, words: str
+) -> None:
+    prompted = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))]
+    with pytest.raises(InputError, match=words):
+        segment_objects(volume, prompted, FillsTheBox(), BONE, start=start)

@@ -30,7 +30,7 @@ from napari_spinalsam.core.prompts import (
     SlicePrompts,
 )
 from napari_spinalsam.io.labels import read_labels as load_labels
-from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.io.sample import read_sample
 from napari_spinalsam.io.volumes import read_volume as load_volume
 from napari_spinalsam.segmenting import segment_objects
@@ -64,6 +64,7 @@ __all__ = [
     "load_session",
     "load_volume",
     "open_annotation",
+    "open_labels",
     "read_sample",
     "replay",
     "save_annotation",
@@ -103,7 +104,10 @@ def load_session(
 
 
 def annotate(
-    volume: Volume, session: SegmentationSession, window: Window | None = None
+    volume: Volume,
+    session: SegmentationSession,
+    window: Window | None = None,
+    start: str | Path | None = None,
 ) -> Executor:
     """Start an annotation without a viewer, driven by actions.
 
@@ -115,6 +119,8 @@ def annotate(
         The model.
     window : Window or None
         How intensities are mapped; None takes the default of the modality.
+    start : str, Path or None
+        A file of labels to go on from, see `open_labels`.
 
     Returns
     -------
@@ -122,10 +128,35 @@ def annotate(
         `run` applies actions; `annotation` is the document.
     """
     annotation = Annotation(volume, window)
+    if start is not None:
+        open_labels(annotation, start)
     annotation.use_model(ModelReference.of(session.record))
     session.set_volume(volume)
     view = HeadlessView(volume.geometry)
     return Executor(annotation, view, DirectPrediction(annotation, session))
+
+
+def open_labels(annotation: Annotation, path: str | Path) -> None:
+    """Go on from an existing segmentation: its labels replace those of an annotation.
+
+    One step, which undo takes back.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document of an image.
+    path : str or Path
+        Labels of that image in the numbering of VerSe or of this program, in any
+        orientation.
+
+    Raises
+    ------
+    InputError
+        If the file lies on another grid or in another numbering, or would change a
+        locked structure; nothing has changed then.
+    """
+    labels = read_labels_for(annotation.volume, path)
+    annotation.replace_labels(labels, "Open labels")
 
 
 def replay(

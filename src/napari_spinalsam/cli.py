@@ -91,6 +91,12 @@ def _add_segment(
         "lumbar, spine; prompts are then the known vertebrae to count from",
     )
     segment.add_argument(
+        "--start",
+        metavar="LABELS",
+        help="labels of the image to go on from, in the numbering of VerSe; what is "
+        "prompted is replaced in them, all else stays",
+    )
+    segment.add_argument(
         "-o",
         "--output",
         metavar="OUT",

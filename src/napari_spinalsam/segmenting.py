@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import BACKGROUND
+from napari_spinalsam.annotation.labelling import check_grid, check_values
+from napari_spinalsam.core.anatomy import BACKGROUND, by_label
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.joined import joined_mask
+from napari_spinalsam.core.masks import LABEL_DTYPE, writable
 from napari_spinalsam.core.propagated import COUNTED, Progress
 from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.io.promptfile import PromptedObject
 
 T = TypeVar("T")
+Seeds = dict["SliceKey", "Seed"]
 # Of the progress of joining planes.
 STEPS = 100
 
@@ -43,6 +46,7 @@ def segment_objects(
     session: Session,
     window: Window,
     progress: Callable[[int, int], None] | None = None,
+    start: NDArray[np.uint8] | None = None,
 ) -> Segmentation:
     """Segment objects on their slices, or where it is asked for as a whole.
 
@@ -63,16 +67,20 @@ def segment_objects(
         Maps the intensities to what the model sees.
     progress : callable or None
         Called with the steps done and all of them, after each.
+    start : ndarray of uint8, shape (z, y, x), or None
+        Labels to go on from, see `io.labels.read_labels_for`. A prompted structure
+        is replaced on its prompted slices, one that is propagated as a whole; all
+        other voxels stay.
 
     Raises
     ------
     InputError
-        If an object is to be propagated in a flat image, or a prompt lies outside of
-        the image.
+        If an object is to be propagated in a flat image, a prompt lies outside of
+        the image, or `start` has another shape.
     """
     check_objects(objects, volume)
+    work = _Work(volume, session, window, progress, start)
     session.set_volume(volume)
-    work = _Work(volume, session, window, progress)
     carried = [each for each in objects if each.propagate or work.sees_around(each)]
     single = sum(len(each.prompts) for each in objects if not each.propagate)
     work.total = single + STEPS * bool(carried)
@@ -93,6 +101,7 @@ def find_structures(
     window: Window,
     anchors: Sequence[PromptedObject] = (),
     progress: Callable[[int, int], None] | None = None,
+    start: NDArray[np.uint8] | None = None,
 ) -> Segmentation:
     """Find vertebrae by name, walking along the spine.
 
@@ -111,18 +120,23 @@ def find_structures(
         object has a confidence.
     progress : callable or None
         Called with the steps done and all of them, after each.
+    start : ndarray of uint8, shape (z, y, x), or None
+        Labels to go on from, see `io.labels.read_labels_for`. What they hold stays as
+        it is, and their vertebrae are known like the anchors.
 
     Raises
     ------
     InputError
-        If none of the structures is found, or the anchors do not fit together.
+        If none of the structures is found or left to find, the anchors do not fit
+        together, or `start` has another shape.
     """
+    work = _Work(volume, session, window, progress, start)
     session.set_volume(volume)
-    work = _Work(volume, session, window, progress)
     work.total = STEPS
-    wanted = {each.name: each for each in structures}
-    for found in work.find(list(wanted), anchors):
-        guessed = None if anchors else found.confidence
+    wanted = {each.name: each for each in missing_from(start, structures)}
+    known = work.known(anchors)
+    for found in work.find(list(wanted), known):
+        guessed = None if known else found.confidence
         work.write_whole(wanted[found.name], found.whole, Plane.SAGITTAL.axis, guessed)
     if not (result := work.result()).objects:
         raise InputError(
@@ -130,6 +144,27 @@ def find_structures(
             "with its name, and the others are counted from it."
         )
     return result
+
+
+def missing_from(
+    start: NDArray[np.uint8] | None, structures: Sequence[Structure]
+) -> tuple[Structure, ...]:
+    """Return the structures that labels to go on from do not hold.
+
+    Raises
+    ------
+    InputError
+        If they hold all of them.
+    """
+    present = set() if start is None else set(np.unique(start).tolist())
+    missing = tuple(each for each in structures if each.label not in present)
+    if not missing:
+        raise InputError(
+            f"The labels to go on from hold {', '.join(s.name for s in structures)} "
+            "already, and what they hold stays: name other structures, or prompt one "
+            "to replace it."
+        )
+    return missing
 
 
 def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
@@ -157,10 +192,18 @@ class _Work:
         session: Session,
         window: Window,
         progress: Callable[[int, int], None] | None,
+        start: NDArray[np.uint8] | None,
     ) -> None:
         self._volume, self._session, self._window = volume, session, window
         self._progress, self.total, self._done = progress, 0, 0
-        self._labels = np.zeros(volume.geometry.shape, np.uint8)
+        if start is not None:
+            check_grid(start, None, volume.geometry)
+            check_values(np.unique(start))
+            self._labels = start.astype(LABEL_DTYPE)
+        else:
+            self._labels = np.zeros(volume.geometry.shape, LABEL_DTYPE)
+        # What was there before and has not been replaced.
+        self._earlier = self._labels.copy()
         self._results: list[ObjectResult] = []
         self._encode_ms = self._decode_ms = 0.0
 
@@ -190,11 +233,22 @@ class _Work:
         (masks,) = self._follow(steps)
         return masks
 
+    def known(self, anchors: Sequence[PromptedObject]) -> dict[str, Seeds]:
+        """Return slices of the vertebrae that were prompted or were there before."""
+        seeds: dict[str, Seeds] = {}
+        axis = Plane.SAGITTAL.axis
+        for label in np.unique(self._earlier):
+            found = by_label(int(label))
+            if found is not None and found.kind in COUNTED:
+                mask = self._earlier == label
+                index = int(mask.sum(axis=(0, 1)).argmax())
+                seeds[found.name] = {(axis, index): mask[:, :, index]}
+        return seeds | {each.structure.name: self._seeds(each) for each in anchors}
+
     def find(
-        self, names: Sequence[str], anchors: Sequence[PromptedObject]
+        self, names: Sequence[str], known: Mapping[str, Seeds]
     ) -> list[FoundStructure]:
         """Find vertebrae along the spine."""
-        known = {each.structure.name: self._seeds(each) for each in anchors}
         steps = self._session.find_structures(names, window=self._window, anchors=known)
         return self._follow(steps)
 
@@ -206,7 +260,10 @@ class _Work:
         confidence: float | None = None,
     ) -> None:
         """Write a structure where no other has been written."""
-        voxels = self._write(self._labels[whole.box], whole.mask, structure)
+        view = self._labels[whole.box]
+        if writable(view, whole.mask, structure.label).any():
+            self._make_room(self._labels, self._earlier, structure)
+        voxels = self._write(view, whole.mask, structure)
         self._note(
             structure, voxels, whole.predicted_iou, whole.slices(axis), confidence
         )
@@ -225,10 +282,13 @@ class _Work:
         for prompts in prompted.prompts:
             prediction = self._predict(prompts)
             plane = self._volume.geometry.plane(*prompts.key)
-            view = plane.take(self._labels)
             mask = prediction.masks[0]
             if whole is not None:
                 mask = joined_mask(whole, prompts, mask)
+            view = plane.take(self._labels)
+            if writable(view, mask, prompted.structure.label).any():
+                earlier = plane.take(self._earlier)
+                self._make_room(view, earlier, prompted.structure)
             voxels += self._write(view, mask, prompted.structure)
             trust.append(float(prediction.predicted_iou[0]))
             self._advance(1)
@@ -248,9 +308,9 @@ class _Work:
         self._encode_ms += 1e3 * (perf_counter() - began)
         return results
 
-    def _seeds(self, prompted: PromptedObject) -> dict[SliceKey, Seed]:
+    def _seeds(self, prompted: PromptedObject) -> Seeds:
         """Return the prompts of each slice; several on one become their mask."""
-        seeds: dict[SliceKey, Seed] = {}
+        seeds: Seeds = {}
         for key in dict.fromkeys(prompts.key for prompts in prompted.prompts):
             here = [prompts for prompts in prompted.prompts if prompts.key == key]
             seeds[key] = here[0]
@@ -265,6 +325,16 @@ class _Work:
         self._encode_ms += prediction.encode_ms or 0.0
         self._decode_ms += prediction.decode_ms
         return prediction
+
+    def _make_room(
+        self,
+        labels: NDArray[np.uint8],
+        earlier: NDArray[np.uint8],
+        structure: Structure,
+    ) -> None:
+        """Take away what a structure had before, once; arrays or views of one shape."""
+        stale = earlier == structure.label
+        labels[stale] = earlier[stale] = BACKGROUND
 
     def _write(
         self, view: NDArray[np.uint8], mask: NDArray[np.bool_], structure: Structure

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from PIL import Image
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.volume import FileGrid
-from napari_spinalsam.io.labels import read_labels, write_labels
+from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io.labels import read_labels, read_labels_for, write_labels
 from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
@@ -284,3 +284,68 @@ def test_real_oblique_labels_are_written_back_bit_for_bit(
 def test_intensities_are_not_taken_for_labels(data_dir: Path) -> None:
     with pytest.raises(InputError, match="no label"):
         read_labels(data_dir / "tptbox" / "ct_L3.nii.gz")
+
+
+def image_on(grid: FileGrid) -> Volume:
+    return Volume(np.zeros(grid.geometry.shape, np.int16), grid)
+
+
+def stacked(*values: int) -> np.ndarray:
+    """Labels from head to foot on the oblique grid, a slice each."""
+    labels = np.zeros(oblique_grid().geometry.shape, np.uint8)
+    for at, value in enumerate(values):
+        labels[at] = value
+    return labels
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_labels_to_go_on_from_lie_on_the_image_in_any_orientation(
+    tmp_path: Path, suffix: str
+) -> None:
+    grid, labels = oblique_grid(), stacked(19, 28, 20, 120, 61)
+    turned = FileGrid(
+        (6, 4, 5),
+        grid.affine
+        @ np.array([[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]),
+    )
+    write_labels(tmp_path / f"a{suffix}", labels, turned)
+    found = read_labels_for(image_on(grid), tmp_path / f"a{suffix}")
+    assert found.dtype == np.uint8
+    assert (found == labels).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((50, 49, 48), "holds 48, 49, 50, which name no structure"),
+        ((201, 100, 1, 1, 300), r"holds 100, 201, 300, which"),
+        ((40, 41, 42, 43, 44, 45), "40, 41, 42, 43, 44 and 1 more"),
+        ((4, 3, 2, 1), "from foot to head"),
+        ((0,), "no label"),
+    ],
+)
+def test_labels_of_another_numbering_are_no_start(
+    tmp_path: Path, values: tuple[int, ...], words: str
+) -> None:
+    grid = FileGrid((4, 5, 6), np.diag([1.0, 1, -1, 1]))
+    array = np.zeros((4, 5, 6), np.int16)
+    array[..., : len(values)] = values
+    nib.save(nib.Nifti1Image(array, grid.affine), tmp_path / "a.nii")
+    with pytest.raises(InputError, match=words) as caught:
+        read_labels_for(image_on(grid), tmp_path / "a.nii")
+    assert "a.nii" in str(caught.value)
+
+
+def test_labels_of_another_image_are_no_start(tmp_path: Path) -> None:
+    grid = oblique_grid()
+    other = FileGrid(grid.shape, grid.affine + np.diag([0, 0, 0.5, 0]))
+    write_labels(tmp_path / "a.nii", stacked(20, 21), other)
+    with pytest.raises(InputError, match="wanted grid"):
+        read_labels_for(image_on(grid), tmp_path / "a.nii")
+
+
+def test_people_s_labels_of_a_scan_are_a_start(data_dir: Path) -> None:
+    volume = read_volume(data_dir / "verse014" / "ct.nii.gz")
+    found = read_labels_for(volume, data_dir / "verse014" / "vertebrae.nii.gz")
+    assert found.shape == volume.data.shape
+    assert np.count_nonzero(found)

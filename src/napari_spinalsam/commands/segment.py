@@ -19,12 +19,13 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import default_window, parse_window
 from napari_spinalsam.core.propagated import check_counted, check_findable
 from napari_spinalsam.io.formats import output_suffix
-from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.io.promptfile import read_prompts
 from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.segmenting import (
     check_objects,
     find_structures,
+    missing_from,
     segment_objects,
 )
 
@@ -57,7 +58,7 @@ def run(options: Namespace) -> None:
     Parameters
     ----------
     options : Namespace
-        image, prompts, structures, output, model, adapter, window, device,
+        image, prompts, structures, start, output, model, adapter, window, device,
         json.
 
     Raises
@@ -71,7 +72,9 @@ def run(options: Namespace) -> None:
     _check_options(options, output)
     volume = read_volume(options.image)
     objects = read_prompts(options.prompts, volume.grid) if options.prompts else ()
+    start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
+    wanted = missing_from(start, structures) if structures else ()
     window = (
         parse_window(options.window)
         if options.window
@@ -80,14 +83,14 @@ def run(options: Namespace) -> None:
     session = load_session(options.model, options.device, options.adapter)
     loaded = perf_counter()
     with progress_bar("segment") as progress:
-        if structures:
+        if wanted:
             found = find_structures(
-                volume, structures, session, window, objects, progress
+                volume, wanted, session, window, objects, progress, start
             )
         else:
-            found = segment_objects(volume, objects, session, window, progress)
+            found = segment_objects(volume, objects, session, window, progress, start)
     write_labels(output, found.labels, volume.grid)
-    _warn(found, structures)
+    _warn(found, wanted, kept=[each for each in structures if each not in wanted])
     seconds = {
         "load": loaded - began,
         "encode": found.encode_seconds,
@@ -120,7 +123,8 @@ def _check_options(options: Namespace, output: Path) -> None:
             "--structures, or both."
         )
     output_suffix(output)
-    for path in map(Path, filter(None, (options.image, options.prompts))):
+    read = (options.image, options.prompts, options.start)
+    for path in map(Path, filter(None, read)):
         if output.exists() and path.exists() and output.samefile(path):
             raise InputError(
                 f"The output {output} would replace {path.name}, which is read: "
@@ -164,8 +168,10 @@ def _check_input(
         )
 
 
-def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:
-    """Say in one line what is missing or was guessed."""
+def _warn(
+    found: Segmentation, structures: Sequence[Structure], kept: Sequence[Structure]
+) -> None:
+    """Say in one line what is missing, was guessed or was there already."""
     names = {each.structure for each in found.objects}
     missing = [each.name for each in structures if each.name not in names]
     guesses = [each.confidence for each in found.objects if each.confidence is not None]
@@ -176,10 +182,17 @@ def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:
             "vertebra with its name to be sure"
         )
     if missing:
-        more = f" and {len(missing) - TOLD} more" * (len(missing) > TOLD)
-        sentences.append(f"not found: {', '.join(missing[:TOLD])}{more}")
+        sentences.append(f"not found: {_listed(missing)}")
+    if kept:
+        left = _listed([each.name for each in kept])
+        sentences.append(f"there already and left as they are: {left}")
     if sentences:
         warn("; ".join(sentences))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - TOLD} more" * (len(names) > TOLD)
+    return ", ".join(names[:TOLD]) + more
 
 
 def _as_json(result: ObjectResult) -> dict[str, object]:

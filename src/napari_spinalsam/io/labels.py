@@ -9,7 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
+from napari_spinalsam.core.anatomy import (
+    BACKGROUND,
+    VERTEBRA_ORDER,
+    by_label,
+    structure,
+)
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.io.formats import output_suffix, stem_of
@@ -19,7 +26,10 @@ from napari_spinalsam.io.values import to_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_spinalsam.core.volume import FileGrid
+    from napari_spinalsam.core.volume import FileGrid, Volume
+
+# Values in a sentence: a file of another numbering may hold a hundred.
+TOLD = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +85,66 @@ def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
             )
         data, grid = turned, like
     return LabelVolume(np.ascontiguousarray(data), grid, stem_of(path))
+
+
+def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
+    """Read labels to go on from: those of an image, in the program's own numbering.
+
+    That is the numbering of VerSe, with discs, canal and cord. No other one is
+    guessed: the same number means another vertebra there.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image that the labels were made for.
+    path : str or Path
+        A file of labels on the grid of the image, in any orientation.
+
+    Returns
+    -------
+    ndarray of uint8, shape (z, y, x)
+        On the canonical grid of the volume.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lies on another grid, holds a number of another
+        numbering or no label at all, or its vertebrae run from foot to head.
+    """
+    path = Path(path)
+    labels = read_labels(path, volume.grid).data
+    values = [int(value) for value in np.unique(labels) if value != BACKGROUND]
+    if not values:
+        raise InputError(
+            f"{path.name} holds no label, only 0: there is nothing to go on from."
+        )
+    unknown = [value for value in values if by_label(value) is None]
+    if unknown:
+        more = f" and {len(unknown) - TOLD} more" * (len(unknown) > TOLD)
+        listed = ", ".join(map(str, unknown[:TOLD]))
+        raise InputError(
+            f"{path.name} holds {listed}{more}, which name no structure in the "
+            "numbering of VerSe and of this program (C1 to C7 are 1 to 7, T1 to T12 8 "
+            "to 19, L1 to L6 20 to 25, a disc is 100 + the vertebra above): renumber "
+            "the labels first."
+        )
+    if _runs_upwards(labels):
+        raise InputError(
+            f"The vertebrae in {path.name} run from foot to head where the numbering "
+            "of VerSe and of this program runs from head to foot: renumber the labels "
+            "first."
+        )
+    return labels.astype(np.uint8, copy=False)
+
+
+def _runs_upwards(labels: NDArray[Any]) -> bool:
+    """Whether most neighbours among vertebrae (z, y, x) lie in the wrong order."""
+    present = set(np.unique(labels).tolist())
+    numbers = [structure(name).label for name in VERTEBRA_ORDER]
+    counted = [number for number in numbers if number in present]
+    centres = np.array(ndimage.center_of_mass(labels > 0, labels, counted))
+    steps = np.diff(centres.reshape(-1, 3)[:, 0])
+    return bool(np.count_nonzero(steps < 0) > len(steps) / 2)
 
 
 def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) -> None:
