@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
 
 SPACING = (0.7, 1.0, 3.0)  # along x, y, z of the world
@@ -155,3 +155,13 @@ def test_verse014_labels_lie_in_order_from_head_to_foot(data_dir) -> None:
     canonical = FileGrid(labels.shape, image.affine).to_canonical(labels)
     heights = [np.argwhere(canonical == n)[:, 0].mean() for n in range(20, 25)]
     assert heights == sorted(heights)
+
+
+def test_a_grid_says_what_of_it_is_known_and_hands_it_on() -> None:
+    told = grid((0, 1, 2), (False, False, False))
+    assert told.geometry.known is Known.EVERYTHING
+    spacing_only = FileGrid(told.shape, told.affine, Known.SPACING)
+    volume = Volume.from_geometry(np.zeros(SHAPE[::-1]), spacing_only.geometry)
+    assert volume.geometry.spacing_known
+    assert not volume.geometry.orientation_known
+    assert not volume.geometry.position_known

@@ -266,6 +266,7 @@ def test_grey_pictures_are_flat_images_shown_as_stored(
     assert volume.geometry.is_2d
     assert volume.grid.shape == (12, 8)
     assert volume.geometry.spacing == (1.0, 1.0, 1.0)
+    assert not volume.geometry.known  # neither size nor place
     assert volume.data.dtype == dtype
     assert np.abs(volume.data[0].astype(int) - pixels).max() <= 2  # JPEG rounds
 
@@ -310,6 +311,8 @@ def test_tiff_spacing_comes_from_its_header(
     tifffile.imwrite(tmp_path / "a.tif", ramp(shape, "uint16"), **options)
     volume = read_volume(tmp_path / "a.tif")
     assert volume.geometry.spacing == pytest.approx(spacing, rel=1e-5)
+    assert volume.geometry.spacing_known == ("resolution" in options)
+    assert not volume.geometry.orientation_known
     assert (volume.data == ramp(shape)).all()
 
 

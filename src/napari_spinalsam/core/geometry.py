@@ -9,6 +9,7 @@ reversed; nothing is resampled, and an oblique grid stays oblique in its affine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Flag, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,19 @@ def check_affine(affine: NDArray[np.float64]) -> None:
         )
 
 
+class Known(Flag):
+    """What is known of a grid besides its shape; nothing of it is ever guessed.
+
+    What is not known has a placeholder in the affine, with which the grid can be shown
+    and prompted, but not measured, named or written as if it were so.
+    """
+
+    SPACING = auto()  # millimetres of a voxel
+    ORIENTATION = auto()  # which way is the head, the front and the left
+    POSITION = auto()  # where it lies in the coordinates of the scanner
+    EVERYTHING = SPACING | ORIENTATION | POSITION
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """Where a canonical (z, y, x) grid lies in the world.
@@ -60,6 +74,8 @@ class Geometry:
         Canonical index (z, y, x, 1) to world RAS+ (x, y, z, 1) in mm.
     is_2d : bool
         Whether the grid stands for one flat image, of shape (1, rows, cols).
+    known : Known
+        What of the affine is known, and what only stands in for it.
 
     Raises
     ------
@@ -70,6 +86,7 @@ class Geometry:
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     is_2d: bool = False
+    known: Known = Known.EVERYTHING
 
     def __post_init__(self) -> None:
         check_affine(self.affine)
@@ -82,6 +99,7 @@ class Geometry:
         translate: Sequence[float] = (0.0, 0.0, 0.0),
         *,
         is_2d: bool = False,
+        known: Known = Known.EVERYTHING,
     ) -> Geometry:
         """Build an axis-aligned geometry.
 
@@ -95,6 +113,8 @@ class Geometry:
             Display position of voxel (0, 0, 0) in mm, see `translate`.
         is_2d : bool
             Whether the grid stands for one flat image.
+        known : Known
+            What of it is known.
         """
         affine = np.zeros((4, 4))
         affine[3, 3] = 1.0
@@ -102,7 +122,22 @@ class Geometry:
             affine[world, axis] = -float(spacing[axis])
             affine[world, 3] = -float(translate[axis])
         z, y, x = (int(n) for n in shape)
-        return cls((z, y, x), affine, is_2d)
+        return cls((z, y, x), affine, is_2d, known)
+
+    @property
+    def spacing_known(self) -> bool:
+        """Whether millimetres mean something."""
+        return Known.SPACING in self.known
+
+    @property
+    def orientation_known(self) -> bool:
+        """Whether it is known which way is the head, the front and the left."""
+        return Known.ORIENTATION in self.known
+
+    @property
+    def position_known(self) -> bool:
+        """Whether the affine leads to the coordinates of the scanner."""
+        return Known.POSITION in self.known
 
     @cached_property
     def spacing(self) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from napari_spinalsam.core.geometry import (
     CANONICAL_WORLD_AXIS,
     Geometry,
+    Known,
     as_points,
     check_affine,
 )
@@ -31,6 +32,8 @@ class FileGrid:
         Shape of the file's own array, two or three axes, fastest axis first.
     affine : ndarray of float, shape (4, 4)
         File index (i, j, k, 1) to world RAS+ (x, y, z, 1) in mm.
+    known : Known
+        What of the affine the file tells, and what only stands in for it.
 
     Raises
     ------
@@ -40,6 +43,7 @@ class FileGrid:
 
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
+    known: Known = Known.EVERYTHING
 
     def __post_init__(self) -> None:
         check_affine(self.affine)
@@ -78,7 +82,7 @@ class FileGrid:
         order, _ = self._order_and_flips
         z, y, x = (self._shape3[axis] for axis in order)
         affine = self.affine @ self._canonical_to_file
-        return Geometry((z, y, x), affine, is_2d=len(self.shape) == 2)
+        return Geometry((z, y, x), affine, len(self.shape) == 2, self.known)
 
     def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the file's array as a canonical (z, y, x) view."""
@@ -161,4 +165,5 @@ class Volume:
         """
         swap = np.eye(4)[[2, 1, 0, 3]]
         shape = geometry.shape[:0:-1] if geometry.is_2d else geometry.shape[::-1]
-        return cls(data, FileGrid(shape, geometry.affine @ swap), modality, name)
+        grid = FileGrid(shape, geometry.affine @ swap, geometry.known)
+        return cls(data, grid, modality, name)

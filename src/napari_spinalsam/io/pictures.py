@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.volume import FileGrid
 from napari_spinalsam.io.formats import FileFormat
 from napari_spinalsam.io.stored import StoredImage, damaged
@@ -30,23 +31,28 @@ UNREADABLE = (
 MILLIMETRES_PER_INCH = 25.4
 
 
-def flat_grid(shape: tuple[int, ...], spacing: Sequence[float]) -> FileGrid:
+def flat_grid(shape: tuple[int, ...], spacing: Sequence[float | None]) -> FileGrid:
     """Return the grid of a picture or stack that has no place in the world.
 
     Parameters
     ----------
     shape : tuple of int
         (columns, rows) or (columns, rows, slices).
-    spacing : sequence of float
-        Millimetres along columns, rows and slices.
+    spacing : sequence of float or None
+        Millimetres along columns, rows and slices; None where the file does not tell,
+        for which 1 mm stands in.
 
     Returns
     -------
     FileGrid
         Its axes grow to the left, to posterior and to inferior, so that the
-        picture is shown as it is stored.
+        picture is shown as it is stored. Which way they point in the patient is not
+        known.
     """
-    return FileGrid(shape, np.diag([-spacing[0], -spacing[1], -spacing[2], 1.0]))
+    told = all(size is not None for size in spacing[: len(shape)])
+    x, y, z = (1.0 if size is None else size for size in spacing)
+    known = Known.SPACING if told else Known(0)
+    return FileGrid(shape, np.diag([-x, -y, -z, 1.0]), known)
 
 
 def read_picture(path: Path) -> StoredImage:
@@ -120,19 +126,19 @@ def as_grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     return np.asarray(colours[..., 0])
 
 
-def _png_spacing(image: Image.Image) -> tuple[float, float]:
-    """Return the size of a pixel in mm, or 1 mm where a PNG does not state it."""
+def _png_spacing(image: Image.Image) -> tuple[float, float] | tuple[None, None]:
+    """Return the size of a pixel in mm, None where a PNG does not state it."""
     if image.format != "PNG" or "dpi" not in image.info:
-        return 1.0, 1.0
+        return None, None
     x, y = (MILLIMETRES_PER_INCH / float(dpi) for dpi in image.info["dpi"])
     return x, y
 
 
 def write_png(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
-    """Write an array (columns, rows) of uint8, with the pixel size unless 1 mm."""
+    """Write an array (columns, rows) of uint8, with the pixel size if it is known."""
     x, y = np.linalg.norm(grid.affine[:3, :2], axis=0)
     image = Image.fromarray(np.ascontiguousarray(array.T))
     options: dict[str, Any] = {}
-    if (x, y) != (1.0, 1.0):
+    if Known.SPACING in grid.known:
         options["dpi"] = (MILLIMETRES_PER_INCH / x, MILLIMETRES_PER_INCH / y)
     image.save(path, format="PNG", **options)

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image, ImageSequence
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.io.formats import FileFormat
 from napari_spinalsam.io.pictures import as_array, as_grey, flat_grid
 from napari_spinalsam.io.stored import StoredImage, damaged
@@ -55,7 +56,7 @@ def read_tiff(path: Path) -> StoredImage:
     ----------
     path : Path
         A .tif or .tiff file. The pixel size comes from its resolution, the
-        distance of slices from ImageJ's description; 1 mm where neither is there.
+        distance of slices from ImageJ's description.
 
     Returns
     -------
@@ -132,8 +133,8 @@ def _pixels(
     return frames[0] if len(frames) == 1 else np.stack(frames)
 
 
-def _spacing(file: tifffile.TiffFile) -> tuple[float, float, float]:
-    """Return millimetres along columns, rows and slices; 1 where not stated."""
+def _spacing(file: tifffile.TiffFile) -> tuple[float | None, ...]:
+    """Return millimetres along columns, rows and slices; None where not stated."""
     tags = file.pages.first.tags
     described = file.imagej_metadata or {}
     unit = described.get("unit") or RESOLUTION_UNIT.get(
@@ -141,17 +142,20 @@ def _spacing(file: tifffile.TiffFile) -> tuple[float, float, float]:
     )
     scale = MILLIMETRES.get(str(unit).lower())
     if scale is None:
-        return 1.0, 1.0, 1.0
-    x, y = (_per_pixel(tags.valueof(name)) for name in ("XResolution", "YResolution"))
-    slices = float(described.get("spacing", 0)) * scale
-    return x * scale, y * scale, abs(slices) or 1.0
+        return None, None, None
+    x, y = (
+        _pixel_size(tags.valueof(name), scale)
+        for name in ("XResolution", "YResolution")
+    )
+    slices = abs(float(described.get("spacing", 0))) * scale
+    return x, y, slices or None
 
 
-def _per_pixel(resolution: tuple[int, int] | None) -> float:
-    """Return units per pixel from a TIFF resolution in pixels per unit."""
+def _pixel_size(resolution: tuple[int, int] | None, scale: float) -> float | None:
+    """Return millimetres of a pixel from a TIFF resolution in pixels per unit."""
     if resolution is None or 0 in resolution:
-        return 1.0
-    return resolution[1] / resolution[0]
+        return None
+    return scale * resolution[1] / resolution[0]
 
 
 def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
@@ -169,13 +173,16 @@ def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
             f"{path.name} is a TIFF, which cannot hold the position of this volume: "
             "use a name that ends with .nii.gz, .nrrd or .mha."
         )
-    described: dict[str, Any] = {"unit": "mm", "axes": "ZYX"[-array.ndim :]}
-    if array.ndim == 3:
-        described["spacing"] = float(z)
+    described: dict[str, Any] = {"axes": "ZYX"[-array.ndim :]}
+    resolution = None
+    if Known.SPACING in grid.known:
+        described["unit"], resolution = "mm", (1 / x, 1 / y)
+        if array.ndim == 3:
+            described["spacing"] = float(z)
     tifffile.imwrite(
         path,
         np.ascontiguousarray(array.transpose()),
         imagej=True,
-        resolution=(1 / x, 1 / y),
+        resolution=resolution,
         metadata=described,
     )
