@@ -55,12 +55,20 @@ class FakeWindow(HeadlessView):
     def __init__(self, document: Annotation) -> None:
         super().__init__(document.geometry)
         self.armed: list[tuple[Any, ...]] = []
+        self.views: list[str] = []
+        self.busy = False
         self.executor: Executor | None = None
 
     def arm_tool(
         self, kind: str, polarity: Polarity, count: int, *, then_predict: bool
     ) -> None:
         self.armed.append((kind, polarity.value, count, then_predict))
+
+    def set_views(self, views: str) -> None:
+        self.views.append(views)
+
+    def cancel_work(self) -> bool:
+        return self.busy
 
     def save_labels(self, file_format: str) -> str:
         if file_format == "nrrd":

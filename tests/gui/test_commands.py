@@ -20,7 +20,7 @@ NAMES = [name for name in ACTION_TYPES if hasattr(commands, name)]
 
 def test_the_menu_holds_one_command_an_action(handle: SegmentHandle) -> None:
     known = get_app_model().commands
-    assert len(NAMES) == 13
+    assert len(NAMES) == 16
     for name in NAMES:
         assert f"napari-spinalsam.{name}" in known
 

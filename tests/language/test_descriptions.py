@@ -65,9 +65,15 @@ ACTIONS = [
     ),
 ]
 
+WITHOUT_WORDS = {
+    *("cancel", "set_lock", "set_structure_visibility", "rename_structure"),
+    *("merge_structures", "delete_structure", "shift_names", "set_views"),
+    *("next_candidate", "previous_candidate"),
+}
+
 
 def test_each_kind_of_action_is_among_them():
-    assert {action.action for action in ACTIONS} == set(a.ACTION_TYPES)
+    assert {action.action for action in ACTIONS} | WITHOUT_WORDS == set(a.ACTION_TYPES)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -6,7 +6,13 @@ from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.annotation import following, masking, prompting, viewing
+from napari_spinalsam.annotation import (
+    following,
+    masking,
+    prompting,
+    structure_actions,
+    viewing,
+)
 from napari_spinalsam.annotation.ports import Outcome, Run
 from napari_spinalsam.annotation.searching import search_for
 from napari_spinalsam.core import actions as a
@@ -37,6 +43,7 @@ OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingPr
         a.SetPlane: viewing.set_plane,
         a.SetWindow: viewing.set_window,
         a.SetVisibility: viewing.set_visibility,
+        a.SetViews: viewing.set_views,
         a.SaveLabels: viewing.save_labels,
         a.Measure: viewing.measure,
         a.CheckGpu: viewing.check_gpu,
@@ -53,8 +60,17 @@ OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingPr
         a.GenerateMask: masking.generate_mask,
         a.AcceptMask: masking.accept_mask,
         a.RejectMask: masking.reject_mask,
+        a.NextCandidate: masking.next_candidate,
+        a.PreviousCandidate: masking.previous_candidate,
+        a.SetLock: structure_actions.set_lock,
+        a.SetStructureVisibility: structure_actions.set_structure_visibility,
+        a.RenameStructure: structure_actions.rename_structure,
+        a.MergeStructures: structure_actions.merge_structures,
+        a.DeleteStructure: structure_actions.delete_structure,
+        a.ShiftNames: structure_actions.shift_names,
         a.SegmentStructures: following.segment_structures,
         a.Propagate: following.propagate,
+        a.Cancel: following.cancel,
         a.Undo: masking.undo,
         a.Redo: masking.redo,
     }

@@ -75,6 +75,13 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
     return _carry(run, FindingJob(unlocked, anchors, document.state.window))
 
 
+def cancel(run: Run, action: a.Cancel) -> Outcome:
+    """Stop what runs and what waits; what is done by then is written."""
+    if not run.view.cancel_work():
+        return Outcome("Nothing is running that could be stopped.", ok=False)
+    return Outcome("Stopped; what is done by now stays.")
+
+
 def anchors_of(document: Annotation, key: SliceKey) -> dict[str, Masks]:
     """Return the known slices of what is labelled and is counted along the spine."""
     return {

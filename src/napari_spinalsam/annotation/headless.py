@@ -9,7 +9,7 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import Report, ToolKind
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.core.geometry import Geometry, Plane
     from napari_spinalsam.core.prompts import Polarity
 
@@ -76,6 +76,14 @@ class HeadlessView:
     ) -> None:
         """Refuse: there is no mouse."""
         _needs_window(f"Placing a {kind} by mouse", "give its coordinates instead")
+
+    def set_views(self, views: ViewCount) -> None:
+        """Refuse: there is nothing to look at."""
+        _needs_window("Showing views", "leave it out in the script")
+
+    def cancel_work(self) -> bool:
+        """Return False: a script waits for its work, so none goes on."""
+        return False
 
     def save_labels(self, file_format: LabelFormat) -> str:
         """Refuse: there is no file dialog."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.annotation.ports import Outcome
-from napari_spinalsam.annotation.requests import selected_name
+from napari_spinalsam.annotation.requests import selected_name, waiting_preview
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError
 
@@ -63,6 +63,28 @@ def reject_mask(run: Run, action: a.RejectMask) -> Outcome:
     """Drop the preview."""
     run.annotation.reject()
     return Outcome("The mask is dropped; the prompts stay.")
+
+
+def next_candidate(run: Run, action: a.NextCandidate) -> Outcome:
+    """Show the next candidate mask; the first comes after the last."""
+    run.annotation.next_candidate()
+    return _candidate(run)
+
+
+def previous_candidate(run: Run, action: a.PreviousCandidate) -> Outcome:
+    """Show the candidate mask before; the last comes before the first."""
+    run.annotation.previous_candidate()
+    return _candidate(run)
+
+
+def _candidate(run: Run) -> Outcome:
+    preview = waiting_preview(run.annotation.state, "choose from")
+    if preview.count == 1:
+        return Outcome("There is only one candidate.", ok=False)
+    return Outcome(
+        f"Candidate {preview.chosen + 1} of {preview.count}: predicted IoU "
+        f"{preview.predicted_iou:.2f}."
+    )
 
 
 def undo(run: Run, action: a.Undo) -> Outcome:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.predictor import PredictionPort
     from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.core.actions import Action
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
@@ -116,6 +116,12 @@ class ViewPort(Protocol):
             Whether a mask was asked for once they are placed, also where masks do
             not follow each prompt by themselves.
         """
+
+    def set_views(self, views: ViewCount) -> None:
+        """Show one plane, or all three at once."""
+
+    def cancel_work(self) -> bool:
+        """Stop what runs in threads and what waits; return whether there was any."""
 
     def save_labels(self, file_format: LabelFormat) -> str:
         """Let the user choose a file and write the labels; return its name."""

@@ -87,6 +87,14 @@ def set_visibility(run: Run, action: a.SetVisibility) -> Outcome:
     return Outcome(f"The {action.layer} layer is hidden.")
 
 
+def set_views(run: Run, action: a.SetViews) -> Outcome:
+    """Show one plane, or all three at once."""
+    run.view.set_views(action.views)
+    if action.views == "three":
+        return Outcome("Axial, sagittal and coronal are shown at once.")
+    return Outcome("One view is shown.")
+
+
 def save_labels(run: Run, action: a.SaveLabels) -> Outcome:
     """Save the labels through a dialog."""
     if not run.annotation.labels.any():

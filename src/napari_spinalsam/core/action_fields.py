@@ -70,6 +70,7 @@ MetricName = Literal["dice", "iou", "msd", "hd95", "volume"]
 LabelFormat = Literal["nifti", "nrrd", "dicom_seg"]
 LayerRole = Literal["image", "labels", "points", "boxes", "reference"]
 Direction = Literal["both", "forward", "backward"]
+ViewCount = Literal["one", "three"]
 MetricList = Annotated[tuple[MetricName, ...], Field(min_length=1)]
 ALL_METRICS: tuple[MetricName, ...] = ("dice", "iou", "msd", "hd95", "volume")
 

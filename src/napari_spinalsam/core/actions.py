@@ -38,6 +38,7 @@ from napari_spinalsam.core.action_fields import (
     ReadAction,
     StructureList,
     StructureName,
+    ViewCount,
     WriteAction,
 )
 from napari_spinalsam.core.planes import Plane  # noqa: TC001, read by pydantic
@@ -237,6 +238,77 @@ class SetVisibility(ReadAction):
     visible: StrictBool
 
 
+class Cancel(EditAction):
+    """Stop the running job and those that wait; what is done stays as one step."""
+
+    action: Literal["cancel"] = "cancel"
+
+
+class SetLock(EditAction):
+    """Lock a structure, so that it is never overwritten, or unlock it."""
+
+    action: Literal["set_lock"] = "set_lock"
+    structure: StructureName
+    locked: StrictBool = True
+
+
+class SetStructureVisibility(ReadAction):
+    """Show or hide one structure of the labels."""
+
+    action: Literal["set_structure_visibility"] = "set_structure_visibility"
+    structure: StructureName
+    visible: StrictBool
+
+
+class RenameStructure(EditAction):
+    """Give a structure another name, one that is not labelled yet."""
+
+    action: Literal["rename_structure"] = "rename_structure"
+    structure: StructureName
+    to: StructureName
+
+
+class MergeStructures(EditAction):
+    """Give the voxels of a structure to another one, which keeps its name."""
+
+    action: Literal["merge_structures"] = "merge_structures"
+    structure: StructureName
+    into: StructureName
+
+
+class DeleteStructure(DestructiveAction):
+    """Remove a structure's label and its prompts."""
+
+    action: Literal["delete_structure"] = "delete_structure"
+    structure: StructureName
+
+
+class ShiftNames(EditAction):
+    """Rename every vertebra and disc by levels, not 0: +1 is one towards the feet."""
+
+    action: Literal["shift_names"] = "shift_names"
+    levels: Offset
+
+
+class SetViews(ReadAction):
+    """Show one plane, or all three at once."""
+
+    action: Literal["set_views"] = "set_views"
+    views: ViewCount
+
+
+class NextCandidate(EditAction):
+    """Show the next candidate mask."""
+
+    action: Literal["next_candidate"] = "next_candidate"
+
+
+class PreviousCandidate(EditAction):
+    """Show the previous candidate mask."""
+
+    action: Literal["previous_candidate"] = "previous_candidate"
+
+
 class CheckGpu(ReadAction):
     """Tell device, memory, driver and what will be used."""
 
@@ -282,6 +354,16 @@ _AnyAction = (
     | Measure
     | SaveLabels
     | SetVisibility
+    | Cancel
+    | SetLock
+    | SetStructureVisibility
+    | RenameStructure
+    | MergeStructures
+    | DeleteStructure
+    | ShiftNames
+    | SetViews
+    | NextCandidate
+    | PreviousCandidate
     | CheckGpu
     | VerifyParameters
     | ShowHelp

@@ -27,6 +27,9 @@ _FIXED: Mapping[str, str] = MappingProxyType(
         "clear_points": "Clear the points",
         "clear_boxes": "Clear the boxes",
         "clear_all": "Clear all prompts and the preview",
+        "cancel": "Stop the work in progress",
+        "next_candidate": "Show the next candidate mask",
+        "previous_candidate": "Show the previous candidate mask",
         "check_gpu": "Check the GPU",
         "verify_parameters": "Verify the parameters of the model",
         "show_help": "Show help",
@@ -66,6 +69,10 @@ def _viewing(action: a.Action) -> str | None:
             return f"Measure {what}{_named(name) if name else 'all structures'}"
         case a.SetVisibility(layer=layer, visible=visible):
             return f"{'Show' if visible else 'Hide'} the {layer}"
+        case a.SetStructureVisibility(structure=name, visible=visible):
+            return f"{'Show' if visible else 'Hide'} {_named(name)}"
+        case a.SetViews(views=views):
+            return "Show three views" if views == "three" else "Show one view"
         case _:
             return None
 
@@ -88,6 +95,17 @@ def _editing(action: a.Action) -> str:
             return f"Undo {_count(steps, 'step')}"
         case a.Redo(steps=steps):
             return f"Redo {_count(steps, 'step')}"
+        case a.SetLock(structure=name, locked=locked):
+            return f"{'Lock' if locked else 'Unlock'} {_named(name)}"
+        case a.RenameStructure(structure=name, to=to):
+            return f"Rename {_named(name)} to {_named(to)}"
+        case a.MergeStructures(structure=name, into=into):
+            return f"Merge {_named(name)} into {_named(into)}"
+        case a.DeleteStructure(structure=name):
+            return f"Delete {_named(name)}, its labels and prompts"
+        case a.ShiftNames(levels=levels):
+            side = "down" if levels > 0 else "up"
+            return f"Shift all names {side} {_count(abs(levels), 'level')}"
         case a.SaveLabels(format=kind):
             return f"Save the labels as {_FORMAT_NAMES[kind]}"
         case _:  # a new action without words of its own

@@ -25,6 +25,9 @@ _FIXED: Mapping[str, str] = MappingProxyType(
         "clear_points": "清除所有点",
         "clear_boxes": "清除所有框",
         "clear_all": "清除所有提示和预览",
+        "cancel": "停止正在进行的任务",
+        "next_candidate": "显示下一个候选掩码",
+        "previous_candidate": "显示上一个候选掩码",
         "check_gpu": "检查 GPU",
         "verify_parameters": "校验模型参数",
         "show_help": "显示帮助",
@@ -96,6 +99,10 @@ def _viewing(action: a.Action) -> str | None:
             return f"测量{_place(name) if name else '所有结构'}{what}"
         case a.SetVisibility(layer=layer, visible=visible):
             return f"{'显示' if visible else '隐藏'}{_LAYERS[layer]}"
+        case a.SetStructureVisibility(structure=name, visible=visible):
+            return f"{'显示' if visible else '隐藏'}{_place(name)}".rstrip()
+        case a.SetViews(views=views):
+            return "显示三个视图" if views == "three" else "只显示一个视图"
         case _:
             return None
 
@@ -118,6 +125,16 @@ def _editing(action: a.Action) -> str:
             return f"撤销 {steps} 步"
         case a.Redo(steps=steps):
             return f"重做 {steps} 步"
+        case a.SetLock(structure=name, locked=locked):
+            return f"{'锁定' if locked else '解锁'}{_place(name)}".rstrip()
+        case a.RenameStructure(structure=name, to=to):
+            return f"将{_place(name)}改名为{_place(to)}".rstrip()
+        case a.MergeStructures(structure=name, into=into):
+            return f"将{_place(name)}合并到{_place(into)}".rstrip()
+        case a.DeleteStructure(structure=name):
+            return f"删除{_place(name)}及其标签和提示"
+        case a.ShiftNames(levels=levels):
+            return f"所有名称{'下移' if levels > 0 else '上移'} {abs(levels)} 个节段"
         case a.SaveLabels(format=kind):
             return f"将标签保存为 {_FORMATS[kind]}"
         case _:  # a new action without words of its own

@@ -129,6 +129,7 @@ class ThreeViews(QObject):
         controller.predictions.carried.connect(self._show_carried)
         controller.predictions.carrying_ended.connect(self._refresh)
         controller.closing.connect(self.hide)
+        controller.view.three_views = self
 
     def toggle(self) -> None:
         """Show the views, or hide them if they are shown; a problem is told."""

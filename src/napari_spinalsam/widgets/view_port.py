@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_spinalsam.annotation.ports import Report, ToolKind
-    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole
+    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.layers.bridge import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController
+    from napari_spinalsam.widgets.three_views import ThreeViews
 
 # What the save dialog offers for each format of the action.
 SUFFIX_OF_FORMAT = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
@@ -44,6 +45,8 @@ class NapariView:
         self._controller = controller
         # The view that the mouse was used in last; slices are meant there.
         self.in_hand: ViewerModel = controller.viewer
+        # Set by whoever owns the other two canvases.
+        self.three_views: ThreeViews | None = None
         self._tool = ""
         # Tools and counts still to come; none while a tool is in hand for good.
         self._armed: list[tuple[str, int]] = []
@@ -132,6 +135,25 @@ class NapariView:
         viewer = self._controller.viewer
         if layers is not None and viewer.dims.ndisplay == 2:
             layers.set_axis(view.current_slice(viewer, self._image())[0])
+
+    def set_views(self, views: ViewCount) -> None:
+        """Show one plane, or all three at once."""
+        if self.three_views is None:
+            raise InputError(
+                "There are no other planes here: open the Segment dock first."
+            )
+        if views == "three":
+            self.three_views.show()
+        else:
+            self.three_views.hide()
+
+    def cancel_work(self) -> bool:
+        """Stop what the inference thread does and what waits for it."""
+        predictions = self._controller.predictions
+        if not (predictions.is_carrying() or predictions.is_asked()):
+            return False
+        self._controller.cancel()
+        return True
 
     def open_image(self) -> str:
         """Let the user choose an image file and annotate it."""
