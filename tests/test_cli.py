@@ -414,7 +414,8 @@ def test_evaluate_json_is_as_in_the_contract(
         assert one_sided["msd_mm"] is one_sided["hd95_mm"] is None
     assert gone["volume_mm3"] == pytest.approx([0, 80 * 2.1])
     assert result["mean"].keys() == {"dice", "iou", "msd_mm", "hd95_mm"}
-    assert result["mean"]["dice"] == pytest.approx(0.3)
+    # Over L3 and the missing L4; L5, which the reference lacks, is in no mean.
+    assert result["mean"]["dice"] == pytest.approx(0.45)
     assert result["mean"]["msd_mm"] == shifted["msd_mm"]
 
 
@@ -440,8 +441,8 @@ def test_evaluate_prints_a_table_for_people(
         "mean",
     ]
     assert lines[5:] == [
-        "missing (only in the reference): L4",
-        "extra (only in the prediction): L5",
+        "missing (only in the reference, Dice 0 in the mean): L4",
+        "extra (only in the prediction, not in the mean): L5",
     ]
 
 

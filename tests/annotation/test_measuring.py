@@ -44,6 +44,12 @@ def test_agreement_is_measured_against_the_reference(measured: Annotation) -> No
     assert (canal.structure, canal.size) == ("spinal_canal", 0.0)
     report = measure_report(measured, ("dice", "msd"), "l4")
     assert report.columns == ("Structure", "Dice", "MSD (mm)")
+    # L4 is not in the reference and in no mean, the canal was missed and counts 0.
+    assert measure_report(measured, ("dice", "volume")).rows[-1] == (
+        "mean",
+        f"{l3.agreement.dice / 2:.3f}",
+        f"{l3.size / 2:.2f}",
+    )
     assert report.rows == (("L4", "0.000", "-"),)
 
 

@@ -13,6 +13,7 @@ from napari_spinalsam.core.metrics import (
     iou,
     mean_metrics,
     surface_distances,
+    unmatched,
     volume_mm3,
 )
 
@@ -209,10 +210,13 @@ def test_chosen_label_on_neither_side_is_undefined() -> None:
     assert astuple(results[24]) == (None, None, None, None, None, (0.0, 0.0))
 
 
-def test_mean_takes_overlap_of_all_and_distances_of_pairs() -> None:
+def test_a_mean_runs_over_the_structures_of_the_reference() -> None:
     results = evaluate_labels(*labelled(), SPACING)
     means = mean_metrics(results)
-    assert means["dice"] == pytest.approx(results[20].dice / 3)
+    # 22 was missed and counts 0; 21, which the reference lacks, does not count.
+    assert means["dice"] == pytest.approx(results[20].dice / 2)
+    volumes = {label: found.volume_mm3 for label, found in results.items()}
+    assert unmatched(volumes) == ((22,), (21,))
     assert means["msd_mm"] == results[20].msd_mm
     assert mean_metrics({}) == dict.fromkeys(means)
 

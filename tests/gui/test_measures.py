@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_spinalsam.annotation.measuring import measure
+from napari_spinalsam.annotation.measuring import measure, measure_report
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Geometry
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
     from napari_spinalsam.widgets.measures import MeasuresWindow
 
-L2, L3, L4 = 21, 22, 23
+L2, L3, L4, L5 = 21, 22, 23, 24
 
 
 def some_labels() -> np.ndarray:
@@ -91,6 +91,42 @@ def test_all_measures_are_those_of_the_whole_volume(
     assert [row.name for row in window.rows] == ["L2", "L3", "L4"]
     shown = [window.table.item(row, 0).text() for row in range(window.table.rowCount())]
     assert shown == ["L2", "L3", "L4", "mean"]
+
+
+def test_the_mean_is_over_the_structures_of_the_reference(
+    window: MeasuresWindow, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    more = some_labels()
+    more[10:, 30:34, 5:9] = L5
+    handle.annotation.replace_labels(more)
+    rows = measured(window, qtbot)
+    last = window.table.rowCount() - 1
+    expected = sum(rows[name].dice for name in ("L2", "L3", "L4")) / 3
+    assert rows["L5"].dice == 0
+    assert window.table.item(last, 3).text() == f"{expected:.3f}"
+    assert window.told.text() == (
+        "Only in the reference, Dice 0 in the mean: L4. "
+        "Not in the reference, not in the mean: L5."
+    )
+    report = measure_report(handle.annotation, ("dice",))
+    assert report.rows[-1] == ("mean", f"{expected:.3f}")
+
+
+def test_the_reference_box_shows_the_reference_and_follows_it(
+    window: MeasuresWindow, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    controller, box = handle.widget.controller, handle.widget.reference
+    layer = controller.reference
+    assert box.layer() is not None
+    assert box.currentText() == layer.name
+    layer.data = some_labels()
+    assert measured(window, qtbot)["L3"].dice == 1
+    layer.data_setitem(np.nonzero(some_labels() == L3), 0)
+    layer.events.paint(value=[])
+    assert measured(window, qtbot)["L3"].true_size == 0
+    handle.viewer.layers.remove(layer)
+    assert box.currentText() == "no reference"
+    assert handle.annotation.reference is None
 
 
 def test_measures_follow_strokes_and_undo(

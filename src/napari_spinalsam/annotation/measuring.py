@@ -11,7 +11,11 @@ from napari_spinalsam.annotation.ports import Report
 from napari_spinalsam.core.action_fields import ALL_METRICS
 from napari_spinalsam.core.anatomy import by_label, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.metrics import Metrics, evaluate_labels
+from napari_spinalsam.core.metrics import (
+    Metrics,
+    evaluate_labels,
+    mean_over_reference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +47,11 @@ class Measurement:
     label: int
     size: float
     agreement: Metrics | None
+
+    @property
+    def is_in_reference(self) -> bool:
+        """Whether the reference has the structure, so that it counts in means."""
+        return self.agreement is not None and self.agreement.volume_mm3[1] > 0
 
 
 def measure(annotation: Annotation, name: str | None = None) -> tuple[Measurement, ...]:
@@ -126,9 +135,10 @@ def measure_report(
     shown = [metric for metric in metrics if compared or metric == "volume"]
     size = "Area (mm2)" if annotation.geometry.is_2d else "Volume (mL)"
     headings = [_HEADINGS.get(metric, size) for metric in shown]
-    rows = (
-        (entry.structure, *_cells(entry, shown)) for entry in measure(annotation, name)
-    )
+    entries = measure(annotation, name)
+    rows = [(entry.structure, *_cells(entry, shown)) for entry in entries]
+    if compared and len(rows) > 1:
+        rows.append(("mean", *_means(entries, shown)))
     title = "Agreement with the reference" if compared else "Volumes, no reference"
     return Report(title, ("Structure", *headings), tuple(rows))
 
@@ -141,19 +151,36 @@ def _name(label: int, asked: str | None, present: set[int]) -> str:
 
 def _cells(entry: Measurement, metrics: Sequence[MetricName]) -> Iterator[str]:
     for metric in metrics:
-        if metric == "volume":
-            yield f"{entry.size:.2f}"
-            continue
-        found = entry.agreement
-        value = None if found is None else _value(found, metric)
-        yield "-" if value is None else f"{value:.3f}"
+        yield _text(_value(entry, metric), metric)
 
 
-def _value(metrics: Metrics, metric: MetricName) -> float | None:
+def _means(
+    entries: Sequence[Measurement], metrics: Sequence[MetricName]
+) -> Iterator[str]:
+    """Return the means over the structures of the reference; see `core.metrics`."""
+    for metric in metrics:
+        mean = mean_over_reference(
+            (_value(entry, metric), entry.is_in_reference) for entry in entries
+        )
+        yield _text(mean, metric)
+
+
+def _text(value: float | None, metric: MetricName) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if metric == "volume" else f"{value:.3f}"
+
+
+def _value(entry: Measurement, metric: MetricName) -> float | None:
+    if metric == "volume":
+        return entry.size
+    found = entry.agreement
+    if found is None:
+        return None
     values = {
-        "dice": metrics.dice,
-        "iou": metrics.iou,
-        "msd": metrics.msd_mm,
-        "hd95": metrics.hd95_mm,
+        "dice": found.dice,
+        "iou": found.iou,
+        "msd": found.msd_mm,
+        "hd95": found.hd95_mm,
     }
     return values[metric]

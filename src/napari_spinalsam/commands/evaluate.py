@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 from napari_spinalsam.commands.terminal import show, show_json, show_table
 from napari_spinalsam.core.anatomy import by_label, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.metrics import evaluate_labels, mean_metrics
+from napari_spinalsam.core.metrics import (
+    evaluate_labels,
+    mean_metrics,
+    unmatched,
+)
 from napari_spinalsam.io.labels import read_labels
 
 if TYPE_CHECKING:
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.metrics import Metrics
 
 COLUMNS = {"dice": "Dice", "iou": "IoU", "msd_mm": "MSD mm", "hd95_mm": "HD95 mm"}
+UNMATCHED = {
+    "missing": "only in the reference, Dice 0 in the mean",
+    "extra": "only in the prediction, not in the mean",
+}
 
 
 def run(options: Namespace) -> None:
@@ -77,12 +85,12 @@ def describe(metrics: dict[int, Metrics]) -> dict[str, Any]:
             "volume_mm3": list(each.volume_mm3),
         }
     mean = mean_metrics(metrics)
-    volumes = {label: each.volume_mm3 for label, each in metrics.items()}
+    missing, extra = unmatched({n: each.volume_mm3 for n, each in metrics.items()})
     return {
         "labels": labels,
         "mean": {key: mean[key] for key in COLUMNS},
-        "missing": [n for n, (found, true) in volumes.items() if true and not found],
-        "extra": [n for n, (found, true) in volumes.items() if found and not true],
+        "missing": list(missing),
+        "extra": list(extra),
     }
 
 
@@ -95,10 +103,10 @@ def _show(result: dict[str, Any]) -> None:
     means = [_number(result["mean"][key]) for key in COLUMNS]
     rows.append(("mean", "", *means, "", ""))
     show_table(rows, figures=True)
-    for key, where in (("missing", "reference"), ("extra", "prediction")):
+    for key, told in UNMATCHED.items():
         if result[key]:
             listed = ", ".join(result["labels"][str(n)]["name"] for n in result[key])
-            show(f"{key} (only in the {where}): {listed}")
+            show(f"{key} ({told}): {listed}")
 
 
 def _number(value: float | None) -> str:

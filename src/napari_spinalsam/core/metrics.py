@@ -1,4 +1,10 @@
-"""Agreement of two masks or label volumes: overlap, surface distances, volumes."""
+"""Agreement of two masks or label volumes: overlap, surface distances, volumes.
+
+One rule for means holds wherever several structures are averaged: a mean runs over
+the structures that the reference has. One that was missed counts with an overlap of 0.
+One that the reference lacks has an overlap of 0 too, but is in no mean, for a
+reference need not hold all that an image shows; `unmatched` names both.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -232,8 +238,48 @@ def evaluate_labels(
     return results
 
 
+def mean_over_reference(
+    values: Iterable[tuple[float | None, bool]],
+) -> float | None:
+    """Average a measure over the structures that the reference has.
+
+    Parameters
+    ----------
+    values : iterable of (float or None, bool)
+        For each structure its measure, None where it is not defined, and whether the
+        reference has the structure.
+
+    Returns
+    -------
+    float or None
+        None if nothing counts.
+    """
+    counted = [value for value, is_true in values if is_true and value is not None]
+    return float(np.mean(counted)) if counted else None
+
+
+def unmatched(
+    volumes: Mapping[int, tuple[float, float]],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the labels that one side alone has.
+
+    Parameters
+    ----------
+    volumes : mapping
+        Volume or voxels of the prediction and of the reference, by label.
+
+    Returns
+    -------
+    missing, extra : tuple of int
+        Labels of the reference alone and of the prediction alone.
+    """
+    missing = tuple(n for n, (found, true) in volumes.items() if true and not found)
+    extra = tuple(n for n, (found, true) in volumes.items() if found and not true)
+    return missing, extra
+
+
 def mean_metrics(results: Mapping[int, Metrics]) -> dict[str, float | None]:
-    """Average over labels: overlap over all, distances where both sides have one.
+    """Average over the labels that the reference has, distances where they exist.
 
     Parameters
     ----------
@@ -247,9 +293,10 @@ def mean_metrics(results: Mapping[int, Metrics]) -> dict[str, float | None]:
     """
     means: dict[str, float | None] = {}
     for key in ("dice", "iou", "msd_mm", "hd95_mm", "hd_mm"):
-        values = [getattr(metrics, key) for metrics in results.values()]
-        defined = [value for value in values if value is not None]
-        means[key] = float(np.mean(defined)) if defined else None
+        means[key] = mean_over_reference(
+            (getattr(metrics, key), metrics.volume_mm3[1] > 0)
+            for metrics in results.values()
+        )
     return means
 
 

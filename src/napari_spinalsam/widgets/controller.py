@@ -10,7 +10,7 @@ from napari_spinalsam.annotation.change import EVERYTHING, Change
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
-from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.images import labels_of, shows, volume_of
 from napari_spinalsam.layers.roles import Role, entry_of
@@ -143,11 +143,15 @@ class SegmentController(QObject):
         """
         if self.annotation is None:
             return
-        if layer is None:
-            self.annotation.set_reference(None)
-        else:
-            self.annotation.set_reference(*labels_of(layer))
-        self.reference = layer
+        labels = (None,) if layer is None else labels_of(layer)
+        before = self.reference
+        # Known before it is told of: who listens shows which layer it is.
+        self._hold_reference(layer)
+        try:
+            self.annotation.set_reference(*labels)
+        except InputError:
+            self._hold_reference(before)
+            raise
 
     def run(
         self, *actions: Action, search: Search | None = None
@@ -240,8 +244,12 @@ class SegmentController(QObject):
             self.annotation.changed.disconnect(self._on_changed)
             self.layers.image.events.data.disconnect(self._on_image_replaced)
             self.layers.close()
+            if self.reference is not None:
+                # Taken up again, the annotation has none, as the dock will show.
+                self._hold_reference(None)
+                self.annotation.set_reference(None)
         self.predictions.follow(None)
-        self.layers = self.reference = None
+        self.layers = None
         self.executor.annotation = None
 
     def _on_changed(self, change: Change) -> None:
@@ -273,6 +281,23 @@ class SegmentController(QObject):
     def _on_layer_removed(self, event: Any) -> None:
         if self.layers is not None and event.value == self.layers.image:
             self._lose_image("closed", "another image")
+        elif self.reference is not None and event.value == self.reference:
+            self.choose_reference(None)
+            self.message.emit("The reference was closed: there is none now.", False)
+
+    def _hold_reference(self, layer: Labels | None) -> None:
+        """Take a layer as the reference, and follow what becomes of it."""
+        for held, change in ((self.reference, "disconnect"), (layer, "connect")):
+            if held is not None:
+                for event in (held.events.data, held.events.paint):
+                    getattr(event, change)(self._on_reference_edited)
+        self.reference = layer
+
+    def _on_reference_edited(self) -> None:
+        """Measure against the reference as it is now, or against none if unfit."""
+        layer = self.reference
+        if layer is not None and not self.attempt(lambda: self.choose_reference(layer)):
+            self.choose_reference(None)
 
     def _on_image_replaced(self) -> None:
         if self.layers is not None:

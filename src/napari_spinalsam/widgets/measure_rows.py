@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_spinalsam.core.anatomy import STRUCTURES, by_label
+from napari_spinalsam.core.metrics import mean_over_reference, unmatched
 from napari_spinalsam.widgets.object_model import voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.tally import Tally
@@ -126,20 +125,47 @@ def measure_rows(
 
 
 def mean_row(rows: Iterable[MeasureRow]) -> MeasureRow:
-    """Return the means over the structures where each measure is defined."""
+    """Return the means over the structures that the reference has.
+
+    Without a reference they run over all. See `core.metrics` for the rule.
+    """
     rows = tuple(rows)
-    size = _mean(row.size for row in rows)
+    compared = any(row.true_size is not None for row in rows)
+    counted = [(row, not compared or bool(row.true_size)) for row in rows]
+
+    def mean(measure: Callable[[MeasureRow], float | None]) -> float | None:
+        return mean_over_reference((measure(row), counts) for row, counts in counted)
+
     return MeasureRow(
         "mean",
         None,
-        0.0 if size is None else size,
-        _mean(row.true_size for row in rows),
-        _mean(row.dice for row in rows),
-        _mean(row.iou for row in rows),
-        _mean(row.msd for row in rows),
-        _mean(row.hd95 for row in rows),
-        pending=any(row.pending for row in rows),
+        mean(lambda row: row.size) or 0.0,
+        mean(lambda row: row.true_size),
+        mean(lambda row: row.dice),
+        mean(lambda row: row.iou),
+        mean(lambda row: row.msd),
+        mean(lambda row: row.hd95),
+        pending=any(row.pending for row, counts in counted if counts),
     )
+
+
+def told_of_means(rows: Sequence[MeasureRow]) -> str:
+    """Return which structures one side alone has, and how the mean takes them."""
+    sizes = {
+        row.label: (row.size, row.true_size)
+        for row in rows
+        if row.label is not None and row.true_size is not None
+    }
+    names = {row.label: row.name for row in rows}
+    missing, extra = (
+        ", ".join(names[label] for label in labels) for labels in unmatched(sizes)
+    )
+    told = []
+    if missing:
+        told.append(f"Only in the reference, Dice 0 in the mean: {missing}.")
+    if extra:
+        told.append(f"Not in the reference, not in the mean: {extra}.")
+    return " ".join(told)
 
 
 def headings(unit: str) -> tuple[str, ...]:
@@ -169,11 +195,6 @@ def file_headings(unit: str) -> tuple[str, ...]:
         "msd_mm",
         "hd95_mm",
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def _text(value: float | None, digits: int) -> str:

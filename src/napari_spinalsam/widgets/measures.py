@@ -31,6 +31,7 @@ from napari_spinalsam.widgets.measure_rows import (
     headings,
     mean_row,
     measure_rows,
+    told_of_means,
 )
 from napari_spinalsam.widgets.object_model import size_unit
 from napari_spinalsam.widgets.spine_plot import SpinePlot
@@ -153,7 +154,7 @@ class MeasuresWindow(QWidget):
         self.plot.show_rows(self.rows, unit)
         pending = sum(row.pending for row in self.rows)
         self.export.setEnabled(bool(self.rows) and not pending)
-        told = "" if compared else NO_REFERENCE
+        told = told_of_means(self.rows) if compared else NO_REFERENCE
         if pending:
             told = f"Measuring {pending} of {len(self.rows)} structures…"
         self.told.setText(told)

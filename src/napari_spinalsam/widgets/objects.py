@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidge
 
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.metrics import mean_over_reference
 from napari_spinalsam.widgets.counting import LiveTally
 from napari_spinalsam.widgets.measures import MeasuresWindow
 from napari_spinalsam.widgets.object_commands import ObjectCommands
@@ -175,8 +176,8 @@ def _summary(rows: tuple[ObjectRow, ...], unit: str) -> str:
     sizes = [row.size for row in rows if row.size is not None]
     total = f"{sum(sizes):.1f}" if len(sizes) == len(rows) else UNKNOWN
     told = f"{number} · {total} {unit}"
-    values = [row.agreement.dice for row in rows if row.agreement is not None]
-    if not values:
-        return told
-    mean = sum(values) / len(values)
-    return f"{told} · Dice {mean:.3f}"
+    # A row has an agreement only where the reference has the structure.
+    mean = mean_over_reference(
+        (None if row.agreement is None else row.agreement.dice, True) for row in rows
+    )
+    return told if mean is None else f"{told} · Dice {mean:.3f}"
