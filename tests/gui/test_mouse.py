@@ -127,10 +127,3 @@ def test_dragging_with_the_point_tool_moves_the_image(
     QTest.mouseRelease(native, LEFT, NONE, start + QPoint(30, 0))
     qtbot.waitUntil(lambda: shown.viewer.scene.camera.center != centre)
     assert shown.annotation.prompts_at(0, 6).is_empty
-
-
-def test_keys_work_whichever_layer_is_active(handle: SegmentHandle) -> None:
-    layers = handle.widget.controller.layers
-    for layer in (layers.points, layers.boxes, layers.labels):
-        keys = {str(key) for key in layer.keymap}
-        assert {"P", "N", "B", "Escape", "Ctrl+Z"} <= keys

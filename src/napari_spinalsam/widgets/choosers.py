@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt import QSearchableComboBox
 
 from napari_spinalsam.core.anatomy import STRUCTURES, structure
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.layers.roles import role_of
 
 if TYPE_CHECKING:
@@ -93,9 +94,18 @@ class LayerChooser(QComboBox):
 
 
 class StructureChooser(QSearchableComboBox):
-    """Offers every structure with its colour; typing searches names and aliases."""
+    """Offers every structure with its colour; typing searches names and aliases.
+
+    Signals
+    -------
+    structure_chosen(name)
+        The user chose a structure.
+    refused(sentence)
+        What was typed names none.
+    """
 
     structure_chosen = Signal(str)
+    refused = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -114,11 +124,18 @@ class StructureChooser(QSearchableComboBox):
                 Qt.ItemDataRole.ToolTipRole,
             )
         self.activated.connect(self._on_activated)
+        line = self.lineEdit()
+        if line is not None:
+            line.returnPressed.connect(self._on_return)
+            line.editingFinished.connect(self._put_back)
         self._show_beginning()
 
     def show_structure(self, name: str | None) -> None:
         """Show a structure as chosen, without telling of it."""
         wanted = None if name is None else structure(name).name
+        line = self.lineEdit()
+        if line is not None and line.isModified() and wanted == self.currentData():
+            return  # the user is typing
         with QSignalBlocker(self):
             self.setCurrentIndex(max(self.findData(wanted), 0))
         self._show_beginning()
@@ -143,6 +160,26 @@ class StructureChooser(QSearchableComboBox):
         name = self.currentData()
         if name is not None:
             self.structure_chosen.emit(name)
+
+    def _on_return(self) -> None:
+        """Choose what was typed, unless it is an item, which Qt chooses by itself."""
+        typed = self.currentText()
+        if self.findText(typed, Qt.MatchFlag.MatchFixedString) >= 0:
+            return
+        try:
+            name = structure(typed).name
+        except InputError as error:
+            self.refused.emit(str(error))
+            return
+        self.setCurrentIndex(self.findData(name))
+        self.structure_chosen.emit(name)
+
+    def _put_back(self) -> None:
+        """Show the chosen structure again where what was typed is none."""
+        typed = self.currentText()
+        if self.findText(typed, Qt.MatchFlag.MatchFixedString) < 0:
+            self.setEditText(self.itemText(self.currentIndex()))
+        self._show_beginning()
 
 
 def swatch(color: tuple[float, float, float, float]) -> QIcon:

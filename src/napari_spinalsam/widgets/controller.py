@@ -194,6 +194,9 @@ class SegmentController(QObject):
 
     def close(self) -> None:
         """End the thread and stop following the viewer; layers stay."""
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.disconnect(self.close)
         self.closing.emit()
         self._ahead.stop()
         self._leave()

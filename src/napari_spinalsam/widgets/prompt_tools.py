@@ -50,11 +50,8 @@ class PromptTools:
 
     def keys(self) -> dict[str, Callable[[], object]]:
         """Return what each key does."""
-        tools = {
-            tool.key.replace("+", "-"): partial(self._toggle, name)
-            for name, tool in TOOLS.items()
-        }
-        return {**tools, "Escape": self._escape}
+        tools = {tool.key: partial(self._toggle, name) for name, tool in TOOLS.items()}
+        return {**tools, "Esc": self._escape}
 
     def _toggle(self, name: str) -> None:
         """Take a tool in hand, saying what to do with it, or put it away."""

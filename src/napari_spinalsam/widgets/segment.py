@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -20,7 +20,6 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow
 from napari_spinalsam.widgets.carry_row import CarryRow
@@ -34,7 +33,7 @@ from napari_spinalsam.widgets.models import ModelRow
 from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.preferences import segment_settings
 from napari_spinalsam.widgets.prompt_tools import PromptTools
-from napari_spinalsam.widgets.shortcuts import Shortcuts
+from napari_spinalsam.widgets.shortcuts import CanvasFocus, Shortcuts
 from napari_spinalsam.widgets.three_views import ThreeViews
 from napari_spinalsam.widgets.views_row import ViewsRow
 
@@ -66,6 +65,7 @@ class SegmentWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
+        self._ended = False
         self.viewer = napari_viewer
         self.controller = SegmentController(napari_viewer, self)
         self.choices = Choices(self.controller)
@@ -88,9 +88,8 @@ class SegmentWidget(QWidget):
         self.status = QLabel(HINT)
         self.first_steps = FirstSteps()
         self.busy = BusyRow()
-        keys = self._keys()
-        self.shortcuts = Shortcuts(napari_viewer, keys)
-        self.three_views = ThreeViews(self.controller, keys, self)
+        self.shortcuts = Shortcuts(self, self._keys())
+        self.three_views = ThreeViews(self.controller, self)
         self.views = ViewsRow(self.three_views, self.first_steps)
         self._parts_of_an_image = (
             self.window_,
@@ -104,6 +103,7 @@ class SegmentWidget(QWidget):
             self.more,
         )
         self._lay_out()
+        self.focus = CanvasFocus(self)
         self._connect()
         self._choose_first_image()
         self._on_changed(None)
@@ -112,15 +112,33 @@ class SegmentWidget(QWidget):
         self.destroyed.connect(lambda: thread.stop())
         self.destroyed.connect(lambda: autosave.close())
 
+    def event(self, event: QEvent | None) -> bool:
+        """End with the dock: napari takes the widget out of it and closes nothing."""
+        handled = super().event(event)
+        taken_out = event is not None and event.type() == QEvent.Type.ParentChange
+        if taken_out and self.parent() is None:
+            self.end()
+        return handled
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End the inference thread with the dock; layers and annotation stay."""
+        """End with the window."""
+        self.end()
+        super().closeEvent(event)
+
+    def end(self) -> None:
+        """End keys and threads and follow nothing; layers and annotation stay."""
+        if self._ended:
+            return
+        self._ended = True
         self.shortcuts.release()
+        self.viewer.dims.events.order.disconnect(self._show_plane)
+        self.viewer.dims.events.ndisplay.disconnect(self._show_plane)
+        self.viewer.layers.events.inserted.disconnect(self._choose_first_image)
         self.images.disconnect_viewer()
         self.reference.disconnect_viewer()
         self.models.close_threads()
         self.objects.close_windows()
         self.controller.close()
-        super().closeEvent(event)
 
     def _lay_out(self) -> None:
         inner = QWidget()
@@ -187,6 +205,7 @@ class SegmentWidget(QWidget):
         self.window_.preset_chosen.connect(choices.set_window)
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
         self.structures.chooser.structure_chosen.connect(self._select)
+        self.structures.chooser.refused.connect(controller.report_error)
         self.prompts.live_changed.connect(choices.set_live)
         self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
@@ -217,10 +236,10 @@ class SegmentWidget(QWidget):
             "G": lambda: perform(a.GenerateMask()),
             "F": self.choices.propagate_again,
             "C": lambda: self._cycle(1),
-            "Shift-C": lambda: self._cycle(-1),
-            "Enter": lambda: perform(a.AcceptMask()),
-            "Control-Z": lambda: perform(a.Undo()),
-            "Control-Shift-Z": lambda: perform(a.Redo()),
+            "Shift+C": lambda: self._cycle(-1),
+            "Return": lambda: perform(a.AcceptMask()),
+            "Ctrl+Z": lambda: perform(a.Undo()),
+            "Ctrl+Shift+Z": lambda: perform(a.Redo()),
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
             "M": self.objects.commands.select_next_free,
@@ -264,8 +283,6 @@ class SegmentWidget(QWidget):
         if annotation is None or layers is None:
             self.preview.show_preview(None)
             return
-        for role in Role:
-            self.shortcuts.bind_layer(layers.layer(role))
         state, history = annotation.state, annotation.history
         self.structures.chooser.show_structure(state.selected)
         self.window_.show_window(state.window)

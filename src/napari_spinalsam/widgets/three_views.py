@@ -9,13 +9,9 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QMainWindow, QSplitter
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.layers.side_views import SideViews
-from napari_spinalsam.widgets.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from qtpy.QtGui import QCloseEvent
 
     from napari_spinalsam.annotation.change import Change
@@ -100,8 +96,6 @@ class ThreeViews(QObject):
     ----------
     controller : SegmentController
         Knows viewer, layers and tools.
-    keys : mapping of str to callable
-        Keys of the dock, which work in every view.
     parent : QObject
         Owns this.
 
@@ -113,14 +107,9 @@ class ThreeViews(QObject):
 
     shown = Signal(bool)
 
-    def __init__(
-        self,
-        controller: SegmentController,
-        keys: Mapping[str, Callable[[], object]],
-        parent: QObject,
-    ) -> None:
+    def __init__(self, controller: SegmentController, parent: QObject) -> None:
         super().__init__(parent)
-        self._controller, self._keys = controller, keys
+        self._controller = controller
         self._panel: CanvasPanel | None = None
         self._main: AnnotationLayers | None = None
         self.views: SideViews | None = None
@@ -165,9 +154,6 @@ class ThreeViews(QObject):
         self._panel = CanvasPanel(self.views)
         self._panel.closed.connect(self._on_panel_closed)
         for side in self.views.sides:
-            shortcuts = Shortcuts(side.model, self._keys)
-            for role in Role:
-                shortcuts.bind_layer(side.layers.layer(role))
             side.show_reference(self._controller.reference)
         dock = self._controller.viewer.window.add_dock_widget(
             self._panel, name=DOCK, area="bottom", add_vertical_stretch=False
