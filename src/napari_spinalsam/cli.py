@@ -7,16 +7,21 @@ is wrong and what to do.
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from napari_spinalsam import __version__
+from napari_spinalsam.commands.terminal import (
+    PROGRAM,
+    flush,
+    forget_output,
+    own_streams,
+    say,
+)
 from napari_spinalsam.core.errors import SpinalSamError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAM = "napari-spinalsam"
 INPUT_AT_FAULT = 2
 INTERRUPTED = 130
 DEFAULT_MODEL = "spinalsam-tiny"
@@ -26,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{PROGRAM}: {message}; see {self.prog} --help.\n")
+        say(f"{message}; see {self.prog} --help.")
         raise SystemExit(INPUT_AT_FAULT)
 
 
@@ -43,14 +48,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code: 0, 2 for bad input, 130 when interrupted.
     """
-    options = build_parser().parse_args(arguments)
     try:
-        options.run(options)
+        with own_streams() as told:
+            code = _run(arguments)
+            if code == 0:
+                for sentence in told:
+                    say(sentence)
+            return code
+    except BrokenPipeError:  # who reads the output has seen enough
+        forget_output()
+        return 0
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        try:
+            options = build_parser().parse_args(arguments)
+            options.run(options)
+        finally:
+            flush()
     except SpinalSamError as error:
-        sys.stderr.write(f"{PROGRAM}: {' '.join(str(error).split())}\n")
+        say(str(error))
         return INPUT_AT_FAULT
     except KeyboardInterrupt:
-        sys.stderr.write(f"{PROGRAM}: interrupted.\n")
+        say("interrupted.")
         return INTERRUPTED
     return 0
 

@@ -50,13 +50,24 @@ def test_world_and_voxel_are_inverse(degrees: float) -> None:
     np.testing.assert_allclose(geometry.world_to_voxel(world), points, atol=1e-9)
 
 
-def test_same_grid_compares_place_in_millimetres() -> None:
-    near = aligned().affine.copy()
-    near[0, 3] += 0.005
-    far = aligned().affine.copy()
-    far[0, 3] += 0.05
-    assert aligned().same_grid(Geometry(SHAPE, near))
-    assert not aligned().same_grid(Geometry(SHAPE, far))
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ((slice(0, 3), 3, [0.06, 0.09, 0.29]), True),
+        ((0, 3, 0.08), False),  # the voxel is 0.7 mm wide
+        ((2, 3, 0.31), False),
+        ((2, 0, 0.07), True),  # over four steps of 3 mm
+        ((2, 0, 0.08), False),
+    ],
+)
+def test_the_same_grid_may_be_rounded_by_a_tenth_of_a_voxel(change, same: bool) -> None:
+    row, column, shift = change
+    affine = aligned().affine.copy()
+    affine[row, column] += shift
+    assert aligned().same_grid(Geometry(SHAPE, affine)) is same
+
+
+def test_another_shape_or_tilt_is_another_grid() -> None:
     assert not aligned().same_grid(Geometry((5, 7, 8), aligned().affine))
     assert not aligned().same_grid(tilted(1))
 

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.commands.terminal import flush, show
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.core.replies import reply_to_dict
 
@@ -32,8 +33,8 @@ def run(options: Namespace) -> None:
     """
     understand = _offline() if options.parser == "offline" else _by_model()
     for line in sys.stdin.buffer:
-        sys.stdout.write(f"{json.dumps(_answer(line, understand))}\n")
-        sys.stdout.flush()
+        show(json.dumps(_answer(line, understand)))
+        flush()
 
 
 def _offline() -> Callable[[str], Reply]:

@@ -16,5 +16,12 @@ class ModelError(SpinalSamError):
     """A model file that is missing, damaged, of another family or for another base."""
 
 
+class InputWarning(UserWarning):
+    """One sentence on an input that can be used: what it lacks and how it is taken.
+
+    It is told with `warnings.warn`; the window shows it, and so does the command line.
+    """
+
+
 class CancelledError(SpinalSamError):
     """The user asked a running job to stop."""

@@ -62,6 +62,35 @@ class Known(Flag):
     EVERYTHING = SPACING | ORIENTATION | POSITION
 
 
+# Grids are the same whose corners lie no further apart than this part of a voxel:
+# headers are rounded, and a mask is not sharper than that.
+SAME_GRID_VOXELS = 0.1
+
+
+def largest_offset(
+    shape: Sequence[int], affine: NDArray[np.float64], other: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Tell how far apart two affines place the corners of an array.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Voxels along the three axes of the array.
+    affine, other : ndarray of float, shape (4, 4)
+        Index to world in mm.
+
+    Returns
+    -------
+    millimetres, voxels : float
+        The largest distance, and the largest part of a voxel of `affine` along one
+        of its axes.
+    """
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape])).T.reshape(-1, 3)
+    apart = corners @ (other - affine)[:3, :3].T + (other - affine)[:3, 3]
+    voxels = np.linalg.solve(affine[:3, :3], apart.T)
+    return float(np.linalg.norm(apart, axis=1).max()), float(np.abs(voxels).max())
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """Where a canonical (z, y, x) grid lies in the world.
@@ -181,13 +210,12 @@ class Geometry:
         """
         return SlicePlane(self, axis, index)
 
-    def same_grid(self, other: Geometry, tolerance: float = 1e-2) -> bool:
-        """Whether another geometry has the same shape and, in mm, the same place."""
+    def same_grid(self, other: Geometry, tolerance: float = SAME_GRID_VOXELS) -> bool:
+        """Whether another geometry has the same shape and, within that, place."""
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).T
-        difference = self.voxel_to_world(corners) - other.voxel_to_world(corners)
-        return bool(np.abs(difference).max() <= tolerance)
+        _, voxels = largest_offset(self.shape, self.affine, other.affine)
+        return voxels <= tolerance
 
 
 @dataclass(frozen=True)

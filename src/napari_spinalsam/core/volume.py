@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,8 @@ from napari_spinalsam.core.geometry import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
 Modality = Literal["CT", "MR", "unknown"]
@@ -34,6 +36,9 @@ class FileGrid:
         File index (i, j, k, 1) to world RAS+ (x, y, z, 1) in mm.
     known : Known
         What of the affine the file tells, and what only stands in for it.
+    header : mapping of str to ndarray
+        What the header of a NIfTI file says of place and size, field by field as it is
+        stored, so that it can be written back unchanged; empty for other files.
 
     Raises
     ------
@@ -44,6 +49,7 @@ class FileGrid:
     shape: tuple[int, ...]
     affine: NDArray[np.float64]
     known: Known = Known.EVERYTHING
+    header: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_affine(self.affine)

@@ -34,7 +34,8 @@ def read_itk(path: Path) -> StoredImage:
     Returns
     -------
     StoredImage
-        The array with the fastest-varying axis first, the affine in RAS+.
+        The array with the fastest-varying axis first, the affine in RAS+. Further axes
+        of length 1 are kept in the grid.
 
     Raises
     ------
@@ -54,11 +55,12 @@ def read_itk(path: Path) -> StoredImage:
             ) from error
         raise InputError(damaged(path, FileFormat.ITK)) from error
     array = sitk.GetArrayFromImage(image).transpose()
-    return StoredImage(array, FileGrid(array.shape, _affine_of(image)))
+    grid = FileGrid(array.shape, _affine_of(image))
+    return StoredImage(array.reshape(array.shape[:3]), grid)
 
 
 def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
-    if reader.GetDimension() > 3:
+    if any(n > 1 for n in reader.GetSize()[3:]):
         raise InputError(
             f"{path.name} has {reader.GetDimension()} axes "
             f"({' x '.join(map(str, reader.GetSize()))}): save one time point or "
@@ -73,20 +75,24 @@ def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
 
 def _affine_of(image: sitk.Image) -> NDArray[np.float64]:
     n = image.GetDimension()
+    axes = min(n, 3)
     affine = np.eye(4)
-    direction = np.array(image.GetDirection()).reshape(n, n)
-    affine[:n, :n] = direction * np.array(image.GetSpacing())
-    affine[:n, 3] = image.GetOrigin()
+    direction = np.array(image.GetDirection()).reshape(n, n) * image.GetSpacing()
+    affine[:axes, :axes] = direction[:axes, :axes]
+    affine[:axes, 3] = image.GetOrigin()[:axes]
     return np.asarray(LPS_TO_RAS @ affine)
 
 
 def write_itk(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     """Write an array (i, j, k), compressed, with the origin and axes of the grid."""
-    n = array.ndim
+    n, axes = array.ndim, min(array.ndim, 3)
     affine = LPS_TO_RAS @ grid.affine
-    spacing = np.linalg.norm(affine[:n, :n], axis=0)
-    image = sitk.GetImageFromArray(array.transpose())
+    spacing, direction, origin = np.ones(n), np.eye(n), np.zeros(n)
+    spacing[:axes] = np.linalg.norm(affine[:axes, :axes], axis=0)
+    direction[:axes, :axes] = affine[:axes, :axes] / spacing[:axes]
+    origin[:axes] = affine[:axes, 3]
+    image = sitk.GetImageFromArray(array.transpose(), isVector=False)
     image.SetSpacing(spacing.tolist())
-    image.SetDirection((affine[:n, :n] / spacing).ravel().tolist())
-    image.SetOrigin(affine[:n, 3].tolist())
+    image.SetDirection(direction.ravel().tolist())
+    image.SetOrigin(origin.tolist())
     sitk.WriteImage(image, str(path), useCompression=True)

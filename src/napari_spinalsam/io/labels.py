@@ -18,7 +18,11 @@ from napari_spinalsam.core.anatomy import (
     structure,
 )
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.geometry import (
+    SAME_GRID_VOXELS,
+    Geometry,
+    largest_offset,
+)
 from napari_spinalsam.io.formats import output_suffix, stem_of
 from napari_spinalsam.io.stored import read_stored
 from napari_spinalsam.io.values import to_labels
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 # Values in a sentence: a file of another numbering may hold a hundred.
 TOLD = 5
+TURNED_DEGREES = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +82,12 @@ def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
     data = stored.grid.to_canonical(to_labels(stored.array, path.name))
     grid = stored.grid
     if like is not None:
-        turned = _turn(data, grid.geometry, like.geometry)
-        if turned is None:
+        turned, geometry = _turn(data, grid.geometry, like.geometry)
+        if not _fits(geometry, like.geometry):
             raise InputError(
                 f"{path.name} ({_describe(grid)}) does not lie on the wanted grid "
-                f"({_describe(like)}): use labels made for the same image."
+                f"({_describe(like)}): {_difference(geometry, like.geometry)}; use "
+                "labels made for the same image."
             )
         data, grid = turned, like
     return LabelVolume(np.ascontiguousarray(data), grid, stem_of(path))
@@ -218,12 +224,12 @@ def _write(path: Path, suffix: str, array: NDArray[np.uint8], grid: FileGrid) ->
 
 def _turn(
     data: NDArray[Any], geometry: Geometry, wanted: Geometry
-) -> NDArray[Any] | None:
-    """Exchange and reverse axes so that one grid becomes another, if they can."""
+) -> tuple[NDArray[Any], Geometry]:
+    """Exchange and reverse axes so that one grid becomes most like another."""
     step = np.linalg.solve(wanted.affine[:3, :3], geometry.affine[:3, :3])
-    sign = np.rint(step).astype(int)
+    sign = np.rint(step / np.linalg.norm(step, axis=0)).astype(int)
     if not ((np.abs(sign).sum(0) == 1).all() and (np.abs(sign).sum(1) == 1).all()):
-        return None
+        return data, geometry
     order = np.abs(sign).argmax(axis=1)
     flipped = sign.sum(axis=1) < 0
     turned = data.transpose(order)[
@@ -234,13 +240,39 @@ def _turn(
         affine[:3, axis] = geometry.affine[:3, source] * (-1 if flip else 1)
         if flip:
             affine[:3, 3] += geometry.affine[:3, source] * (data.shape[source] - 1)
-    same = Geometry(turned.shape, affine, wanted.is_2d).same_grid(wanted)
-    return turned if same else None
+    return turned, Geometry(turned.shape, affine, geometry.is_2d, geometry.known)
+
+
+def _fits(geometry: Geometry, wanted: Geometry) -> bool:
+    """Whether labels lie on a grid; of two pictures, one may state no pixel size."""
+    picture = not (geometry.orientation_known or wanted.orientation_known)
+    if picture and not (geometry.spacing_known and wanted.spacing_known):
+        return geometry.shape == wanted.shape
+    return geometry.same_grid(wanted)
+
+
+def _difference(geometry: Geometry, wanted: Geometry) -> str:
+    """Say in what a grid differs from the wanted one, and by how much."""
+    if geometry.shape != wanted.shape:
+        return "their numbers of voxels differ"
+    apart, voxels = largest_offset(wanted.shape, wanted.affine, geometry.affine)
+    sizes, others = np.array(wanted.spacing), np.array(geometry.spacing)
+    grown = np.abs(others / sizes - 1) * (np.array(wanted.shape) - 1)
+    cosines = ((wanted.affine / [*sizes, 1]) * (geometry.affine / [*others, 1]))[:3, :3]
+    angle = float(np.degrees(np.arccos(np.clip(cosines.sum(axis=0).min(), -1, 1))))
+    if grown.max() > SAME_GRID_VOXELS:
+        axis = int(grown.argmax())
+        what = f"a voxel measures {others[axis]:.4g} mm, not {sizes[axis]:.4g} mm"
+    elif angle > TURNED_DEGREES:
+        what = f"the axes are turned by {angle:.2g} degrees"
+    else:
+        what = "the place differs"
+    return f"{what}, at the corners by {apart:.3g} mm or {voxels:.2g} voxels"
 
 
 def _describe(grid: FileGrid) -> str:
     shape = " x ".join(str(n) for n in grid.shape)
-    spacing = np.linalg.norm(grid.affine[:3, : len(grid.shape)], axis=0)
+    spacing = np.linalg.norm(grid.affine[:3, : min(len(grid.shape), 3)], axis=0)
     size = " x ".join(f"{s:.4g}" for s in spacing)
     first = ", ".join(f"{x:.1f}" for x in grid.affine[:3, 3])
     return f"{shape} voxels of {size} mm, the first at ({first}) mm"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ from nibabel.openers import ImageOpener
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, InputWarning
+from napari_spinalsam.core.geometry import SAME_GRID_VOXELS, Known, largest_offset
 from napari_spinalsam.core.volume import FileGrid
 from napari_spinalsam.io.formats import FileFormat
 from napari_spinalsam.io.stored import StoredImage, damaged
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,6 +41,14 @@ UNREADABLE = (
 )
 MILLIMETRES_PER_UNIT = {"meter": 1000.0, "micron": 0.001}
 SCANNER = 1  # code of the NIfTI standard for scanner-based coordinates
+PLACE_TOLERANCE_MM = 1e-3
+DOUBLE = 8  # bytes of a number in the header of NIfTI-2
+# What a header says of place and size.
+PLACING_FIELDS = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
 
 
 def read_nifti(path: Path) -> StoredImage:
@@ -77,17 +88,89 @@ def read_nifti(path: Path) -> StoredImage:
             f"{path.name} has {len(shape)} axes ({' x '.join(map(str, shape))}): save "
             "one time point or channel as a volume with 3 axes."
         )
-    affine[:3] *= MILLIMETRES_PER_UNIT.get(image.header.get_xyzt_units()[0], 1.0)
-    return StoredImage(array.reshape(shape[:3]), FileGrid(tuple(shape), affine))
+    _tell_doubts(path.name, image.header, (*shape, 1, 1)[:3])
+    affine[:3] *= _millimetres(image.header)
+    placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0
+    known = Known.EVERYTHING if placed else Known.SPACING
+    grid = FileGrid(tuple(shape), affine, known, _placing_fields(header))
+    return StoredImage(array.reshape(shape[:3]), grid)
+
+
+def _millimetres(header: Any) -> float:
+    """Return millimetres of the unit of length; where none is stated, that is one."""
+    return MILLIMETRES_PER_UNIT.get(header.get_xyzt_units()[0], 1.0)
+
+
+def _placing_fields(header: Any) -> dict[str, NDArray[Any]]:
+    """Return what a header says of place and size, in the byte order of the machine."""
+    stored = {name: np.array(header[name]) for name in PLACING_FIELDS}
+    return {
+        name: value.astype(value.dtype.newbyteorder("="))
+        for name, value in stored.items()
+    }
+
+
+def _tell_doubts(name: str, header: Any, shape: tuple[int, ...]) -> None:
+    """Warn of a header whose forms are not set, or contradict each other."""
+    sform, s_code = header.get_sform(coded=True)
+    if not s_code and not header["qform_code"]:
+        _warn(
+            f"{name} does not say where it lies, as neither its sform nor its qform is "
+            "set: its position and orientation are unknown."
+        )
+    if not s_code:
+        return
+    try:
+        qform, q_code = header.get_qform(coded=True)
+    except HeaderDataError:
+        _warn(f"{name} has a qform that is no rotation: its sform is used.")
+        return
+    if q_code:
+        apart, voxels = largest_offset(shape, sform, qform)
+        if voxels > SAME_GRID_VOXELS:
+            _warn(
+                f"{name} has a sform and a qform that disagree by "
+                f"{apart * _millimetres(header):.3g} mm: its sform is used."
+            )
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(InputWarning(sentence), stacklevel=4)
 
 
 def write_nifti(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
-    """Write an array (i, j, k) with the affine as both sform and qform."""
-    image = nib.Nifti1Image(array, grid.affine)
+    """Write labels (i, j, k) with the forms, codes and units of the grid's own file.
+
+    Where the grid comes from no NIfTI file, its affine is both sform and qform.
+    """
+    wide = bool(grid.header) and grid.header["pixdim"].itemsize == DOUBLE
+    kind = nib.Nifti2Image if wide else nib.Nifti1Image
+    image = kind(array, grid.affine)
+    image.header.set_intent("label")
     image.header.set_xyzt_units("mm")
     image.set_sform(grid.affine, code=SCANNER)
     image.set_qform(grid.affine, code=SCANNER)
     if not np.allclose(image.get_qform(), grid.affine, atol=1e-3):
         # A sheared grid has no quaternion, and a wrong one would contradict the sform.
         image.set_qform(None, code=0)
+    if _places(grid.header, image.header, grid.affine):
+        image = kind(array, None, image.header)
+        for name, value in grid.header.items():
+            image.header[name] = value
     image.to_filename(path)
+
+
+def _places(
+    fields: Mapping[str, NDArray[Any]], header: Any, affine: NDArray[np.float64]
+) -> bool:
+    """Whether fields of a file lead to an affine, which may have been changed since."""
+    if not fields:
+        return False
+    stored = header.copy()
+    for name, value in fields.items():
+        stored[name] = value
+    with LoggingOutputSuppressor():
+        stored.check_fix()  # as when it was read
+    placed = stored.get_best_affine()
+    placed[:3] *= _millimetres(stored)
+    return bool(np.allclose(placed, affine, atol=PLACE_TOLERANCE_MM))

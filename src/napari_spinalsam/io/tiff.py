@@ -46,6 +46,7 @@ MILLIMETRES = {
     "\\u00b5m": 0.001,
 }
 RESOLUTION_UNIT = {2: "inch", 3: "cm"}
+SLICE_SPACING = "slice_spacing_mm"
 PLACE_TOLERANCE_MM = 1e-3
 
 
@@ -61,7 +62,8 @@ def read_tiff(path: Path) -> StoredImage:
     Returns
     -------
     StoredImage
-        Array (columns, rows) or (columns, rows, slices).
+        Array (columns, rows) or (columns, rows, slices). Further axes of length 1 are
+        kept in the grid.
 
     Raises
     ------
@@ -81,13 +83,15 @@ def read_tiff(path: Path) -> StoredImage:
         pixels, axes = np.moveaxis(pixels, 0, -1), axes[1:] + "S"
     if axes.endswith("S"):
         pixels, axes = as_grey(pixels, path), axes[:-1]
-    if "C" in axes or pixels.ndim > 3:
+    while axes[-1] not in "YX" and pixels.shape[-1] == 1:
+        pixels, axes = pixels[..., 0], axes[:-1]
+    if "C" in axes or any(n > 1 for n in pixels.shape[:-3]):
         raise InputError(
             f"{path.name} has the axes {axes} ({' x '.join(map(str, pixels.shape))}): "
             "save one channel and one time point as a stack of slices."
         )
     array = pixels.transpose()
-    return StoredImage(array, flat_grid(array.shape, spacing))
+    return StoredImage(array.reshape(array.shape[:3]), flat_grid(array.shape, spacing))
 
 
 class _Raise(logging.Handler):
@@ -148,6 +152,8 @@ def _spacing(file: tifffile.TiffFile) -> tuple[float | None, ...]:
         for name in ("XResolution", "YResolution")
     )
     slices = abs(float(described.get("spacing", 0))) * scale
+    for own in file.shaped_metadata or ():
+        slices = slices or float(own.get(SLICE_SPACING, 0))
     return x, y, slices or None
 
 
@@ -161,6 +167,9 @@ def _pixel_size(resolution: tuple[int, int] | None, scale: float) -> float | Non
 def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     """Write an array (columns, rows[, slices]) for ImageJ, with its spacing.
 
+    ImageJ knows no axis of length 1. An array that has one is written with its shape
+    in the way of tifffile instead.
+
     Raises
     ------
     InputError
@@ -168,21 +177,26 @@ def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     """
     x, y, z = np.linalg.norm(grid.affine[:3, :3], axis=0)
     plain = flat_grid(grid.shape, (x, y, z)).affine
-    if array.ndim == 3 and np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM:
+    if array.ndim > 2 and np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM:
         raise InputError(
             f"{path.name} is a TIFF, which cannot hold the position of this volume: "
             "use a name that ends with .nii.gz, .nrrd or .mha."
         )
-    described: dict[str, Any] = {"axes": "ZYX"[-array.ndim :]}
-    resolution = None
-    if Known.SPACING in grid.known:
-        described["unit"], resolution = "mm", (1 / x, 1 / y)
+    imagej = 1 not in array.shape[2:]
+    described: dict[str, Any] = {"axes": "ZYX"[-array.ndim :]} if imagej else {}
+    options: dict[str, Any] = {}
+    if Known.SPACING in grid.known and imagej:
+        described["unit"], options["resolution"] = "mm", (1 / x, 1 / y)
         if array.ndim == 3:
             described["spacing"] = float(z)
+    elif Known.SPACING in grid.known:
+        described[SLICE_SPACING] = float(z)
+        options |= {"resolution": (10 / x, 10 / y), "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
         path,
         np.ascontiguousarray(array.transpose()),
-        imagej=True,
-        resolution=resolution,
+        imagej=imagej,
+        photometric="minisblack",
         metadata=described,
+        **options,
     )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 KEPT = tuple(np.dtype(name) for name in ("uint8", "int16", "uint16"))
 # float32 holds every whole number up to here.
 LARGEST_EXACT = 2**24
+# What a scale factor of the header may leave of a whole number.
+LABEL_TOLERANCE = 1e-3
 
 
 def to_intensities(array: NDArray[Any]) -> NDArray[Any]:
@@ -60,7 +62,8 @@ def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
     Parameters
     ----------
     array : ndarray, any shape
-        Values of a label file; decimal types may hold whole numbers only.
+        Values of a label file; decimal types may hold whole numbers only, give or
+        take what a scale factor of the header leaves of them.
     name : str
         Names the file in the error.
 
@@ -71,12 +74,14 @@ def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
     """
     if array.dtype.kind not in "iufb" or not array.size:
         raise InputError(f"{name} holds no labels: open a file of whole numbers.")
-    if array.dtype.kind == "f" and not _is_whole(array):
-        bad = array[~(np.isfinite(array) & (array == np.rint(array)))].flat[0]
-        raise InputError(
-            f"{name} holds the value {bad:g}, which is no label: labels are whole "
-            "numbers, so use a file that was not interpolated."
-        )
+    if array.dtype.kind == "f":
+        if not _is_whole(array, LABEL_TOLERANCE):
+            bad = array[~_near_whole(array, LABEL_TOLERANCE)].flat[0]
+            raise InputError(
+                f"{name} holds the value {bad:g}, which is no label: labels are whole "
+                "numbers, so use a file that was not interpolated."
+            )
+        array = np.rint(array)
     low, high = array.min(), array.max()
     if low < 0 or high > np.iinfo(np.uint16).max:
         raise InputError(
@@ -86,8 +91,13 @@ def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
 
 
-def _is_whole(array: NDArray[Any]) -> bool:
+def _is_whole(array: NDArray[Any], tolerance: float = 0.0) -> bool:
     """Whether all values are finite whole numbers, looked at slice by slice."""
-    return all(
-        bool((np.isfinite(part) & (part == np.rint(part))).all()) for part in array
-    )
+    return all(bool(_near_whole(part, tolerance).all()) for part in array)
+
+
+def _near_whole(array: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
+    """Return where values are finite and no further than that from a whole number."""
+    with np.errstate(invalid="ignore"):
+        near = np.abs(array - np.rint(array)) <= tolerance
+    return np.asarray(np.isfinite(array) & near)
