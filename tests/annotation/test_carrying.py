@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.carried import JobStart, write_masks
 from napari_spinalsam.annotation.carrying import PropagationJob
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
@@ -27,10 +27,10 @@ from napari_spinalsam.core.propagated import (
     VolumeMask,
 )
 from tests.annotation.conftest import DiscPredictor
-from tests.annotation.helpers import L3, L4, act, stroke
+from tests.annotation.helpers import L3, L4, accept_disc, act, stroke
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -186,6 +186,104 @@ def test_a_job_that_is_left_early_keeps_its_slices(
     assert "before it was stopped" in job.outcome()
 
 
+def blocks(*names: str) -> dict[str, VolumeMask]:
+    """Return a block for each name, beside each other, through slices 1 to 4."""
+    return {
+        name: VolumeMask(
+            np.ones((4, 7, 7), np.bool_),
+            (slice(1, 5), slice(5, 12), slice(5 + 8 * place, 12 + 8 * place)),
+            0.9,
+        )
+        for place, name in enumerate(names)
+    }
+
+
+def test_a_slice_accepted_meanwhile_stays_as_accepted(
+    document: Annotation, predict: Callable[[int, int], bool]
+) -> None:
+    start = JobStart.of(document.state)
+    accept_disc(document, predict)
+    accepted = document.labels[2].copy()
+    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    np.testing.assert_array_equal(document.labels[2], accepted)
+    assert (document.labels[3, 5:12, 5:12] == L3).all()
+    assert remarks == ("Kept as changed by hand meanwhile: 20 voxels of L3.",)
+
+
+def test_a_slice_accepted_before_stays_too(
+    document: Annotation, predict: Callable[[int, int], bool]
+) -> None:
+    accept_disc(document, predict)
+    accepted = document.labels[2].copy()
+    assert write_masks(document, blocks("L3"), "Segment L3", MODEL) == ()
+    np.testing.assert_array_equal(document.labels[2], accepted)
+
+
+def test_what_was_painted_erased_or_undone_meanwhile_stays(
+    document: Annotation,
+) -> None:
+    paint(document, (3, 6, 6), L3)
+    paint(document, (1, 6, 6), L3)
+    start = JobStart.of(document.state)
+    document.undo()
+    paint(document, (2, 6, slice(4, 7)), L4)
+    document.paint(stroke(document, (2, 6, 4), 0), "Edit labels")
+    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    assert document.labels[1, 6, 6] == 0
+    assert document.labels[2, 6, 4:7].tolist() == [0, L4, L4]
+    assert remarks == ("Kept as changed by hand meanwhile: 3 voxels of L3.",)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "word"),
+    [
+        (lambda document: document.set_locked("L3", True), "L3 is locked"),
+        (lambda document: document.delete_object("L3"), "deleted"),
+        (lambda document: document.merge_objects("L3", "L5"), "merged"),
+        (lambda document: document.rename_object("L5", "L4"), "L4 was renamed"),
+        (lambda document: document.undo(), "deleted"),
+    ],
+    ids=["locked", "deleted", "merged", "name taken", "undone"],
+)
+def test_what_was_locked_deleted_or_merged_meanwhile_is_left(
+    document: Annotation, by_hand: Callable[[Annotation], object], word: str
+) -> None:
+    paint(document, (2, 15, 15), 24)
+    paint(document, (2, 7, 14), L3)
+    start = JobStart.of(document.state)
+    by_hand(document)
+    name = "L4" if word == "L4 was renamed" else "L3"
+    before = document.labels.copy()
+    remarks = write_masks(document, blocks("L1", name), "Segment", MODEL, start)
+    changed = document.labels != before
+    assert set(np.unique(document.labels[changed])) == {20}  # L1, nothing else
+    assert len(remarks) == 1
+    assert word in remarks[0]
+
+
+def test_what_was_renamed_meanwhile_is_written_under_its_new_name(
+    document: Annotation,
+) -> None:
+    paint(document, (2, 7, 7), L3)
+    start = JobStart.of(document.state)
+    document.rename_object("L3", "L4")
+    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    assert (document.labels == L4).sum() == 4 * 7 * 7
+    assert not (document.labels == L3).any()
+    assert remarks == ("L3 was renamed meanwhile: it is written as L4.",)
+
+
+def test_the_end_of_a_job_leaves_the_mask_that_waits(
+    document: Annotation, predict: Callable[[int, int], bool]
+) -> None:
+    document.select_structure("L3")
+    document.set_box(0, 2, BoxPrompt(5, 5, 12, 12))
+    predict(0, 2)
+    waiting = document.state.preview
+    write_masks(document, blocks("L4"), "Segment L4", MODEL)
+    assert document.state.preview is waiting
+
+
 def test_nothing_to_carry_a_lock_and_a_missing_model_are_told(
     carrier: Executor, document: Annotation
 ) -> None:
@@ -196,6 +294,7 @@ def test_nothing_to_carry_a_lock_and_a_missing_model_are_told(
     document.set_locked("L3", True)
     with pytest.raises(InputError, match="L3 is locked"):
         carrier.run(act("propagate"))
+    document.set_locked("L3", False)
     carrier.predict = None
     with pytest.raises(InputError, match="no model"):
         carrier.run(act("propagate"))

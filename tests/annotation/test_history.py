@@ -3,12 +3,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.predictor import Predictor
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.propagated import VolumeMask
+from tests.annotation.helpers import L3, L4, masks_for
 
 Ask = Callable[[int, int], bool]
 NAMES = ("L3", "L4", "L5-S1", "L5-L6", "T13", "sacrum")
@@ -39,6 +43,73 @@ def test_a_new_step_forgets_what_was_undone(document: Annotation) -> None:
     assert document.history.can_redo
     document.select_structure("L4")
     assert not document.history.can_redo
+
+
+def test_an_answer_leaves_what_can_be_redone(
+    document: Annotation, predict: Ask
+) -> None:
+    document.select_structure("L3")
+    document.add_point(0, 1, PointPrompt(8, 8))
+    predict(0, 1)
+    document.reject()
+    document.add_point(0, 2, PointPrompt(8, 8))
+    predict(0, 2)
+    document.accept()
+    state, labels = document.state, document.labels.copy()
+    document.undo(2)
+    assert live_request(document, 0, 1) is None  # the user has rejected its mask
+    undone = document.history.redo_names
+
+    request = document.prediction_request(0, 1)
+    assert document.show_prediction(masks_for(document), request)
+    assert document.state.preview is not None
+    assert document.history.redo_names == undone
+    document.redo(2)
+    assert document.state == state
+    np.testing.assert_array_equal(document.labels, labels)
+
+
+def test_a_late_answer_belongs_to_the_step_that_is_newest_by_then(
+    document: Annotation, predict: Ask
+) -> None:
+    document.select_structure("L3")
+    document.add_point(0, 1, PointPrompt(8, 8))
+    request = document.prediction_request(0, 1)
+    document.undo()
+    document.redo()
+    document.set_visible("L3", False)
+    document.undo()
+    assert document.show_prediction(masks_for(document), request)
+    assert document.history.undo_names == ("Add positive point", "Select L3")
+    assert document.history.redo_names == ("Hide L3",)
+    document.undo()
+    assert document.state.preview is None
+    document.redo(2)
+    assert document.state.preview is not None
+
+
+def test_the_end_of_a_job_leaves_what_can_be_redone(
+    document: Annotation, predict: Ask
+) -> None:
+    fill(document, predict)
+    accepted = document.labels == L3
+    document.undo()
+    whole = VolumeMask(
+        np.ones((2, 2, 2), np.bool_), (slice(2, 4),) + (slice(7, 9),) * 2, 1
+    )
+    write_masks(document, {"L4": whole}, "Segment L4")
+    present, labels = document.state, document.labels.copy()
+
+    assert document.redo() == ("Accept L3",)
+    np.testing.assert_array_equal(document.labels == L3, accepted)
+    assert (document.labels == L4).any()
+    assert {entry.name for entry in document.state.objects} == {"L3", "L4"}
+    document.undo()
+    assert document.state == present
+    np.testing.assert_array_equal(document.labels, labels)
+    document.undo()
+    assert not document.labels.any()
+    assert document.history.redo_names == ("Segment L4", "Accept L3")
 
 
 def test_a_group_is_one_step(document: Annotation, predict: Ask) -> None:

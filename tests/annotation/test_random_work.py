@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_spinalsam.annotation.carried import JobStart, write_masks
+from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.kept import LOGITS_KEPT
 from napari_spinalsam.annotation.predictor import DirectPrediction
@@ -30,6 +32,7 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     ScribblePrompt,
 )
+from napari_spinalsam.core.propagated import VolumeMask
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.conftest import DiscPredictor
 from tests.annotation.helpers import masks_for
@@ -40,12 +43,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 
 OPERATIONS = 2000
 ROUND_TRIPS = 8
 MEGABYTE = 1e6
+# What comes by itself, at a time that nobody chose.
+BY_ITSELF = ("pause", "answer_late", "end_job")
 NAMES = ("T12", "T13", "L1", "L2", "L3", "L2-L3", "L5-S1", "spinal_canal")
 
 
@@ -92,11 +99,21 @@ class RandomWork:
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.asked: list[Callable[[], object]] = []
+        # The newest question that a live window asks by itself.
+        self.live: PredictionRequest | None = None
+        self.jobs: list[Callable[[], object]] = []
+        document.changed.connect(self.ask_live)
+
+    def ask_live(self, change: Change) -> None:
+        if change.prompts or change.selection or change.window:
+            key = self.some_slice()
+            self.live = live_request(self.document, *key) or self.live
 
     def act(self) -> None:
         """Do one thing; a refusal must change nothing."""
         name = str(self.rng.choice(list(WEIGHTS), p=PROBABILITIES))
         before, labels = self.document.state, self.document.labels.copy()
+        undone = self.document.history.redo_names
         try:
             getattr(self, name)()
         except InputError:
@@ -105,6 +122,33 @@ class RandomWork:
             np.testing.assert_array_equal(self.document.labels, labels)
         else:
             self.done[name] += 1
+        if name in BY_ITSELF:
+            assert self.document.history.redo_names == undone
+
+    def pause(self) -> None:
+        """Give the live window the time to answer."""
+        request, self.live = self.live, None
+        if request is not None:
+            self.port.request(request)
+
+    def start_job(self) -> None:
+        """Begin work on whole objects, which ends at some later time."""
+        start = JobStart.of(self.document.state)
+        wholes = {}
+        for name in self.rng.choice(NAMES, 2, replace=False):
+            low = [int(self.rng.integers(n - 1)) for n in self.document.geometry.shape]
+            z, y, x = (slice(at, at + 2) for at in low)
+            wholes[str(name)] = VolumeMask(
+                self.rng.random((2, 2, 2)) < 0.7, (z, y, x), 1
+            )
+        record = RefiningDiscs.record
+        self.jobs.append(
+            lambda: write_masks(self.document, wholes, "Segment", record, start)
+        )
+
+    def end_job(self) -> None:
+        if self.jobs:
+            self.jobs.pop(0)()
 
     def some_name(self) -> str:
         return str(self.rng.choice(NAMES))
@@ -260,6 +304,9 @@ WEIGHTS = {
     "undo": 6,
     "redo": 5,
     "plan": 2,
+    "pause": 20,
+    "start_job": 3,
+    "end_job": 3,
 }
 PROBABILITIES = np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())
 
@@ -279,6 +326,22 @@ def check(document: Annotation) -> None:
         assert state.preview.structure == state.selected
 
 
+def check_inverse(document: Annotation, rng: np.random.Generator) -> None:
+    """Undo and redo lead back to where they came from, both ways."""
+    history = document.history
+    for there, back in (
+        (document.undo, document.redo),
+        (document.redo, document.undo),
+    ):
+        state, labels = document.state, document.labels.copy()
+        undone = history.redo_names
+        moved = len(there(int(rng.integers(1, 6))))
+        assert len(back(moved)) == moved
+        assert history.redo_names == undone
+        assert document.state == state
+        np.testing.assert_array_equal(document.labels, labels)
+
+
 def test_random_work_is_undone_redone_saved_and_replayed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     document = new_document()
@@ -289,6 +352,7 @@ def test_random_work_is_undone_redone_saved_and_replayed(tmp_path: Path) -> None
     for number in range(OPERATIONS):
         work.act()
         check(document)
+        check_inverse(document, rng)
         if number in saves:
             save_annotation(document, path)
             again = open_annotation(path, document.volume)

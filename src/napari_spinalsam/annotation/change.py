@@ -96,3 +96,12 @@ def changed_box(deltas: Sequence[LabelDelta]) -> Box | None:
         )
     )
     return z, y, x
+
+
+def slice_box(axis: int, index: int) -> Box:
+    """Return the box that holds one slice of a volume."""
+    whole = slice(None)
+    first, second, third = (
+        slice(index, index + 1) if here == axis else whole for here in range(3)
+    )
+    return first, second, third

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.annotation.state import StructureObject
 
 
@@ -45,6 +46,20 @@ def label_to_correct(
         return None
     mask = np.asarray(labels == entry.label, dtype=np.bool_)
     return mask if mask.any() else None
+
+
+def live_request(
+    annotation: Annotation, axis: int, index: int
+) -> PredictionRequest | None:
+    """Return the question that the newest step has brought about, if any.
+
+    Its answer belongs to that step. What undo comes back to is not asked about again:
+    it had its answer, or the user rejected it.
+    """
+    if not awaits_mask(annotation, axis, index):
+        return None
+    request = annotation.prediction_request(axis, index)
+    return None if request.asked_by is None else request
 
 
 def awaits_mask(annotation: Annotation, axis: int, index: int) -> bool:

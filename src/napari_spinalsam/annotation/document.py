@@ -15,6 +15,7 @@ from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.history import History
 from napari_spinalsam.annotation.image import ImageReference
 from napari_spinalsam.annotation.kept import RecentLogits
+from napari_spinalsam.annotation.provenance import PAINTED
 from napari_spinalsam.annotation.requests import build_request, waiting_preview
 from napari_spinalsam.annotation.state import State
 from napari_spinalsam.core.anatomy import structure
@@ -180,14 +181,22 @@ class Annotation:
     def show_prediction(
         self, prediction: MaskPrediction, request: PredictionRequest
     ) -> bool:
-        """Show the answer to a request; a stale one is dropped, with False."""
+        """Show the answer to a request; a stale one is dropped, with False.
+
+        It belongs to the step that asked. It is a step of its own only where no step
+        asked for it and nothing can be redone: an answer never costs what was undone.
+        """
         if not request.fits(self.state, self.model):
             return False
         preview = request.preview(prediction)
         self._recent.keep(preview.prediction)
-        asked_by = request.asked_by
-        if asked_by is None or not self.history.amend(asked_by, preview):
-            self.history.do("Predict mask", replace(self.state, preview=preview))
+        history, asked_by = self.history, request.asked_by
+        if asked_by is not None and history.amend(asked_by, preview):
+            return True
+        if asked_by is not None or history.can_redo:
+            history.attach(preview)
+        else:
+            history.do("Predict mask", replace(self.state, preview=preview))
         return True
 
     def next_candidate(self, offset: int = 1) -> int:
@@ -216,7 +225,7 @@ class Annotation:
         name = waiting_preview(self.state, "reject").structure
         self.history.do(f"Reject {name}", replace(self.state, preview=None))
 
-    def paint(self, stroke: LabelDelta, step: str = "Paint") -> int:
+    def paint(self, stroke: LabelDelta, step: str = PAINTED) -> int:
         """Enter a brush stroke; return how many voxels a lock has spared."""
         delta, spared = labelling.painted_delta(self._labels, self.state, stroke)
         self._write(step, delta)

@@ -37,6 +37,8 @@ def propagate(run: Run, action: a.Propagate) -> Outcome:
             "A flat image has no other slices to propagate to: open a volume."
         )
     name = selected_name(document.state)
+    if document.state.object_of(name).locked:
+        raise InputError(f"{name} is locked: unlock it to propagate its mask.")
     preview = document.state.preview
     if preview is not None and preview.structure == name:
         document.accept()

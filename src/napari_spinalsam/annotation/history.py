@@ -6,14 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_spinalsam.annotation.provenance import VoxelsWritten
+from napari_spinalsam.annotation.runs import Runs
+from napari_spinalsam.core.masks import LabelDelta
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.state import Preview, State
-    from napari_spinalsam.core.masks import LabelDelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,11 @@ class History:
         return bool(self._levels[-1].undone)
 
     @property
+    def is_grouping(self) -> bool:
+        """Whether a group is open, which may still be taken back as a whole."""
+        return len(self._levels) > 1
+
+    @property
     def newest(self) -> Step | None:
         """The step that undo would take back; None at the start."""
         done = self._levels[-1].done
@@ -125,12 +134,26 @@ class History:
         bool
             Whether there was anything to change.
         """
+        made = self.insert(name, after, *deltas)
+        if made:
+            self._levels[-1].undone.clear()
+        return made
+
+    def insert(self, name: str, after: State, *deltas: LabelDelta) -> bool:
+        """Make a step that leaves what can be redone, for what comes by itself.
+
+        The undone steps are redone on top of it.
+
+        Returns
+        -------
+        bool
+            Whether there was anything to change.
+        """
         if after == self._state and not deltas:
             return False
         step = Step(name, self._state, after, deltas)
         level = self._levels[-1]
         level.done.append(step)
-        level.undone.clear()
         self._apply(step, level)
         return True
 
@@ -151,8 +174,11 @@ class History:
         repeated = []
         for _ in range(min(steps, len(level.undone))):
             step = level.undone[-1]
+            if step.before.record is not self._state.record:
+                step = self._rebased(step)
             self._apply(step, level)
-            level.done.append(level.undone.pop())
+            level.undone.pop()
+            level.done.append(step)
             repeated.append(step.name)
         return tuple(repeated)
 
@@ -186,6 +212,19 @@ class History:
         self._show(replace(self._state, preview=preview))
         return True
 
+    def attach(self, preview: Preview) -> None:
+        """Show a preview as part of the newest step, whatever asked for it.
+
+        It is no step, and what can be redone stays.
+        """
+        level, old = self._levels[-1], self._state.preview
+        if level.done:
+            newest = level.done[-1]
+            after = replace(newest.after, preview=preview)
+            level.done[-1] = replace(newest, after=after)
+        level.undone[:] = _carry(level.undone[::-1], old, preview)[::-1]
+        self._show(replace(self._state, preview=preview))
+
     @contextmanager
     def group(self, name: str) -> Iterator[None]:
         """Join all steps made inside into one; take them back if an error leaves it.
@@ -212,6 +251,25 @@ class History:
             outer.done.append(joined)
             outer.undone.clear()
             self._record(joined, outer)
+
+    def _rebased(self, step: Step) -> Step:
+        """Return an undone step as it is on top of one that was inserted since.
+
+        Its voxels get the values that it gave them. What the inserted step knows
+        stays: its objects, as far as they have voxels, and its record.
+        """
+        present, delta = self._state, LabelDelta.joined(step.deltas, self._labels)
+        after = replace(step.after, record=present.record)
+        for entry in present.objects:
+            if after.find(entry.name) is None:
+                left = np.count_nonzero(self._labels == entry.label)
+                if delta is not None:
+                    left -= np.count_nonzero(delta.old == entry.label)
+                after = after.with_object(entry) if left else after
+        if delta is None:
+            return replace(step, before=present, after=after, deltas=())
+        after = after.with_event(VoxelsWritten(step.name, Runs.of(delta)))
+        return replace(step, before=present, after=after, deltas=(delta,))
 
     def _apply(self, step: Step, level: _Level | None) -> None:
         """Move the present to the other side of a step, and record it in a level."""
@@ -246,7 +304,11 @@ def _carry(steps: Sequence[Step], old: Preview | None, new: Preview) -> list[Ste
 
 def _leaves_preview(step: Step, old: Preview | None, new: Preview) -> bool:
     """Whether a step changes neither the preview nor what it was asked for."""
-    before = step.before.object_of(new.structure).prompts_at(new.key)
-    after = step.after.object_of(new.structure).prompts_at(new.key)
+    before = step.before.object_of(new.structure)
+    after = step.after.object_of(new.structure)
     kept = step.after.preview is old and step.after.selected == new.structure
-    return kept and before == after
+    return (
+        kept
+        and before.pending_at(new.key) == after.pending_at(new.key)
+        and before.accepted_at(new.key) == after.accepted_at(new.key)
+    )

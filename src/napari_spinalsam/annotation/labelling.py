@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam import __version__
+from napari_spinalsam.annotation.change import slice_box
 from napari_spinalsam.annotation.provenance import (
     AcceptedSlice,
     MaskWritten,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Box
     from napari_spinalsam.annotation.provenance import ValuesExchanged
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
@@ -222,15 +222,6 @@ def painted_state(state: State, step: str, delta: LabelDelta) -> State:
         if named is not None:
             state = state.with_object(StructureObject(named.name))
     return state.with_event(VoxelsWritten(step, Runs.of(delta)))
-
-
-def slice_box(axis: int, index: int) -> Box:
-    """Return the box that holds one slice of a volume."""
-    whole = slice(None)
-    first, second, third = (
-        slice(index, index + 1) if here == axis else whole for here in range(3)
-    )
-    return first, second, third
 
 
 def check_grid(

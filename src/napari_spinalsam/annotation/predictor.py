@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.carried import JobStart, write_masks
 from napari_spinalsam.annotation.carrying import VolumePredictor
 from napari_spinalsam.annotation.kept import KeptPrediction
 from napari_spinalsam.annotation.state import Preview
@@ -219,10 +219,11 @@ class DirectPrediction:
 
     def carry(self, job: CarryJob) -> bool:
         """Work to the end now. See `PredictionPort.carry`."""
+        start = JobStart.of(self._annotation.state)
         for _ in job.run(self._predictor):
             pass
         if masks := job.masks():
-            write_masks(self._annotation, masks, job.step, job.model)
+            write_masks(self._annotation, masks, job.step, job.model, start)
         return True
 
     def locate(self, search: Search) -> None:

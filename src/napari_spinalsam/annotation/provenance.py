@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.prompts import SlicePrompts
     from napari_spinalsam.core.run_lengths import RunLengths
 
+# Names of the steps in which voxels were set by hand, with the tools of the labels
+# layer or otherwise; no model overwrites them.
+PAINTED, EDITED = "Paint", "Edit labels"
+HAND = (PAINTED, EDITED)
+
 
 class ModelDescription(Protocol):
     """What a model tells of itself, such as `model.backend.ModelRecord`."""
@@ -241,11 +246,16 @@ class Record:
 
 def events_of(record: Record | None) -> tuple[LabelEvent, ...]:
     """Return the changes of the labels, the first one first."""
-    events = []
+    return tuple(each.event for each in records_of(record))
+
+
+def records_of(record: Record | None) -> tuple[Record, ...]:
+    """Return a record with all that led to it, the first one first."""
+    records = []
     while record is not None:
-        events.append(record.event)
+        records.append(record)
         record = record.before
-    return tuple(reversed(events))
+    return tuple(reversed(records))
 
 
 def record_of(events: tuple[LabelEvent, ...]) -> Record | None:

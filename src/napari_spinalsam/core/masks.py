@@ -182,6 +182,35 @@ class LabelDelta:
             before.shape, flat.astype(compact), part[changed], after[changed].copy()
         )
 
+    @classmethod
+    def joined(
+        cls, deltas: Sequence[LabelDelta], volume: NDArray[np.uint8]
+    ) -> LabelDelta | None:
+        """Return what several changes of a volume, one after the other, would leave.
+
+        Parameters
+        ----------
+        deltas : sequence of LabelDelta
+            The changes, the first one first; their old values do not matter.
+        volume : ndarray of uint8
+            The volume as it is now.
+
+        Returns
+        -------
+        LabelDelta or None
+            None if nothing would change.
+        """
+        if not deltas:
+            return None
+        # Of several values for one voxel the last one holds: the first, reversed.
+        indices = np.concatenate([each.indices for each in deltas])[::-1]
+        indices, last = np.unique(indices, return_index=True)
+        new = np.concatenate([each.new for each in deltas])[::-1][last]
+        old = volume[np.unravel_index(indices, volume.shape)]
+        changed = old != new
+        delta = cls(volume.shape, indices[changed], old[changed], new[changed])
+        return None if delta.is_empty else delta
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""

@@ -119,7 +119,7 @@ class AnnotationLayers:
         self._show_labels()
         masks.hide_labels(self.labels, self.annotation.state.objects)
         self._show_prompts()
-        self._show_preview()
+        self.show_preview()
 
     def arm(self, tool: str) -> None:
         """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
@@ -195,7 +195,7 @@ class AnnotationLayers:
         if change.selection:
             self._set_brush()
         if change.preview:
-            self._show_preview()
+            self.show_preview()
         if change.labels is not None:
             self._show_labels(change.labels)
         if change.objects:
@@ -229,7 +229,8 @@ class AnnotationLayers:
         if name is not None:
             self.labels.selected_label = structure(name).label
 
-    def _show_preview(self) -> None:
+    def show_preview(self) -> None:
+        """Draw the mask that waits, in place of slices that were reached by a job."""
         self.layer(Role.PREVIEW)
         if self.preview is not None:
             self.preview.show(self.annotation.state.preview)

@@ -269,7 +269,7 @@ class SegmentController(QObject):
 
     def _on_carrying_ended(self, sentence: str) -> None:
         if self.layers is not None:
-            self.layers.refresh()
+            self.layers.show_preview()
         self.message.emit(sentence, False)
 
     def _encode_ahead(self) -> None:

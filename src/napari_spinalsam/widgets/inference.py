@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition, Event
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from napari_spinalsam.core.errors import SpinalSamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_spinalsam.annotation.carried import JobStart
     from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionRequest
@@ -52,12 +53,28 @@ class _Loading:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Carrying:
+class Carrying:
+    """Work on whole objects for one annotation.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Who asked for it, and gets the result.
+    work : CarryJob
+        What is to be done.
+    start : JobStart
+        What the annotation was when it was asked for.
+    cancelled : Event
+        Set to end this work, and no other, after its present piece.
+    """
+
     annotation: Annotation
     work: CarryJob
+    start: JobStart
+    cancelled: Event = field(default_factory=Event)
 
 
-_Job = _Prediction | _Encoding | _Loading | _Carrying
+_Job = _Prediction | _Encoding | _Loading | Carrying
 
 
 class InferenceThread(QThread):
@@ -71,12 +88,13 @@ class InferenceThread(QThread):
         An answer; the annotation decides whether it is still wanted.
     encoded(axis, index, milliseconds)
         A slice was encoded ahead.
-    carried(job, item)
+    carried(carrying, item)
         A piece of work on whole objects is done: a slice, or progress.
-    carrying_ended(annotation, job)
-        The work is done, was cancelled or failed; what there is can be written.
-    failed(request or None, sentence)
-        A job ended in an error.
+    carrying_ended(carrying)
+        The work is done, was cancelled or failed; what there is can be written. It
+        comes once for all work, also such as was cancelled before it began.
+    failed(request, Carrying or None, sentence)
+        A prediction, work on whole objects, or another job ended in an error.
     working(sentence)
         A job began; the empty string when there is nothing left to do.
     """
@@ -85,7 +103,7 @@ class InferenceThread(QThread):
     predicted = Signal(object, object, object)
     encoded = Signal(int, int, float)
     carried = Signal(object, object)
-    carrying_ended = Signal(object, object)
+    carrying_ended = Signal(object)
     failed = Signal(object, str)
     working = Signal(str)
 
@@ -93,9 +111,9 @@ class InferenceThread(QThread):
         super().__init__()
         self._condition = Condition()
         self._answered = Event()
-        self._cancelled = Event()
         self._loadings: deque[_Loading] = deque()
-        self._carryings: deque[_Carrying] = deque()
+        self._carryings: deque[Carrying] = deque()
+        self._running: Carrying | None = None
         self._prediction: _Prediction | None = None
         self._encoding: _Encoding | None = None
         self._stopping = False
@@ -114,11 +132,10 @@ class InferenceThread(QThread):
             self._prediction = _Prediction(annotation, request)
             self._condition.notify()
 
-    def carry(self, annotation: Annotation, work: CarryJob) -> None:
-        """Work on whole objects, piece by piece; predictions wait until it ends."""
+    def carry(self, carrying: Carrying) -> None:
+        """Work on whole objects, piece by piece, after what was asked for before."""
         with self._condition:
-            self._cancelled.clear()
-            self._carryings.append(_Carrying(annotation, work))
+            self._carryings.append(carrying)
             self._condition.notify()
 
     def settle(self, seconds: float) -> None:
@@ -138,23 +155,26 @@ class InferenceThread(QThread):
     def cancel(self) -> None:
         """Forget all that waits; a running job ends after its present piece."""
         with self._condition:
-            self._cancelled.set()
-            self._carryings.clear()
-            self._prediction = self._encoding = None
+            self._drop()
 
     def stop(self) -> bool:
         """End the thread; return whether it ended in time."""
         with self._condition:
             self._stopping = True
-            self._cancelled.set()
             self._loadings.clear()
-            self._carryings.clear()
-            self._prediction = self._encoding = None
+            self._drop()
             self._condition.notify()
         try:
             return bool(self.wait(STOP_TIMEOUT_MS))
         except RuntimeError:  # Qt was quicker: its half of this object is gone
             return True
+
+    def _drop(self) -> None:
+        """Cancel what waits and what runs; what comes later is not touched."""
+        for carrying in (self._running, *self._carryings):
+            if carrying is not None:
+                carrying.cancelled.set()
+        self._prediction = self._encoding = None
 
     def run(self) -> None:
         """Work until stopped; called by Qt in the new thread."""
@@ -166,15 +186,19 @@ class InferenceThread(QThread):
 
     def _attempt(self, job: _Job) -> None:
         """Do a job; an error becomes a signal."""
-        request = job.request if isinstance(job, _Prediction) else None
+        asked: PredictionRequest | Carrying | None = None
+        if isinstance(job, _Prediction):
+            asked = job.request
+        elif isinstance(job, Carrying):
+            asked = job
         try:
             self._do(job)
         except SpinalSamError as error:
-            self.failed.emit(request, str(error))
+            self.failed.emit(asked, str(error))
         except Exception as error:
             logger.exception("The inference thread met an unexpected error")
-            self.failed.emit(request, f"Unexpected error, please report: {error!r}")
-        if request is not None:
+            self.failed.emit(asked, f"Unexpected error, please report: {error!r}")
+        if isinstance(job, _Prediction):
             self._answered.set()
 
     def _next(self) -> _Job | None:
@@ -189,7 +213,7 @@ class InferenceThread(QThread):
             if self._prediction is not None:
                 job, self._prediction = self._prediction, None
             elif self._carryings:
-                job = self._carryings.popleft()
+                job = self._running = self._carryings.popleft()
             else:
                 job, self._encoding = self._encoding, None
             return job
@@ -203,7 +227,7 @@ class InferenceThread(QThread):
         if isinstance(job, _Loading):
             self._session = job.build()
             self.loaded.emit(self._session)
-        elif isinstance(job, _Carrying):
+        elif isinstance(job, Carrying):
             self._carry(job)
         elif isinstance(job, _Prediction):
             request, session = job.request, self._loaded()
@@ -228,18 +252,23 @@ class InferenceThread(QThread):
             raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
         return self._session
 
-    def _carry(self, job: _Carrying) -> None:
+    def _carry(self, job: Carrying) -> None:
         """Work until it is done or cancelled; what was done is never lost."""
         try:
-            session = self._loaded()
-            session.set_volume(job.annotation.volume)
-            for item in job.work.run(session):
-                self.carried.emit(job.work, item)
-                if self._cancelled.is_set():
-                    break
-                self._answer_between(job.annotation)
+            if not job.cancelled.is_set():
+                self._carry_on(job)
         finally:
-            self.carrying_ended.emit(job.annotation, job.work)
+            self._running = None
+            self.carrying_ended.emit(job)
+
+    def _carry_on(self, job: Carrying) -> None:
+        session = self._loaded()
+        session.set_volume(job.annotation.volume)
+        for item in job.work.run(session):
+            self.carried.emit(job, item)
+            if job.cancelled.is_set():
+                return
+            self._answer_between(job.annotation)
 
     def _answer_between(self, annotation: Annotation) -> None:
         """Answer a prompt on the same image without waiting for the long job's end."""
@@ -256,6 +285,6 @@ def _describe(job: _Job) -> str:
         return "Loading the model"
     if isinstance(job, _Encoding):
         return f"Encoding slice {job.index}"
-    if isinstance(job, _Carrying):
+    if isinstance(job, Carrying):
         return job.work.step
     return f"Predicting {job.request.structure}"

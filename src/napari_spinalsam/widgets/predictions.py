@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEventLoop, QObject, Signal
+from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.carried import write_masks
-from napari_spinalsam.annotation.correcting import awaits_mask
+from napari_spinalsam.annotation.carried import JobStart, write_masks
+from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.propagated import Progress
-from napari_spinalsam.widgets.inference import InferenceThread
+from napari_spinalsam.widgets.inference import Carrying, InferenceThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Less than anybody notices, and enough for a mask of a slice at hand.
 SETTLE_SECONDS = 0.04
+# How soon it is tried again to write what a plan that is being run keeps waiting.
+AGAIN_MS = 20
 
 
 class Predictions(QObject):
@@ -71,7 +74,8 @@ class Predictions(QObject):
         self.thread_.carrying_ended.connect(self._on_carrying_ended)
         self._annotation: Annotation | None = None
         self._asked: PredictionRequest | None = None
-        self._carrying: CarryJob | None = None
+        # What the thread has not ended yet, for this annotation and others.
+        self._carryings: list[Carrying] = []
         self.thread_.start()
 
     def follow(self, annotation: Annotation | None) -> None:
@@ -102,26 +106,30 @@ class Predictions(QObject):
         """Work on whole objects in the thread; see annotation.carrying."""
         if self._annotation is None:
             return False
-        self._carrying = job
-        self.thread_.carry(self._annotation, job)
+        start = JobStart.of(self._annotation.state)
+        carrying = Carrying(self._annotation, job, start)
+        self._carryings.append(carrying)
+        self.thread_.carry(carrying)
         return False
 
     def locate(self, search: Search) -> None:
         """Leave it to who runs the plan; see `PredictionPort.locate`, `Searching`."""
 
     def is_carrying(self) -> bool:
-        """Whether work on whole objects is going on."""
-        return self._carrying is not None
+        """Whether work on whole objects of this annotation is going on."""
+        return any(each.annotation is self._annotation for each in self._carryings)
 
     def is_asked(self) -> bool:
         """Whether the thread still owes an answer to the newest request."""
         return self._asked is not None
 
     def answer_prompts(self, key: tuple[int, int]) -> None:
-        """Ask for a mask, if live, for prompts of a slice that no preview answers."""
-        annotation = self._annotation
-        if self.live and annotation is not None and awaits_mask(annotation, *key):
-            self.request(annotation.prediction_request(*key))
+        """Ask for a mask, if live, for what the newest step prompts on a slice."""
+        if not self.live or self._annotation is None:
+            return
+        request = live_request(self._annotation, *key)
+        if request is not None:
+            self.request(request)
 
     def encode_ahead(self, key: tuple[int, int]) -> None:
         """Encode a slice in the thread when there is nothing better to do."""
@@ -147,28 +155,51 @@ class Predictions(QObject):
                 self.failed.emit(str(error))
         self._finish(request)
 
-    def _on_carried(self, job: CarryJob, item: SliceMask | Progress) -> None:
+    def _on_carried(self, carrying: Carrying, item: SliceMask | Progress) -> None:
+        if carrying.annotation is not self._annotation:
+            return
+        step = carrying.work.step
         if isinstance(item, Progress):
-            self.working.emit(f"{job.step}: {item.what}")
+            self.working.emit(f"{step}: {item.what}")
             self.progress.emit(item.done)
         else:
-            self.working.emit(f"{job.step}: slice {item.index}")
-            self.carried.emit(job.shown, item)
+            self.working.emit(f"{step}: slice {item.index}")
+            self.carried.emit(carrying.work.shown, item)
 
-    def _on_carrying_ended(self, annotation: Annotation, job: CarryJob) -> None:
+    def _on_carrying_ended(self, carrying: Carrying) -> None:
         """Write what was done, also into an annotation that was left meanwhile."""
-        self._carrying = None
+        annotation, job = carrying.annotation, carrying.work
+        if annotation.history.is_grouping:
+            # A plan that waits for a mask may still be taken back, with all inside.
+            again = partial(self._on_carrying_ended, carrying)
+            QTimer.singleShot(AGAIN_MS, again)
+            return
+        self._carryings.remove(carrying)
+        told = [job.outcome()]
         try:
             if masks := job.masks():
-                write_masks(annotation, masks, job.step, job.model)
+                told += write_masks(
+                    annotation, masks, job.step, job.model, carrying.start
+                )
         except SpinalSamError as error:
             self.failed.emit(str(error))
-        self.carrying_ended.emit(job.outcome())
+        if annotation is not self._annotation:
+            told.append(f"This belongs to {annotation.volume.name}, shown before.")
+        self.carrying_ended.emit(" ".join(told))
         self.job_ended.emit(job)
 
-    def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
-        self.failed.emit(sentence)
-        self._finish(request)
+    def _on_failed(
+        self, asked: PredictionRequest | Carrying | None, sentence: str
+    ) -> None:
+        """Tell of a failure, unless it is of what nobody waits for any more."""
+        if isinstance(asked, Carrying):
+            wanted = asked.annotation is self._annotation
+            asked = None
+        else:
+            wanted = asked is None or asked is self._asked
+        if wanted:
+            self.failed.emit(sentence)
+        self._finish(asked)
 
     def _finish(self, request: PredictionRequest | None) -> None:
         """Note the end of a request; only the newest one counts."""

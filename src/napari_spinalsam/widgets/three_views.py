@@ -116,7 +116,7 @@ class ThreeViews(QObject):
         controller.annotation_changed.connect(self._on_changed)
         controller.tool_changed.connect(self._arm)
         controller.predictions.carried.connect(self._show_carried)
-        controller.predictions.carrying_ended.connect(self._refresh)
+        controller.predictions.carrying_ended.connect(self._show_preview)
         controller.closing.connect(self.hide)
         controller.view.three_views = self
 
@@ -204,6 +204,6 @@ class ThreeViews(QObject):
             if layers.preview is not None:
                 layers.preview.add_slice(name, (item.axis, item.index), item.mask)
 
-    def _refresh(self) -> None:
+    def _show_preview(self) -> None:
         for layers in self.views.layers if self.views is not None else ():
-            layers.refresh()
+            layers.show_preview()
