@@ -141,7 +141,7 @@ ROWS = [
         READ,
         "Hide the points",
     ),
-    ("cancel", {}, {}, EDIT, "Stop the work in progress"),
+    ("cancel", {}, {}, EDIT, "Stop the running job"),
     (
         "set_lock",
         {"structure": "l2"},

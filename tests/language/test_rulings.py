@@ -264,6 +264,133 @@ REFUSES = [
 ]
 
 
+def lock(structure, locked=True):
+    return step("set_lock", structure=structure, locked=locked)
+
+
+def to_slice(index):
+    return step("go_to_slice", index=index)
+
+
+ADDED = [
+    *((text, [step("cancel")]) for text in ("stop", "Cancel.", "取消", "停", "停止")),
+    *((text, [step("cancel")]) for text in ("stop the propagation", "取消任务")),
+    ("stop the job and go to slice 5", [step("cancel"), to_slice(5)]),
+    ("cancel the mask", [step("reject_mask")]),
+    ("取消上一步", [step("undo", steps=1)]),
+    ("scratch that", [step("undo", steps=1)]),
+    ("lock L2", [lock("L2")]),
+    ("把L2锁定", [lock("L2")]),
+    ("锁定腰二和腰三", [lock("L2"), lock("L3")]),
+    ("unlock L4/5", [lock("L4-L5", False)]),
+    ("解锁骶骨", [lock("sacrum", False)]),
+    ("select L3 and lock it", [step("select_structure", structure="L3"), lock("L3")]),
+    (
+        "hide L3 and show L4",
+        [
+            step("set_structure_visibility", structure="L3", visible=False),
+            step("set_structure_visibility", structure="L4", visible=True),
+        ],
+    ),
+    ("rename L3 to L2", [step("rename_structure", structure="L3", to="L2")]),
+    ("把L3改成L2", [step("rename_structure", structure="L3", to="L2")]),
+    ("merge L3 into L4", [step("merge_structures", structure="L3", into="L4")]),
+    ("把腰三并到腰四里", [step("merge_structures", structure="L3", into="L4")]),
+    ("delete L3", [step("delete_structure", structure="L3")]),
+    ("remove the L3 label", [step("delete_structure", structure="L3")]),
+    ("把骶骨删除", [step("delete_structure", structure="sacrum")]),
+    ("shift all names down one level", [step("shift_names", levels=1)]),
+    ("shift names by -1", [step("shift_names", levels=-1)]),
+    ("所有名称上移两个节段", [step("shift_names", levels=-2)]),
+    ("show three views", [step("set_views", views="three")]),
+    ("show axial, sagittal and coronal", [step("set_views", views="three")]),
+    ("切换到三视图", [step("set_views", views="three")]),
+    ("go back to one view", [step("set_views", views="one")]),
+    ("next candidate", [step("next_candidate")]),
+    ("上一个候选掩码", [step("previous_candidate")]),
+    *((text, [step("clear_all")]) for text in ("clear data", "Clear the data")),
+    *((text, [step("clear_all")]) for text in ("清空数据", "清除数据")),
+    (
+        "the mask for L3 in axial slice 200",
+        [step("set_plane", plane="axial"), to_slice(200), segment("L3")],
+    ),
+    ("add 3 points in L3 on slice 12", [to_slice(12), points(3, "L3")]),
+    ("在第20层给L3加一个点", [to_slice(20), points(1, "L3")]),
+    (
+        "box L3 in the coronal view",
+        [step("set_plane", plane="coronal"), step("add_box", structure="L3")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "steps"), ADDED)
+def test_what_was_added_and_ruled_later_is_understood(text, steps):
+    assert parse_offline(text) == parse_reply({"kind": "plan", "steps": steps})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("slice -5", "go to slice -5", "第-5层", "slice 1e3", "go to slice 1e3"),
+        *("go to slices 10 - 20", "add -3 points", "undo -1 steps"),
+        *("clear the image", "清空图像", "clear the points on slice 12", "clear L3"),
+        *("rename L3", "merge L3 and L4", "把L3和L4合并", "lock it", "show only L3"),
+        *("shift the names", "lock the lumbar spine", "delete the lumbar spine"),
+        *("delte L3", "delete the sacrm", "delete the L3 mask", "delete L3?"),
+        *("delete L3 and the box", "candidate 2"),
+    ],
+)
+def test_what_is_open_or_no_plain_number_is_asked_back(text):
+    assert parse_offline(text).kind == "clarify"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "register the MR to the CT and then segment L3",
+        "segment L3 and then register the MR to the CT",
+        "resample the image and segment L3",
+        "resample the image, segment L3",
+        "flip the image horizontally and segment L3",
+        "fill the holes in the mask and accept it",
+        "segment L3 and normalize intensities",
+        "undo and dance",
+        "把MR配准到CT，然后分割L3",
+        "把图像降噪，分割L2",
+        "分割L3，再做个三维重建",
+        "分割L2并渲染",
+    ],
+)
+def test_a_request_that_is_understood_by_half_is_not_done(text):
+    assert parse_offline(text).kind != "plan"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("don't delete L3", "what happens if I delete L3", "can I delete L3?"),
+        *("别删L3", "don't stop", "stop, don't clear the points"),
+        "delete everything except L3",
+    ],
+)
+def test_no_structure_is_deleted_and_no_job_stopped_by_what_is_only_said(text):
+    assert parse_offline(text).kind == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *(("hello", "Hello!"), ("Good morning!", "Hello!"), ("你好", "你好!")),
+        *(("thanks", "You are welcome"), ("谢谢", "不客气")),
+        ("Thanks, that was really quick", "You are welcome"),
+    ],
+)
+def test_a_greeting_and_thanks_get_a_human_answer(text, words):
+    reply = parse_offline(text)
+    assert reply.kind == "refuse"
+    assert reply.reason.startswith(words)
+
+
 @pytest.mark.parametrize(("text", "steps"), ACTS)
 def test_a_request_becomes_the_plan_that_it_means(text, steps):
     assert parse_offline(text) == parse_reply({"kind": "plan", "steps": steps})

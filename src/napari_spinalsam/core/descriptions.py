@@ -27,7 +27,7 @@ _FIXED: Mapping[str, str] = MappingProxyType(
         "clear_points": "Clear the points",
         "clear_boxes": "Clear the boxes",
         "clear_all": "Clear all prompts and the preview",
-        "cancel": "Stop the work in progress",
+        "cancel": "Stop the running job",
         "next_candidate": "Show the next candidate mask",
         "previous_candidate": "Show the previous candidate mask",
         "check_gpu": "Check the GPU",

@@ -27,6 +27,9 @@ LAYERS = {
 }
 
 
+_INTO = frozenset(("into", "in to", "onto", "to", "到", "进", "入", "为", "成"))
+_INTO_ZH = ("到", "进", "入", "为", "成")
+_ONLY = ("only", "just", "只", "仅")
 _NO_STEP = 20  # slices that nobody asks to move by when asking to see a slice
 
 
@@ -58,7 +61,7 @@ def _images(fit: Fit) -> list[Step]:
 
 def _go_to_slice(fit: Fit) -> list[Step]:
     found = numbers_of(fit.tokens)
-    if not found:
+    if len({number for _, number in found}) != 1:
         raise UnclearError("which_slice")
     number_at, number = found[0]
     slice_at = next(
@@ -236,6 +239,78 @@ def _show(fit: Fit) -> list[Step]:
     ]
 
 
+def _each_structure(fit: Fit) -> list[Step]:
+    """One step for each structure named; None is the one of the step before.
+
+    A mask may be the preview, and "only L3" is about all others.
+    """
+    deletes = fit.frame.action == "delete_structure"
+    if deletes and any(has(t, "mask") and "label" not in t.text for t in fit.tokens):
+        raise UnclearError("delete_structure")
+    if any(t.text.startswith(_ONLY) for t in fit.tokens):
+        raise UnclearError("what_to_do")
+    names: list[str | None] = [*places_of(fit.tokens, "structure")]
+    return [
+        {"action": fit.frame.action, "structure": name, **fit.frame.sets}
+        for name in names or [None]
+    ]
+
+
+def _rename(fit: Fit) -> list[Step]:
+    """Take the first name for the old one, in English and in Chinese."""
+    names = places_of(fit.tokens, "structure")
+    if len(names) != 2:
+        raise UnclearError("rename_what")
+    return [{"action": "rename_structure", "structure": names[0], "to": names[1]}]
+
+
+def _merge(fit: Fit) -> list[Step]:
+    """Let what stands behind "into" keep its name."""
+    marks = [
+        at
+        for at, token in enumerate(fit.tokens)
+        if token.text in _INTO or token.text[1:].endswith(_INTO_ZH)
+    ]
+    before = places_of(fit.tokens[: marks[-1]], "structure") if marks else []
+    kept = places_of(fit.tokens[marks[-1] :], "structure") if marks else []
+    if marks and not before and len(kept) == 2:  # 合并到 may stand first
+        before, kept = kept[:1], kept[1:]
+    gone = [name for name in before if name not in kept]
+    if len(kept) != 1 or not gone:
+        raise UnclearError("merge_what")
+    return [
+        {"action": "merge_structures", "structure": name, "into": kept[0]}
+        for name in gone
+    ]
+
+
+def _shift_names(fit: Fit) -> list[Step]:
+    """Down is towards the feet; a sign is meant as it is written."""
+    numbers = [value for _, value in numbers_of(fit.tokens) if value]
+    ways = {1 for t in fit.tokens if has(t, "feetwards")} | {
+        -1 for t in fit.tokens if has(t, "headwards")
+    }
+    signs = [t.text for t in fit.tokens if t.text in ("+", "-") or has(t, "minus")]
+    one = any(t.text == "level" and has(t, "level_noun") for t in fit.tokens)
+    if not numbers and one:
+        numbers = [1]
+    part = places_of(fit.tokens, "region") not in ([], ["spine"])
+    if part or len(numbers) != 1 or numbers[0] != int(numbers[0]) or len(signs) > 1:
+        raise UnclearError("shift_names")
+    if signs and not ways:
+        ways = {1 if signs[0] == "+" else -1}
+    elif signs or len(ways) != 1:
+        raise UnclearError("shift_names")
+    return [{"action": "shift_names", "levels": ways.pop() * int(numbers[0])}]
+
+
+def _pixel_size(fit: Fit) -> list[Step]:
+    sizes = [value for _, value in numbers_of(fit.tokens)]
+    if len(sizes) != 1 or sizes[0] <= 0:
+        raise UnclearError("pixel_size")
+    return [{"action": "set_pixel_size", "mm": float(sizes[0])}]
+
+
 _BUILDERS: dict[str, Callable[[Fit], list[Step]]] = {
     "previous_image": _images,
     "next_image": _images,
@@ -255,4 +330,11 @@ _BUILDERS: dict[str, Callable[[Fit], list[Step]]] = {
     "measure": _measure,
     "save_labels": _save,
     "set_visibility": _show,
+    "set_lock": _each_structure,
+    "set_structure_visibility": _each_structure,
+    "delete_structure": _each_structure,
+    "rename_structure": _rename,
+    "merge_structures": _merge,
+    "shift_names": _shift_names,
+    "set_pixel_size": _pixel_size,
 }

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.fragments import OBJECTS, STOPS, mask
+from napari_spinalsam.language.fragments import (
+    MORE_VERBS,
+    OBJECTS,
+    STOPS,
+    VERBS,
+    mask,
+)
 from napari_spinalsam.language.lexicon import load_lexicon
 
 if TYPE_CHECKING:
@@ -45,6 +51,14 @@ COURTESIES = frozenset(
         "好的",
         "请问",
     ]
+)
+_DETERMINERS = frozenset(
+    ("the", "a", "an", "my", "it", "them", "this", "that", "these", "those", "all")
+)
+_INTENDS = frozenset(("要", "想", "想要", "准备", "打算"))
+_ADVERBS = ("ly", "ish", "wise")
+_TELLING = (
+    "done_word settled quoting because forget subject reported judge need_word howto if"
 )
 _SPEAKERS = frozenset(("i", "we", "我", "我们", "咱们"))
 _WISHES = (
@@ -106,6 +120,52 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
     return strange and (leads or not first.text.isascii())
 
 
+def orders(fragment: Fragment, follows: Token | None = None) -> bool:
+    """Whether a fragment that fits no frame asks for something all the same.
+
+    "Register the MR to the CT and then segment L3" is not done by half.
+
+    Parameters
+    ----------
+    fragment : Fragment
+        One that fits no frame.
+    follows : Token or None
+        The connective behind it.
+    """
+    serious = [t for t in fragment.tokens if t.text not in COURTESIES]
+    said = [t for t in serious if not t.concepts & mask("filler")]
+    if not said or fragment.has(_TELLING):
+        return False
+    lead = serious[0].text
+    if lead.split()[0] in _SPEAKERS or lead in _INTENDS or _starts_as_aside(lead):
+        return False
+    if any(token.text in ("把", "将") for token in fragment.tokens):
+        return True
+    first = said[0]
+    verb = not first.known or bool(
+        first.concepts & mask(f"{VERBS} {MORE_VERBS} outside")
+    )
+    behind = fragment.tokens[fragment.tokens.index(first) + 1 :][:1]
+    takes = any(t.text in _DETERMINERS or t.concepts & mask(_NAMED) for t in behind)
+    strange = any(not t.known or _is_foreign(t) for t in said)
+    tied = strange and (is_tied(fragment.joiner) or is_tied(follows))
+    manner = len(said) == 1 and first.text.endswith(_ADVERBS)
+    return verb and (takes or (tied and not manner))
+
+
+def _is_foreign(token: Token) -> bool:
+    return bool(token.concepts & mask("outside")) and not token.concepts & mask("tell")
+
+
+def is_tied(joiner: Token | None) -> bool:
+    """Whether a connective ties two requests, as "and then" does and a comma not."""
+    return (
+        joiner is not None
+        and joiner.text not in STOPS
+        and bool(joiner.concepts & mask("then"))
+    )
+
+
 def tells(fragment: Fragment) -> bool:
     """Whether a fragment is about somebody or something, and commands nothing.
 
@@ -131,7 +191,7 @@ def says_nothing(part: Fragment) -> bool:
     """Whether a fragment is only courtesy, or a remark on a result."""
     fillers = mask("filler judge correction")
     if all(token.concepts & fillers for token in part.tokens):
-        return not part.has("help keep_alone drop_alone generate_alone")
+        return not part.has("help keep_alone drop_alone generate_alone undo")
     if _is_of_others(part) or _tells_of_need(part):
         return True
     if part.has("settled") and not any(_commands(t) for t in part.tokens):

@@ -14,13 +14,16 @@ from napari_spinalsam.language.asides import (
 from napari_spinalsam.language.fragments import STOPS, VERBS, Fragment, mask
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.negation import mark_negated, without_manner
+from napari_spinalsam.language.tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.language.tokens import Token
 
-
+# Where something is done.
+_AT = frozenset(("in", "on", "at", "within", "在", "于"))
+_BESIDE_PLACE = frozenset(("the", "a", "my", "this", "#", "的", "张", *_AT))
+_BEHIND_PLACE = frozenset(("上", "里", "中", "上面", "里面", "面", "那里"))
 # What is done next, where "next" is no image or slice.
 _DOING = (
     "add generate segment select clear accept reject undo redo propagate measure save"
@@ -38,7 +41,7 @@ def split(tokens: Sequence[Token]) -> list[Fragment]:
     tokens : sequence of Token
         The tokens of the sentence.
     """
-    tokens = _without_next(_passive_as_active(tokens))
+    tokens = _places_first(_without_next(_passive_as_active(tokens)))
     fragments = _cut(without_purpose(without_manner(tokens)))
     fragments = mark_negated(without_wishes(fragments))
     fragments = _put_in_order(fragments)
@@ -75,6 +78,72 @@ def split_finely(fragments: Sequence[Fragment]) -> list[Fragment]:
             rest = replace(rest, tokens=(*rest.tokens, token))
         fine.append(rest)
     return fine
+
+
+def _places_first(tokens: Sequence[Token]) -> list[Token]:
+    """Put the slice or plane at which something is done before it, as a clause.
+
+    "The mask for L3 in axial slice 200" and "在第20层给L3加一个点" go there first.
+    """
+    ends = [at for at, t in enumerate(tokens) if _ends_clause(t)] + [len(tokens)]
+    result: list[Token] = []
+    start = 0
+    for end in ends:
+        clause = list(tokens[start:end])
+        for at in range(len(clause)):
+            behind = _end_of_place(clause, at)
+            rest = [*clause[:at], *clause[behind:]]
+            if behind > at and _is_done_there(rest):
+                comma = Token(",", clause[at].start, clause[at].start, mask("filler"))
+                clause = [*clause[at + 1 : behind], comma, *rest]
+                break
+        result += [*clause, *tokens[end : end + 1]]
+        start = end + 1
+    return result
+
+
+def _ends_clause(token: Token) -> bool:
+    joins = mask("then but or after before because")
+    return token.text in STOPS or bool(token.concepts & joins)
+
+
+def _end_of_place(clause: Sequence[Token], at: int) -> int:
+    """Return where "in axial slice 200" or "in the sagittal view" ends, else `at`."""
+    if clause[at].text not in _AT:
+        return at
+    end, has_plane, has_slice, numbered = at, False, False, False
+    for place, token in enumerate(clause[at + 1 :], at + 1):
+        number = "number" in token.values or "ordinal" in token.values
+        if "plane" in token.values and not has_plane:
+            has_plane = True
+        elif token.concepts & mask("slice") and not has_slice and not number:
+            has_slice = True
+        elif number and not numbered:
+            numbered = True
+        elif token.text in _BESIDE_PLACE:
+            continue
+        elif not (
+            token.concepts & mask("name_slice plane_word")
+            or (numbered and has_slice and token.text in _BEHIND_PLACE)
+        ):
+            break
+        end = place + 1
+    if numbered == has_slice and (has_slice or has_plane):
+        return end
+    return at
+
+
+def _is_done_there(rest: Sequence[Token]) -> bool:
+    """Whether something is prompted or segmented, and nothing cleared or measured."""
+    present = 0
+    for token in rest:
+        present |= token.concepts
+    things = mask("structure region point box mask preview generate segment predict")
+    others = mask(
+        "clear reset save measure metric judge not ask if propagate carry how_big"
+    )
+    done = mask("generate segment predict add draw box_verb")
+    return bool(present & things and present & done and not present & others)
 
 
 def _starts_clause(token: Token) -> bool:

@@ -58,8 +58,13 @@ def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _is_choice(tokens: Sequence[Token], at: int) -> bool:
-    """Whether nothing is corrected: at the start, or "L3 还是 L4" without a pause."""
-    return at == 0 or (tokens[at].text == "还是" and tokens[at - 1].text not in _STOPS)
+    """Whether nothing is corrected: at the start, or "L3 还是 L4" without a pause.
+
+    Nor is it in "把L3改成L2", which gives a structure another name.
+    """
+    paused = at > 0 and tokens[at - 1].text in _STOPS
+    renames = load_lexicon().mask("rename_word") & tokens[at].concepts
+    return at == 0 or (not paused and (tokens[at].text == "还是" or bool(renames)))
 
 
 def _mend_from_behind(said: Sequence[Token]) -> list[Token] | None:

@@ -16,7 +16,8 @@ from napari_spinalsam.core.actions import ACTION_CLASS
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.replies import parse_action
 from napari_spinalsam.language.arguments import LAYERS, build_steps
-from napari_spinalsam.language.clause_reading import Outcome
+from napari_spinalsam.language.asides import orders
+from napari_spinalsam.language.clause_reading import Outcome, read_clause
 from napari_spinalsam.language.fragments import Fragment, mask
 from napari_spinalsam.language.frames import Fit
 from napari_spinalsam.language.lexicon import Frame, load_lexicon
@@ -35,7 +36,9 @@ WHOLE, CLAUSE = 0.5, 0.7  # the least probability, of a sentence and of one clau
 _FEWEST_WORDS = 2
 _COST = 3.0
 _SLOTS = "structure region plane metric format polarity number ordinal"
-_STOPS = "outside howto if quoting forget misclear not device_change meaning"
+_STOPS = (
+    "outside howto if quoting forget misclear not device_change meaning stop_word minus"
+)
 _TELLING = frozenset(
     ("he", "she", "they", "someone", "somebody", "everyone", "nobody", "people")
 ) | frozenset(("他", "她", "他们", "她们", "有人", "别人", "大家", '"'))
@@ -67,6 +70,8 @@ def read_by_guess(
         return Outcome()
     if sum(not has(token, "filler") for token in said) < _FEWEST_WORDS:
         return Outcome()
+    if _orders_more(fragments):
+        return Outcome()
     words = [token for part in fragments for token in part.tokens]
     whole = _understood(words, said, *guess(words), WHOLE)
     if whole.steps or len(fragments) < 2:
@@ -75,6 +80,17 @@ def read_by_guess(
         fragments, said, lambda part: _understood(part, said, *guess(part), CLAUSE)
     )
     return clauses if _is_gentle(clauses.steps) else Outcome()
+
+
+def _orders_more(fragments: Sequence[Fragment]) -> bool:
+    """Whether a request that no frame fits stands beside one that is understood."""
+    behind = [*(part.joiner for part in fragments[1:]), None]
+    read = [bool(read_clause(part.tokens, (part,)).steps) for part in fragments]
+    return any(read) and any(
+        orders(part, follows)
+        for part, follows, known in zip(fragments, behind, read, strict=True)
+        if not known
+    )
 
 
 def _understood(

@@ -24,6 +24,8 @@ _TO = frozenset(
     ("to", "through", "thru", "until", "till", "to the", "至", "到", "down to", "up to")
 )
 _AND = frozenset((",", "and", "和", "与", "跟", "及", "以及", "&"))
+# "Rename L3 to L2" has no range in it.
+_NAMING = "rename_word merge_word"
 _STEPS_BETWEEN = frozenset(
     ("all the way", "down", "up", "the", "and", "vertebra", "一直")
 )
@@ -43,8 +45,9 @@ def join_levels(tokens: Sequence[Token]) -> list[Token]:
     """Return the tokens with discs, ranges and lists of levels joined to one each."""
     joined: list[Token] = []
     at = 0
+    names = any(t.concepts & load_lexicon().mask(_NAMING) for t in tokens)
     while at < len(tokens):
-        found = _join_at(tokens, at)
+        found = _join_at(tokens, at, ranges=not names)
         if found is None:
             joined.append(tokens[at])
             at += 1
@@ -54,7 +57,9 @@ def join_levels(tokens: Sequence[Token]) -> list[Token]:
     return _without_disc_words(joined)
 
 
-def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
+def _join_at(
+    tokens: Sequence[Token], at: int, *, ranges: bool
+) -> tuple[Token, int] | None:
     ranked = _ranked_list(tokens, at)
     if ranked is not None:
         return ranked
@@ -71,6 +76,8 @@ def _join_at(tokens: Sequence[Token], at: int) -> tuple[Token, int] | None:
     if next_at >= len(tokens):
         return None
     last = _vertebra_of(tokens[next_at]) or _number_as_vertebra(tokens, next_at, first)
+    if sign == "to" and not ranges:
+        return None
     if last is None or (sign == "and" and not _between(tokens, at, next_at)):
         return None
     end = next_at + 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_CLASS
-from napari_spinalsam.language.asides import COURTESIES, tells
+from napari_spinalsam.language.asides import COURTESIES, is_tied, orders, tells
 from napari_spinalsam.language.clause_reading import Outcome, read_clause
 from napari_spinalsam.language.fragments import Fragment, is_either, mask
 from napari_spinalsam.language.planning import plan
@@ -33,7 +33,7 @@ _ASKING = (
 )
 _STRICT = (
     "outside howto if quoting forget meaning misclear clear save reset not"
-    " device_change"
+    " device_change stop_word minus"
 )
 # What cannot be passed over where a remark and a clause are read together.
 _SERIOUS = (
@@ -68,9 +68,18 @@ def read_loosely(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcom
         return Outcome()
     if sum(not token.known for token in said) > _STRANGE_AT_MOST:
         return Outcome()
-    kept = [part for part in fragments if not _is_remark(part)]
+    behind = [*(part.joiner for part in fragments[1:]), None]
+    kept = [
+        part
+        for part, follows in zip(fragments, behind, strict=True)
+        if orders(part, follows) or not _is_remark(part)
+    ]
     outcome = plan([_loosened(part) for part in kept], said)
-    if not _is_safe(outcome, kept, said):
+    asked = any(
+        is_tied(follows) and orders(part, follows)
+        for part, follows in zip(fragments, behind, strict=True)
+    )
+    if not _is_safe(outcome, kept, said) and not asked:
         outcome = _together(fragments)
     return outcome if _is_safe(outcome, kept, said) else Outcome()
 

@@ -55,10 +55,12 @@ def _end_of_manner(tokens: Sequence[Token], at: int) -> int | None:
 
 def mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
     """Mark what is negated; "and", "or" and verbless words carry it on."""
+    said = list(fragments)
     marked: list[Fragment] = []
     negated = False
-    for part in fragments:
-        if part.has("not") and not _is_other_word(part):
+    for part in said:
+        stops = part.has("not") and not _is_other_word(part)
+        if stops and not _stops_work(part, alone=len(said) == 1):
             negated = True
         elif negated:
             joiner = "" if part.joiner is None else part.joiner.text
@@ -80,6 +82,12 @@ def _only_negates(part: Fragment) -> bool:
     return part.negated and all(
         token.concepts & mask("not filler") for token in part.tokens
     )
+
+
+def _stops_work(part: Fragment, *, alone: bool) -> bool:
+    """Whether a "stop" is the request itself: "stop the propagation", "stop"."""
+    fits = (fit for fit in find_fits(part.tokens) if fit.frame.action == "cancel")
+    return any(alone or len(fit.frame.needs) > 1 for fit in fits)
 
 
 def _is_other_word(part: Fragment) -> bool:

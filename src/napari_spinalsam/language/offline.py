@@ -6,11 +6,14 @@ clause must fit a frame that accounts for all its words, else nothing is done.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_spinalsam.core.action_fields import ActionClass
+from napari_spinalsam.core.actions import ACTION_CLASS
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.core.replies import Plan, Refuse, parse_reply
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.exceptions import (
@@ -51,6 +54,9 @@ _STOPPERS = (
     ("reported", "reported past"),
     ("ask", "ask"),
 )
+# Read digit by digit, "1e3" would be another number.
+_EXPONENT = re.compile(r"(?<![a-z\d.])\d+(?:\.\d+)?e[+-]?\d+(?![a-z\d])")
+_COUNTED = "slice point undo redo level_word width_word propagate"
 _SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
 # Asks for leave rather than whether it can be done, where nothing is lost by it.
 _MAY = frozenset(("can i", "could i", "may i", "can we", "could we", "might i"))
@@ -80,12 +86,20 @@ def parse_offline(text: str, guess: GuessIntent | None = None) -> Reply:
     if key is not None:
         return refuse(key, language)
     tokens = read_words(text)
+    powers = _EXPONENT.search(normalise(text)) is not None
+    if powers and _present(tokens) & mask(_COUNTED):
+        return ask_back("which_number", language)
     fragments = split(tokens)
     if not fragments:
         if any(token.concepts & mask("more_word") for token in tokens):
             return ask_back("what_to_do", language)
-        return refuse("outside" if tokens else "empty", language)
-    return _reply(tokens, fragments, language, guess or _by_model)
+        return refuse(_social(tokens) if tokens else "empty", language)
+    reply = _reply(tokens, fragments, language, guess or _by_model)
+    if powers and isinstance(reply, Plan):
+        return ask_back("which_number", language)
+    if isinstance(reply, Refuse) and _social(tokens) == "thanks":
+        return refuse("thanks", language)
+    return reply
 
 
 def read_words(text: str) -> list[Token]:
@@ -118,13 +132,11 @@ def _reply(
     if not outcome.steps:
         outcome = _second(fragments, tokens, outcome, guess)
     if _is_bare_question(tokens, outcome):
-        if any(step["action"].startswith("clear") for step in outcome.steps):
+        if _destroys(outcome):
             return ask_back("sure", language)
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
-    if any(step["action"].startswith("clear") for step in outcome.steps) and speaks_of(
-        " ".join(token.text for token in tokens)
-    ):
+    if _destroys(outcome) and speaks_of(" ".join(token.text for token in tokens)):
         return refuse("ask", language)
     if excepts(tokens, outcome.steps):
         return ask_back("what_to_do", language)
@@ -135,6 +147,13 @@ def _reply(
     ):
         return refuse("not", language)
     return _why_not(tokens, outcome, language)
+
+
+def _destroys(outcome: Outcome) -> bool:
+    return any(
+        ACTION_CLASS[step["action"]] is ActionClass.DESTRUCTIVE
+        for step in outcome.steps
+    )
 
 
 def _by_model(tokens: Sequence[Token]) -> tuple[str, float]:
@@ -169,11 +188,9 @@ def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:
 
 
 def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> Reply:
-    if not all(token.known for token in tokens):
-        return refuse("outside", language)
     present = _present(tokens)
-    if present & mask("outside"):
-        return refuse("outside", language)
+    if not all(token.known for token in tokens) or present & mask("outside"):
+        return refuse(_social(tokens), language)
     if present & mask("done_word"):
         return refuse("reported", language)
     for key, names in _STOPPERS:
@@ -189,14 +206,26 @@ def _why_not(tokens: Sequence[Token], outcome: Outcome, language: Language) -> R
         return refuse("reported", language)
     if present & mask(f"{_SUBJECTS} more_word"):
         return ask_back("what_to_do", language)
-    return refuse("outside", language)
+    return refuse(_social(tokens), language)
+
+
+def _social(tokens: Sequence[Token]) -> str:
+    """Return the key of a human answer to a greeting or to thanks, else "outside".
+
+    Thanks may come with praise; a greeting is answered alone, or it is none.
+    """
+    present = _present(tokens)
+    if present & mask("thanks") and not present & mask(_SUBJECTS):
+        return "thanks"
+    greets = all(token.concepts & mask("greeting filler") for token in tokens)
+    return "greeting" if greets and present & mask("greeting") else "outside"
 
 
 def _only(token: Token, names: str) -> bool:
     """Whether a word has one of these meanings and no other that a frame takes."""
     stopping = mask(
         "outside quoting forget if meaning reported past ask howto not participle"
-        " subject passive_request ask_first"
+        " subject passive_request ask_first stop_word thanks"
     )
     return bool(token.concepts & mask(names)) and not token.concepts & ~stopping
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.asides import is_aside
+from napari_spinalsam.language.asides import is_aside, orders
 from napari_spinalsam.language.clause_reading import (
     ASIDE,
     BORROWED,
@@ -107,6 +107,8 @@ def _together(
         return Outcome(question=question, refusal=refusal)
     ordered: list[Outcome] = []
     for outcome, fragment in kept:
+        if outcome.beside and ordered and _deletes(ordered[-1]):
+            return Outcome(question="delete_structure", cost=UNCLEAR)
         if ordered and _says_again(outcome, ordered[-1], fragment):
             continue
         if ordered and _gives_polarity(outcome, ordered[-1], fragment):
@@ -120,6 +122,11 @@ def _together(
             ordered.append(outcome)
     steps = in_a_row(ordered)
     return Outcome(steps, answers=all(outcome.answers for outcome in ordered))
+
+
+def _deletes(outcome: Outcome) -> bool:
+    """Whether a structure goes, after which "and the box" asks for no new one."""
+    return any(step["action"] == "delete_structure" for step in outcome.steps)
 
 
 def _says_again(outcome: Outcome, before: Outcome, fragment: Fragment) -> bool:
@@ -180,7 +187,13 @@ def _read(
         return outcome
     whole = sum(fragment.part == part[0].part for fragment in fragments) == 1
     leads = end < len(fragments)
-    if whole and not outcome.refusal and is_aside(part[0], leads=leads):
+    after = fragments[end].joiner if leads else None
+    if (
+        whole
+        and not outcome.refusal
+        and not orders(part[0], after)
+        and is_aside(part[0], leads=leads)
+    ):
         return Outcome(aside=True, cost=ASIDE)
     return outcome
 

@@ -24,6 +24,9 @@ _REPEATED = frozenset(
     ]
 )
 
+# "Lock it" means the structure of the step before.
+_POINTING = frozenset(["set_lock", "set_structure_visibility"])
+
 
 def in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """Return the steps, "its volume" with the structure named before, none twice.
@@ -38,6 +41,8 @@ def in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         for step in outcome.steps:
             if outcome.its and step.get("structure", "") is None:
                 step = {**step, "structure": _last_structure(steps)}
+            if step["action"] in _POINTING and step["structure"] is None:
+                step = {**step, "structure": _structure_before(steps)}
             if steps and _announces(steps[-1], step):
                 steps.pop()
             again = steps and (
@@ -47,7 +52,20 @@ def in_a_row(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             )
             if not again or step["action"] in _REPEATED:
                 steps.append(step)
-    return [step for at, step in enumerate(steps) if not _is_broken_down(steps, at)]
+    steps = [step for at, step in enumerate(steps) if not _is_broken_down(steps, at)]
+    return _planes_at_once(steps)
+
+
+def _planes_at_once(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Read "axial, sagittal and coronal" as three views, of which one would be seen."""
+    for at in range(len(steps) - 2):
+        planes = {step.get("plane") for step in steps[at : at + 3]}
+        if all(s["action"] == "set_plane" for s in steps[at : at + 3]) and (
+            len(planes) == 3
+        ):
+            three = {"action": "set_views", "views": "three"}
+            return [*steps[:at], three, *steps[at + 3 :]]
+    return steps
 
 
 def _is_broken_down(steps: Sequence[dict[str, Any]], at: int) -> bool:
@@ -96,3 +114,10 @@ def _last_structure(steps: Sequence[dict[str, Any]]) -> str | None:
     if last.get("action") == "measure":
         return last.get("structure")
     return names[0] if len(names) == 1 and names[0] not in REGIONS else None
+
+
+def _structure_before(steps: Sequence[dict[str, Any]]) -> str | None:
+    """Return the one structure that the step before is about; None if there is none."""
+    last = steps[-1] if steps else {}
+    name = last.get("structure")
+    return name if name not in REGIONS else None

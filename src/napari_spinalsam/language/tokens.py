@@ -142,7 +142,7 @@ def _cut(sentence: Sentence) -> list[Token]:
     costs = [0.0] * (len(atoms) + 1)
     choices: list[Token | None] = [None] * len(atoms)
     for start in range(len(atoms) - 1, -1, -1):
-        best: Token = _unknown(atoms, start)
+        best: Token = _unknown(sentence, start)
         cost = costs[start + 1] + (1.0 if best.known else _UNKNOWN_COST)
         for token in (*_candidates(sentence, start), *_by_sound(sentence, start)):
             new = _cost(token) + costs[token.end]
@@ -198,11 +198,25 @@ def _values(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _unknown(atoms: Sequence[str], start: int) -> Token:
-    atom = atoms[start]
+def _unknown(sentence: Sentence, start: int) -> Token:
+    atom = sentence.atoms[start]
     silent = atom in _SILENT or atom in _STOPS or not (atom.isalnum())
     concepts = load_lexicon().bits["filler"] if silent else 0
+    if _is_minus(sentence, start):
+        concepts = load_lexicon().bits["minus"]
     return Token(atom, start, start + 1, concepts)
+
+
+def _is_minus(sentence: Sentence, at: int) -> bool:
+    """Whether a dash is the sign of a number, as in "slice -5", not in "slice-5"."""
+    atoms, glued = sentence.atoms, sentence.glued
+    if atoms[at] != "-" or at + 1 == len(atoms) or not atoms[at + 1][0].isdecimal():
+        return False
+    if at == 0:
+        return at + 1 in glued  # else it begins a list
+    before = atoms[at - 1]
+    joins = at in glued and before.isascii() and before.isalnum()
+    return not joins and not before[0].isdecimal()
 
 
 def _candidates(sentence: Sentence, start: int) -> Iterator[Token]:

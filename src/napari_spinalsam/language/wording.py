@@ -112,6 +112,39 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             "That is more than fits into one plan of eight steps: what comes first?",
             "一次最多八步: 先做哪些?",
         ),
+        "rename_what": Question(
+            "Which structure gets which name, as in 'rename L3 to L2'?",
+            "把哪个结构改成什么名称, 例如“把 L3 改名为 L2”?",
+        ),
+        "merge_what": Question(
+            "Which structure goes into which, as in 'merge L3 into L2'?",
+            "把哪个结构合并到哪个, 例如“把 L3 合并到 L2”?",
+        ),
+        "delete_structure": Question(
+            "Clear the points or the boxes? To remove a structure with its labels, say "
+            "'delete L3'.",
+            "清除点还是框? 要删除结构及其标签, 请说“删除 L3”。",
+            ("clear_points", "clear_boxes"),
+        ),
+        "shift_names": Question(
+            "Shift the names by how many levels, up or down?",
+            "名称要往上还是往下移几节?",
+            ("shift the names down one level", "shift the names up one level"),
+            ("名称下移一节", "名称上移一节"),
+        ),
+        "which_candidate": Question(
+            "The next or the previous candidate?",
+            "下一个候选还是上一个候选?",
+            ("next_candidate", "previous_candidate"),
+        ),
+        "pixel_size": Question(
+            "How many millimetres is one pixel, for example 0.35 mm?",
+            "一个像素是多少毫米, 例如 0.35 毫米?",
+        ),
+        "which_number": Question(
+            "Numbers are taken as they are written: which whole number is meant?",
+            "数字按字面理解: 指的是哪个整数?",
+        ),
         "sure": Question(
             "Is this a question or a request: what should be done?",
             "这是提问还是要求: 要做什么?",
@@ -160,10 +193,19 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
             "This asks for an explanation; the documentation has it.",
             "这是在问含义, 请看文档。",
         ),
+        "greeting": Reason(
+            "Hello! Say what you want, such as 'add a box and generate the mask'; "
+            "'what can I say?' shows everything.",
+            "你好! 请说想做什么, 例如“加一个框，然后生成掩码”; "
+            "说“能说什么”会列出全部。",
+        ),
+        "thanks": Reason("You are welcome!", "不客气!"),
         "only_labels": Reason("Only the labels can be saved.", "只能保存标签。"),
         "not_removed": Reason(
-            "Only prompts and the preview can be cleared, never images or labels.",
-            "只能清除提示和预览, 图像和标签不会被删除。",
+            "Only prompts and the preview can be cleared, and single structures "
+            "deleted, as in 'delete L3'; images and files stay.",
+            "只能清除提示和预览, 或删除单个结构 (例如“删除 L3”); "
+            "图像和文件不会被删除。",
         ),
         "not_a_setting": Reason(
             "The device is chosen in the settings; it can be checked here.",
