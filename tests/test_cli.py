@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -20,10 +20,12 @@ from PIL import Image
 from napari_spinalsam.cli import main
 from napari_spinalsam.commands import segment
 from napari_spinalsam.core.errors import InputWarning, ModelError
+from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import MaskPrediction
 from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.io.volumes import read_volume
+from napari_spinalsam.model.backend import ModelRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,10 +44,10 @@ class FillsTheBox:
 
     pixel_mm = None
 
-    record = SimpleNamespace(name="box", title="box")
     device = "cpu"
 
     def __init__(self) -> None:
+        self.record = ModelRecord("box", "box", "", "", 0)
         self.windows: list[Window] = []
 
     def set_volume(self, volume: Volume) -> None:
@@ -236,6 +238,26 @@ def test_segment_goes_on_from_labels(
     errors = capsys.readouterr().err
     assert "there already and left as they are: L1" in errors
     assert "guess" not in errors
+
+
+def test_an_adapter_sees_the_window_that_it_was_trained_with(
+    image: Path,
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    session.record = replace(session.record, window=PRESETS["disc"])
+    out = str(tmp_path / "out.nii.gz")
+    command = ["segment", str(image), "--prompts", save_prompts(tmp_path), "-o", out]
+    assert main([*command, "--json"]) == 0
+    printed, errors = capsys.readouterr()
+    assert set(session.windows) == {PRESETS["disc"]}
+    assert json.loads(printed)["window"] == {"level": 60, "width": 300}
+    assert errors == ""
+    assert main([*command, "--window", "bone"]) == 0
+    assert session.windows[-1] == PRESETS["bone"]
+    told = "trained with the window 60/300 and sees the image with 300/1500"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", [["--structures", "L3"], []])

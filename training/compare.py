@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.model.adapter_store import read_config
 from napari_spinalsam.model.adapters import read_adapter
 from napari_spinalsam.model.backend import pick_device
@@ -44,6 +45,7 @@ from training.panel import draw_panel
 from training.tables import held_back, measure, write_table
 
 if TYPE_CHECKING:
+    from napari_spinalsam.model.adapter_config import AdapterConfig
     from training.scores import Unit
 
 TITLES: dict[Baseline, str] = {
@@ -239,12 +241,22 @@ def _ours(
         f"{'CBAM, ' * config.cbam}LoRA {config.rank}, "
         f"{config.notes.get('steps', '?')} steps on "
         f"{'this store' if here else 'other slices, maybe on these'}"
+        f"{_about_window(config, store)}"
     )
     entry = entry_of_sha256(config.base_sha256)
     base = what.base or (entry.name if entry else None)
     if base is not None and not is_here(base):
         return about, None
     return about, partial(adapter_backend, what.ours, base, device)
+
+
+def _about_window(config: AdapterConfig, store: SliceStore) -> str:
+    """Return with which windows an adapter was trained and is measured, if others."""
+    if config.window is None or config.window == store.window:
+        return ""
+    windows = {case.window for case in store.cases.values()}
+    seen = ", ".join(str(Window(*each)) for each in sorted(windows))
+    return f", trained with the window {Window(*config.window)} and seen with {seen}"
 
 
 def _foreign(

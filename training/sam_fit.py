@@ -142,6 +142,7 @@ def fit_sam(config: SamConfig, store_folder: Path, run: Path) -> Path:
     adapter = trainable.adapter.model_copy(
         update={
             "window": store.window,
+            "pixel_mm": store.pixel_mm,
             "notes": trainable.adapter.notes | _notes(store),
         }
     )

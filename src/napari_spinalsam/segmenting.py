@@ -206,6 +206,7 @@ class _Work:
         self._earlier = self._labels.copy()
         self._results: list[ObjectResult] = []
         self._encode_ms = self._decode_ms = 0.0
+        self._remarks: dict[str, None] = {}
 
     def result(self) -> Segmentation:
         """Return what has been written."""
@@ -214,6 +215,7 @@ class _Work:
             tuple(self._results),
             encode_seconds=self._encode_ms / 1e3,
             decode_seconds=self._decode_ms / 1e3,
+            remarks=tuple(self._remarks),
         )
 
     def sees_around(self, prompted: PromptedObject) -> bool:
@@ -324,6 +326,7 @@ class _Work:
         prediction = self._session.predict(plane, prompts, window=self._window)
         self._encode_ms += prediction.encode_ms or 0.0
         self._decode_ms += prediction.decode_ms
+        self._remarks |= dict.fromkeys(prediction.remarks)
         return prediction
 
     def _make_room(

@@ -16,9 +16,11 @@ from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.adapters import read_adapter
+from napari_spinalsam.model.backend import ModelRecord
 from napari_spinalsam.model.checkpoint import digest_of
 from napari_spinalsam.model.loading import load_session
 from training.checkpoints import CHECKPOINT
+from training.data.slice_store import SliceStore
 from training.feed import SliceFeed
 from training.places import HERE
 from training.sam_config import SamConfig, load_any_config, load_sam_config
@@ -77,6 +79,19 @@ def test_the_adapter_answers_in_the_plugin(
     box = SlicePrompts(0, 2, box=BoxPrompt(5, 5, 20, 25))
     answer = session.predict(geometry.plane(0, 2), box, window=PRESETS["bone"])
     assert answer.masks.shape == (3, 30, 40)
+    assert session.record.window == PRESETS["bone"]
+    assert session.record.pixel_mm == config.pixel_mm == SliceStore(slices).pixel_mm
+    assert answer.remarks == ()
+    answer = session.predict(geometry.plane(0, 2), box, window=PRESETS["disc"])
+    (told,) = answer.remarks
+    assert "trained with the window 300/1500 and sees the image with 60/300" in told
+
+
+def test_pixels_unlike_those_in_training_are_told() -> None:
+    record = ModelRecord("base", "sam_vit_b", "", "", 0, "spine", pixel_mm=(0.4, 0.9))
+    assert record.told_of_pixels((0.35, 1.0)) == ""
+    assert "0.40 to 0.90 mm and sees 2.00 mm" in record.told_of_pixels((2.0, 2.0))
+    assert ModelRecord("base", "sam_vit_b", "", "", 0).told_of_pixels((9, 9)) == ""
 
 
 def test_a_killed_run_ends_as_one_that_was_not(

@@ -125,6 +125,17 @@ class SliceStore:
         windows = {case.window for case in self.cases.values()}
         return windows.pop() if len(windows) == 1 else None
 
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Smallest and largest pixel of all slices, in mm."""
+        sizes = [
+            mm
+            for case in self.cases.values()
+            for row in case.rows
+            for mm in (row.row_mm, row.col_mm)
+        ]
+        return min(sizes), max(sizes)
+
     def keys(self, part: Part) -> list[SliceKey]:
         """Return the slices of one part of the split, in the order of the store."""
         held: dict[str, list[int]] = self.index["test"]

@@ -37,6 +37,8 @@ class KeptPrediction:
         Time spent on the image embedding; None if it was at hand.
     decode_ms : float
         Time from the embedding to the masks.
+    remarks : tuple of str
+        Sentences on what the model was not made for and saw all the same.
     """
 
     def __init__(self, prediction: MaskPrediction) -> None:
@@ -45,6 +47,7 @@ class KeptPrediction:
         self.low_res_logits: NDArray[np.float32] | None = prediction.low_res_logits
         self.encode_ms = prediction.encode_ms
         self.decode_ms = prediction.decode_ms
+        self.remarks = prediction.remarks
         self._packed = [
             zlib.compress(np.packbits(mask).tobytes(), 1) for mask in prediction.masks
         ]

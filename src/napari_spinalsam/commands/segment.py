@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.core.anatomy import Structure
+    from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.promptfile import PromptedObject
@@ -75,12 +76,10 @@ def run(options: Namespace) -> None:
     start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
     wanted = missing_from(start, structures) if structures else ()
-    window = (
-        parse_window(options.window)
-        if options.window
-        else default_window(volume.data, volume.modality)
-    )
+    asked = parse_window(options.window) if options.window else None
     session = load_session(options.model, options.device, options.adapter)
+    trained = session.record.window
+    window = asked or default_window(volume.data, volume.modality, trained)
     loaded = perf_counter()
     with progress_bar("segment") as progress:
         if wanted:
@@ -91,6 +90,9 @@ def run(options: Namespace) -> None:
             found = segment_objects(volume, objects, session, window, progress, start)
     write_labels(output, found.labels, volume.grid)
     _warn(found, wanted, kept=[each for each in structures if each not in wanted])
+    remarks = dict.fromkeys((session.record.told_of_window(window), *found.remarks))
+    for remark in filter(None, remarks):
+        warn(remark.rstrip("."))
     seconds = {
         "load": loaded - began,
         "encode": found.encode_seconds,
@@ -105,6 +107,7 @@ def run(options: Namespace) -> None:
                 "seconds": {key: round(value, 4) for key, value in seconds.items()},
                 "model": session.record.title,
                 "device": session.device,
+                **_shown_window(window, trained),
             }
         )
     else:
@@ -193,6 +196,13 @@ def _warn(
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - TOLD} more" * (len(names) > TOLD)
     return ", ".join(names[:TOLD]) + more
+
+
+def _shown_window(window: Window, trained: Window | None) -> dict[str, object]:
+    """Return the window for `--json`, where the model has one of its own."""
+    if trained is None:
+        return {}
+    return {"window": {"level": window.level, "width": window.width}}
 
 
 def _as_json(result: ObjectResult) -> dict[str, object]:

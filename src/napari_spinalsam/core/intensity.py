@@ -59,6 +59,10 @@ class Window:
         object.__setattr__(self, "level", numbers[0])
         object.__setattr__(self, "width", numbers[1])
 
+    def __str__(self) -> str:
+        """Return level and width as people write them."""
+        return f"{self.level:g}/{self.width:g}"
+
     @classmethod
     def from_limits(cls, low: float, high: float) -> Window:
         """Build the window that reaches from one intensity to a higher one."""
@@ -171,7 +175,9 @@ def percentile_window(
     return Window.from_limits(float(lower), float(upper))
 
 
-def default_window(data: NDArray[Any], modality: Modality) -> Window:
+def default_window(
+    data: NDArray[Any], modality: Modality, trained: Window | None = None
+) -> Window:
     """Choose the window for an image just opened.
 
     Parameters
@@ -180,13 +186,17 @@ def default_window(data: NDArray[Any], modality: Modality) -> Window:
         Finite intensities, at least one.
     modality : {"CT", "MR", "unknown"}
         What they mean.
+    trained : Window or None
+        The window in HU that the model was trained with, if it was one.
 
     Returns
     -------
     Window
-        The bone preset for CT, else the percentile window.
+        For CT that of the model, or the bone preset; else the percentile window.
     """
-    return PRESETS["bone"] if modality == "CT" else percentile_window(data)
+    if modality != "CT":
+        return percentile_window(data)
+    return trained or PRESETS["bone"]
 
 
 def check_image(data: NDArray[Any]) -> None:

@@ -282,6 +282,8 @@ class MaskPrediction:
         Time spent on the image embedding; None if it was at hand.
     decode_ms : float
         Time from the embedding to the masks.
+    remarks : tuple of str
+        Sentences on what the model was not made for and saw all the same.
     """
 
     masks: NDArray[np.bool_]
@@ -289,3 +291,4 @@ class MaskPrediction:
     low_res_logits: NDArray[np.float32]
     encode_ms: float | None
     decode_ms: float
+    remarks: tuple[str, ...] = ()

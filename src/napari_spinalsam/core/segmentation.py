@@ -98,9 +98,12 @@ class Segmentation:
         In the order of the prompts.
     encode_seconds, decode_seconds : float
         Time spent in the two parts of the model.
+    remarks : tuple of str
+        Sentences on what the model was not made for and saw all the same.
     """
 
     labels: NDArray[np.uint8]
     objects: tuple[ObjectResult, ...]
     encode_seconds: float
     decode_seconds: float
+    remarks: tuple[str, ...] = ()

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_spinalsam.core.intensity import Window
+
 FORMAT = "napari-spinalsam-adapter"
 VERSION = 1
 
@@ -36,7 +38,11 @@ class AdapterConfig(BaseModel):
     image_size : int
         Side of the image in training.
     window : tuple of float or None
-        Level and width that it was trained with.
+        Level and width that all scans were seen with in training; None if they
+        differed.
+    pixel_mm : tuple of float or None
+        Smallest and largest pixel of the slices in training, in mm, as the network
+        saw them; None in files that were written before this was noted.
     notes : dict of str to str
         Scores, training data and the like.
     """
@@ -54,4 +60,10 @@ class AdapterConfig(BaseModel):
     decoder: bool = False
     image_size: int = 1024
     window: tuple[float, float] | None = None
+    pixel_mm: tuple[float, float] | None = None
     notes: dict[str, str] = {}
+
+    @property
+    def trained_window(self) -> Window | None:
+        """The window of all scans in training, if it was one."""
+        return None if self.window is None else Window(*self.window)

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import SlicePrompts
     from napari_spinalsam.model.parameters import ParameterReport
 
+# A fifth more or less is what augmentation and other patients bring.
+PIXEL_TOLERANCE = 1.2
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -41,6 +44,12 @@ class ModelRecord:
         Of the adapter's file, hexadecimal, or the empty string.
     parameters : ParameterReport or None
         How the tensors of the file fitted the network.
+    window : Window or None
+        The one window that the adapter was trained with; None if there were several,
+        or it is not known.
+    pixel_mm : tuple of float or None
+        Smallest and largest pixel of the slices that it was trained on, in mm; None if
+        that is not known.
     """
 
     name: str
@@ -51,11 +60,40 @@ class ModelRecord:
     adapter: str = ""
     adapter_sha256: str = ""
     parameters: ParameterReport | None = None
+    window: Window | None = None
+    pixel_mm: tuple[float, float] | None = None
 
     @property
     def title(self) -> str:
         """Name of the model, with that of the adapter on top of it."""
         return f"{self.name} + {self.adapter}" if self.adapter else self.name
+
+    def told_of_window(self, window: Window) -> str:
+        """Return the sentence on a window unlike that in training; else empty."""
+        if self.window is None or self.window == window:
+            return ""
+        return (
+            f"{self.title} was trained with the window {self.window} and sees the "
+            f"image with {window}."
+        )
+
+    def told_of_pixels(self, spacing: tuple[float, float]) -> str:
+        """Return the sentence on pixels unlike those of the training; else empty.
+
+        Parameters
+        ----------
+        spacing : tuple of float
+            Millimetres per pixel along (row, col), as the network sees them.
+        """
+        if self.pixel_mm is None:
+            return ""
+        (least, most), seen = self.pixel_mm, (min(spacing), max(spacing))
+        if least / PIXEL_TOLERANCE <= seen[0] and seen[1] <= most * PIXEL_TOLERANCE:
+            return ""
+        return (
+            f"{self.title} was trained on pixels of {least:.2f} to {most:.2f} mm and "
+            f"sees {seen[0]:.2f} mm here: a slice always fills its image."
+        )
 
 
 class SliceEmbedding(Protocol):
@@ -64,6 +102,9 @@ class SliceEmbedding(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes that the embedding holds, for the cache's budget."""
+
+    def pixel_mm(self, spacing: tuple[float, float]) -> tuple[float, float]:
+        """Return the pixel size along (row, col) that the network saw, in mm."""
 
 
 class Backend(Protocol):

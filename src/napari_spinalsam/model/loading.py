@@ -203,6 +203,8 @@ def build_backend(
         size=0,
         adapter="" if adapter is None else adapter.name,
         adapter_sha256="" if adapter is None else adapter.sha256,
+        window=None if adapter is None else adapter.config.trained_window,
+        pixel_mm=None if adapter is None else adapter.config.pixel_mm,
     )
     if file.family is Family.TINY:
         if adapter is not None:

@@ -28,6 +28,14 @@ class ResizedSlice:
     shape: tuple[int, int]
     size: tuple[int, int]
 
+    def pixel_mm(self, spacing: tuple[float, float]) -> tuple[float, float]:
+        """Return the size of the image's pixels from that of the slice's, in mm."""
+        rows, cols = (
+            mm * pixels / seen
+            for mm, pixels, seen in zip(spacing, self.shape, self.size, strict=True)
+        )
+        return rows, cols
+
     def to_model(self, points: NDArray[np.float64]) -> NDArray[np.float32]:
         """Turn (row, col) pixels, shape (N, 2), into (x, y) pixels of the image.
 

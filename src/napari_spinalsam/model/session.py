@@ -169,7 +169,19 @@ class SegmentationSession:
             low_res_logits=logits[order],
             encode_ms=encode_ms,
             decode_ms=1e3 * (perf_counter() - began),
+            remarks=self._remarks(embedding, plane, window),
         )
+
+    def _remarks(
+        self, embedding: SliceEmbedding, plane: SlicePlane, window: Window
+    ) -> tuple[str, ...]:
+        """Return what the network saw otherwise than in its training."""
+        record = self.record
+        sentences = (
+            record.told_of_window(window),
+            record.told_of_pixels(embedding.pixel_mm(plane.spacing)),
+        )
+        return tuple(filter(None, sentences))
 
     def _first_mask(
         self,

@@ -28,7 +28,7 @@ def prediction_text(annotation: Annotation, preview: Preview) -> str:
     )
     times = f"{encoded} · mask in {prediction.decode_ms:.0f} ms"
     measured = reference_text(annotation, preview)
-    return f"{times}\n{measured}" if measured else times
+    return "\n".join(filter(None, (times, measured, *prediction.remarks)))
 
 
 def reference_text(annotation: Annotation, preview: Preview) -> str:
