@@ -53,6 +53,9 @@ class FillsTheBox:
     def set_volume(self, volume: Volume) -> None:
         self.volume = volume
 
+    def choose_pixel_mm(self, prompts: Any, window: Window) -> float:
+        return 0.35
+
     def predict(
         self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
     ) -> MaskPrediction:
@@ -260,6 +263,42 @@ def test_an_adapter_sees_the_window_that_it_was_trained_with(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("dpi", "more", "taken", "area"),
+    [
+        (None, [], {"value": 0.35, "from": "estimate"}, None),
+        (63.5, [], {"value": 0.4, "from": "file"}, 54 * 0.16),
+        (63.5, ["--pixel-mm", "0.5"], {"value": 0.5, "from": "option"}, 54 * 0.25),
+    ],
+)
+def test_the_pixel_size_of_a_picture_is_found_told_or_stated(
+    tmp_path: Path,
+    session: FillsTheBox,
+    capsys: pytest.CaptureFixture[str],
+    dpi: float | None,
+    more: list[str],
+    taken: dict[str, object],
+    area: float | None,
+) -> None:
+    picture, out = tmp_path / "flat.png", tmp_path / "out.png"
+    options = {} if dpi is None else {"dpi": (dpi, dpi)}
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(picture, **options)
+    entry = {"structure": "L3", "prompts": [{"box": [[1, 4], [6, 12]]}]}
+    prompts = save_prompts(tmp_path, entry)
+    command = ["segment", str(picture), "--prompts", prompts, "-o", str(out)]
+    assert main([*command, *more, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["pixel_mm"]["from"] == taken["from"]
+    assert result["pixel_mm"]["value"] == pytest.approx(taken["value"], rel=1e-3)
+    (found,) = result["objects"]
+    assert found["volume_mm3"] == (area and pytest.approx(area, rel=1e-2))
+    # The labels lie on the grid of the picture as it is stored.
+    written, read = (read_volume(path).geometry for path in (out, picture))
+    assert written.known == read.known
+    assert written.spacing == pytest.approx(read.spacing)
+    assert main([*command, *more]) == 0
+
+
 @pytest.mark.parametrize("more", [["--structures", "L3"], []])
 def test_a_flat_image_has_no_spine_to_follow(
     tmp_path: Path,
@@ -316,6 +355,8 @@ def test_the_window_is_the_one_asked_for_or_bone_for_ct(
         ({"more": ["--start", "{folder}/out.nii"], "output": "out.nii"}, "out.nii"),
         ({"more": ["--window", "bright"]}, "'bright' is no window"),
         ({"more": ["--device", "tpu"]}, "'tpu'"),
+        ({"more": ["--pixel-mm", "0"]}, "'0' is no number of mm above 0"),
+        ({"more": ["--pixel-mm", "0.4"]}, "is for pictures, and ct is a volume"),
         ({"more": ["--structures", "L9"]}, "no structure 'L9'"),
         ({"more": ["--structures", " , "]}, "names nothing"),
         ({"more": ["--structures", "spinal_cord"]}, "Only vertebrae, discs and"),

@@ -7,6 +7,7 @@ is wrong and what to do.
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from napari_spinalsam import __version__
@@ -99,6 +100,17 @@ def _add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def _millimetres(text: str) -> float:
+    """Return a number above zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of mm above 0")
+    return number
+
+
 def _add_segment(
     commands: argparse._SubParsersAction[_Parser],
 ) -> None:
@@ -135,6 +147,13 @@ def _add_segment(
         metavar="PRESET|L,W",
         help="bone, soft_tissue, disc, lung, full, or level and width; "
         "bone for CT, else by percentiles",
+    )
+    segment.add_argument(
+        "--pixel-mm",
+        metavar="MM",
+        type=_millimetres,
+        help="side of a pixel of a picture, in place of what its file says; without "
+        "either it is taken from what the model sees",
     )
     segment.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto"

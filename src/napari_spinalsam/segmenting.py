@@ -81,6 +81,7 @@ def segment_objects(
     check_objects(objects, volume)
     work = _Work(volume, session, window, progress, start)
     session.set_volume(volume)
+    work.find_pixel_size(objects)
     carried = [each for each in objects if each.propagate or work.sees_around(each)]
     single = sum(len(each.prompts) for each in objects if not each.propagate)
     work.total = single + STEPS * bool(carried)
@@ -207,6 +208,7 @@ class _Work:
         self._results: list[ObjectResult] = []
         self._encode_ms = self._decode_ms = 0.0
         self._remarks: dict[str, None] = {}
+        self._pixel_mm: float | None = None
 
     def result(self) -> Segmentation:
         """Return what has been written."""
@@ -216,12 +218,24 @@ class _Work:
             encode_seconds=self._encode_ms / 1e3,
             decode_seconds=self._decode_ms / 1e3,
             remarks=tuple(self._remarks),
+            pixel_mm=self._pixel_mm,
         )
+
+    def find_pixel_size(self, objects: Sequence[PromptedObject]) -> None:
+        """Choose one pixel size for all objects of an image that does not tell it."""
+        if not self._volume.geometry.spacing_known:
+            prompts = [prompts for each in objects for prompts in each.prompts]
+            began = perf_counter()
+            self._pixel_mm = self._session.choose_pixel_mm(prompts, self._window)
+            self._encode_ms += 1e3 * (perf_counter() - began)
 
     def sees_around(self, prompted: PromptedObject) -> bool:
         """Whether the planes around can tell more of an object than its slices."""
-        if self._session.pixel_mm is None or self._volume.geometry.is_2d:
+        geometry = self._volume.geometry
+        if self._session.pixel_mm is None or geometry.is_2d:
             return False
+        if not geometry.spacing_known:
+            return False  # what lies around cannot be told in millimetres
         return prompted.structure.kind in COUNTED and all(
             self._predict(prompts).masks[0].any() for prompts in prompted.prompts
         )
@@ -354,13 +368,14 @@ class _Work:
         slices: int,
         confidence: float | None = None,
     ) -> None:
-        volume = voxels * float(np.prod(self._volume.geometry.spacing))
+        geometry = self._volume.geometry
+        voxel = float(np.prod(geometry.spacing)) if geometry.spacing_known else None
         self._results.append(
             ObjectResult(
                 structure.name,
                 structure.label,
                 voxels,
-                volume,
+                None if voxel is None else voxels * voxel,
                 predicted_iou,
                 slices,
                 confidence,

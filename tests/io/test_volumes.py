@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.io.pictures import flat_grid, write_png
 from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
@@ -269,6 +270,28 @@ def test_grey_pictures_are_flat_images_shown_as_stored(
     assert not volume.geometry.known  # neither size nor place
     assert volume.data.dtype == dtype
     assert np.abs(volume.data[0].astype(int) - pixels).max() <= 2  # JPEG rounds
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+@pytest.mark.parametrize(
+    ("dpi", "mm"), [(63.5, 0.4), (25.4, 1.0), (72, None), (96, None), (300, None)]
+)
+def test_a_resolution_is_a_pixel_size_unless_programs_write_it_by_themselves(
+    tmp_path: Path, name: str, dpi: float, mm: float | None
+) -> None:
+    Image.fromarray(ramp((8, 12), "uint8")).save(tmp_path / name, dpi=(dpi, dpi))
+    geometry = read_volume(tmp_path / name).geometry
+    assert geometry.spacing_known == (mm is not None)
+    # A JPEG holds whole dots per inch.
+    assert geometry.spacing[1:] == pytest.approx((mm or 1.0,) * 2, rel=0.02)
+
+
+def test_a_png_of_ours_keeps_a_pixel_size_that_screens_have_too(tmp_path: Path) -> None:
+    grid = flat_grid((12, 8), (0.254, 0.254, 1.0))  # 100 dots per inch
+    write_png(tmp_path / "a.png", np.zeros((12, 8), np.uint8), grid)
+    geometry = read_volume(tmp_path / "a.png").geometry
+    assert geometry.spacing_known
+    assert geometry.spacing[1:] == pytest.approx((0.254, 0.254), rel=1e-3)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "L"])

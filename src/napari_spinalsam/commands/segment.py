@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from napari_spinalsam.commands.terminal import (
     progress_bar,
@@ -16,6 +18,7 @@ from napari_spinalsam.commands.terminal import (
 )
 from napari_spinalsam.core.anatomy import REGIONS, structure
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window, parse_window
 from napari_spinalsam.core.propagated import check_counted, check_findable
 from napari_spinalsam.io.formats import output_suffix
@@ -72,7 +75,8 @@ def run(options: Namespace) -> None:
     structures = parse_structures(options.structures) if options.structures else ()
     _check_options(options, output)
     volume = read_volume(options.image)
-    objects = read_prompts(options.prompts, volume.grid) if options.prompts else ()
+    seen = with_pixel_size(volume, options.pixel_mm) if options.pixel_mm else volume
+    objects = read_prompts(options.prompts, seen.grid) if options.prompts else ()
     start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
     wanted = missing_from(start, structures) if structures else ()
@@ -84,10 +88,10 @@ def run(options: Namespace) -> None:
     with progress_bar("segment") as progress:
         if wanted:
             found = find_structures(
-                volume, wanted, session, window, objects, progress, start
+                seen, wanted, session, window, objects, progress, start
             )
         else:
-            found = segment_objects(volume, objects, session, window, progress, start)
+            found = segment_objects(seen, objects, session, window, progress, start)
     write_labels(output, found.labels, volume.grid)
     _warn(found, wanted, kept=[each for each in structures if each not in wanted])
     remarks = dict.fromkeys((session.record.told_of_window(window), *found.remarks))
@@ -108,6 +112,7 @@ def run(options: Namespace) -> None:
                 "model": session.record.title,
                 "device": session.device,
                 **_shown_window(window, trained),
+                **_pixel_size(seen, found, options.pixel_mm),
             }
         )
     else:
@@ -205,9 +210,46 @@ def _shown_window(window: Window, trained: Window | None) -> dict[str, object]:
     return {"window": {"level": window.level, "width": window.width}}
 
 
+def _pixel_size(
+    seen: Volume, found: Segmentation, asked: float | None
+) -> dict[str, object]:
+    """Return the pixel size that was taken, for `--json`, and where it comes from."""
+    if not seen.geometry.is_2d:
+        return {}
+    value, source = found.pixel_mm, "estimate"
+    if seen.geometry.spacing_known:
+        value = float(np.sqrt(np.prod(seen.geometry.spacing[1:])))
+        source = "option" if asked else "file"
+    elif value is None:
+        source = "unknown"
+    return {"pixel_mm": {"value": value, "from": source}}
+
+
+def with_pixel_size(volume: Volume, mm: float) -> Volume:
+    """Return a picture whose pixels have a size that was stated.
+
+    Raises
+    ------
+    InputError
+        If the image is a volume.
+    """
+    if not volume.geometry.is_2d:
+        raise InputError(
+            f"--pixel-mm {mm:g} is for pictures, and {volume.name} is a volume: leave "
+            "it out; the spacing of a volume is that of its file."
+        )
+    affine = volume.grid.affine.copy()
+    affine[:3, :2] *= mm / np.linalg.norm(affine[:3, :2], axis=0)
+    known = volume.grid.known | Known.SPACING
+    return replace(volume, grid=replace(volume.grid, affine=affine, known=known))
+
+
 def _as_json(result: ObjectResult) -> dict[str, object]:
     """Return the fields that there are."""
-    return {key: value for key, value in asdict(result).items() if value is not None}
+    fields = asdict(result)
+    if result.confidence is None:
+        del fields["confidence"]
+    return fields
 
 
 def _show(found: Segmentation) -> None:
@@ -217,7 +259,7 @@ def _show(found: Segmentation) -> None:
             each.structure,
             str(each.label),
             str(each.voxels),
-            f"{each.volume_mm3:.0f}",
+            "-" if each.volume_mm3 is None else f"{each.volume_mm3:.0f}",
             f"{each.predicted_iou:.2f}",
             str(each.slices),
         )

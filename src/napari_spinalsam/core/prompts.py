@@ -284,6 +284,8 @@ class MaskPrediction:
         Time from the embedding to the masks.
     remarks : tuple of str
         Sentences on what the model was not made for and saw all the same.
+    pixel_mm : float or None
+        The pixel size that was taken because the image does not tell it; else None.
     """
 
     masks: NDArray[np.bool_]
@@ -292,3 +294,4 @@ class MaskPrediction:
     encode_ms: float | None
     decode_ms: float
     remarks: tuple[str, ...] = ()
+    pixel_mm: float | None = None

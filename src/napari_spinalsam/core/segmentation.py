@@ -34,6 +34,11 @@ class Session(Protocol):
     def set_volume(self, volume: Volume) -> None:
         """Take slices from this volume from now on."""
 
+    def choose_pixel_mm(
+        self, prompts: Sequence[SlicePrompts], window: Window
+    ) -> float | None:
+        """Choose one pixel size for a picture that does not tell it."""
+
     def predict(
         self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
     ) -> MaskPrediction:
@@ -66,8 +71,9 @@ class ObjectResult:
         Value in the label volume.
     voxels : int
         Voxels written for this object.
-    volume_mm3 : float
-        Their volume; for a flat image the area in mm2.
+    volume_mm3 : float or None
+        Their volume; for a flat image the area in mm2; None where the size of a voxel
+        is not known.
     predicted_iou : float
         The model's own estimate, 0 to 1; the mean over the object's predictions.
     slices : int
@@ -80,7 +86,7 @@ class ObjectResult:
     structure: str
     label: int
     voxels: int
-    volume_mm3: float
+    volume_mm3: float | None
     predicted_iou: float
     slices: int
     confidence: float | None = None
@@ -100,6 +106,8 @@ class Segmentation:
         Time spent in the two parts of the model.
     remarks : tuple of str
         Sentences on what the model was not made for and saw all the same.
+    pixel_mm : float or None
+        The pixel size that was taken because the image does not tell it; else None.
     """
 
     labels: NDArray[np.uint8]
@@ -107,3 +115,4 @@ class Segmentation:
     encode_seconds: float
     decode_seconds: float
     remarks: tuple[str, ...] = ()
+    pixel_mm: float | None = None

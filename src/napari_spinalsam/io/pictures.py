@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
@@ -29,6 +30,13 @@ UNREADABLE = (
     Image.DecompressionBombError,
 )
 MILLIMETRES_PER_INCH = 25.4
+# Resolutions in dots per inch that programs write without being asked, as close as the
+# whole pixels per metre of a PNG bring them.
+OF_SCREENS_AND_PRINTERS = (72, 96, 100, 150, 200, 300, 600, 1200)
+DPI_TOLERANCE = 2e-3
+LEAST_PIXEL_MM, LARGEST_PIXEL_MM = 0.05, 5.0
+# Marks pictures of this program, whose resolution is the size of the pixels.
+SOFTWARE = "napari-spinalsam"
 
 
 def flat_grid(shape: tuple[int, ...], spacing: Sequence[float | None]) -> FileGrid:
@@ -61,8 +69,8 @@ def read_picture(path: Path) -> StoredImage:
     Parameters
     ----------
     path : Path
-        A .png, .jpg or .jpeg file. The pixel size is taken from a PNG that states
-        it; the print resolution of a JPEG says nothing about the patient.
+        A .png, .jpg or .jpeg file. The pixel size is taken from its resolution,
+        unless that is one which programs write by themselves; see `pixel_mm`.
 
     Returns
     -------
@@ -77,7 +85,7 @@ def read_picture(path: Path) -> StoredImage:
     try:
         with Image.open(path) as image:
             wide = "16" in str(image.tile[0].args) if image.tile else False
-            pixels, spacing = as_array(image), _png_spacing(image)
+            pixels, spacing = as_array(image), _stated_spacing(image)
     except UNREADABLE as error:
         raise InputError(damaged(path, FileFormat.PICTURE)) from error
     if wide and pixels.dtype == np.uint8:
@@ -126,12 +134,32 @@ def as_grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     return np.asarray(colours[..., 0])
 
 
-def _png_spacing(image: Image.Image) -> tuple[float, float] | tuple[None, None]:
-    """Return the size of a pixel in mm, None where a PNG does not state it."""
-    if image.format != "PNG" or "dpi" not in image.info:
+def pixel_mm(dots_per_inch: float) -> float | None:
+    """Return millimetres of a pixel from a resolution, None if it tells nothing.
+
+    Parameters
+    ----------
+    dots_per_inch : float
+        As a file states it. What screens and printers have is written by programs that
+        know nothing of the patient, and so is what no image of a spine can have.
+    """
+    usual = any(
+        abs(dots_per_inch / dpi - 1) < DPI_TOLERANCE for dpi in OF_SCREENS_AND_PRINTERS
+    )
+    if usual or not dots_per_inch > 0:
+        return None
+    mm = MILLIMETRES_PER_INCH / dots_per_inch
+    return mm if LEAST_PIXEL_MM <= mm <= LARGEST_PIXEL_MM else None
+
+
+def _stated_spacing(image: Image.Image) -> tuple[float | None, float | None]:
+    """Return the size of a pixel in mm, None where the file does not state it."""
+    if "dpi" not in image.info:
         return None, None
-    x, y = (MILLIMETRES_PER_INCH / float(dpi) for dpi in image.info["dpi"])
-    return x, y
+    x, y = image.info["dpi"]
+    if image.info.get("Software") == SOFTWARE:  # never a default
+        return MILLIMETRES_PER_INCH / float(x), MILLIMETRES_PER_INCH / float(y)
+    return pixel_mm(float(x)), pixel_mm(float(y))
 
 
 def write_png(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
@@ -141,4 +169,6 @@ def write_png(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     options: dict[str, Any] = {}
     if Known.SPACING in grid.known:
         options["dpi"] = (MILLIMETRES_PER_INCH / x, MILLIMETRES_PER_INCH / y)
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", SOFTWARE)
     image.save(path, format="PNG", **options)

@@ -14,7 +14,13 @@ from PIL import Image, ImageSequence
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.io.formats import FileFormat
-from napari_spinalsam.io.pictures import as_array, as_grey, flat_grid
+from napari_spinalsam.io.pictures import (
+    MILLIMETRES_PER_INCH,
+    as_array,
+    as_grey,
+    flat_grid,
+    pixel_mm,
+)
 from napari_spinalsam.io.stored import StoredImage, damaged
 
 if TYPE_CHECKING:
@@ -151,6 +157,8 @@ def _spacing(file: tifffile.TiffFile) -> tuple[float | None, ...]:
         _pixel_size(tags.valueof(name), scale)
         for name in ("XResolution", "YResolution")
     )
+    if not described.get("unit"):  # per inch or centimetre, which defaults are too
+        x, y = (mm and pixel_mm(MILLIMETRES_PER_INCH / mm) for mm in (x, y))
     slices = abs(float(described.get("spacing", 0))) * scale
     for own in file.shaped_metadata or ():
         slices = slices or float(own.get(SLICE_SPACING, 0))

@@ -208,6 +208,20 @@ class VotingBackend(Backend, Protocol):
         """
 
 
+@runtime_checkable
+class SizingBackend(VotingBackend, Protocol):
+    """A network to which the size of the pixels matters."""
+
+    def certainty(self, embedding: Any) -> float:
+        """Return how sure the votes of an encoded slice are, 0 to 1.
+
+        Structures that are seen too large or too small lower it.
+        """
+
+    def low_res_shape(self, embedding: Any) -> tuple[int, int]:
+        """Return rows and columns of the low-res logits of an encoded slice."""
+
+
 def pick_device(name: str) -> str:
     """Return the torch device for a wish.
 

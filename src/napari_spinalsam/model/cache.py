@@ -29,6 +29,10 @@ class EmbeddingCache:
         """Return how many embeddings are held."""
         return len(self._entries)
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether an embedding is held, leaving its turn as it is."""
+        return key in self._entries
+
     def get(self, key: Hashable) -> SliceEmbedding | None:
         """Return an embedding and mark it as just used."""
         if key not in self._entries:

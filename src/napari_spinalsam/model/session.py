@@ -5,6 +5,7 @@ Not safe for several threads at once; one inference thread owns it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from napari_spinalsam.core.drawing import (
 )
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-from napari_spinalsam.model.backend import VotingBackend
+from napari_spinalsam.model import pixel_size
+from napari_spinalsam.model.backend import SizingBackend, VotingBackend
 from napari_spinalsam.model.cache import EmbeddingCache
 from napari_spinalsam.model.finding import find_structures
 from napari_spinalsam.model.locating import locate_spine
@@ -27,7 +29,14 @@ from napari_spinalsam.model.propagation import propagate, propagate_all
 from napari_spinalsam.model.votes import gather_votes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Generator,
+        Hashable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from numpy.typing import NDArray
 
@@ -53,6 +62,16 @@ CACHE_BYTES = 512 * 1024**2
 NEIGHBOUR_MM = 2.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What is asked about a slice; see `SegmentationSession.predict`."""
+
+    prompts: SlicePrompts
+    window: Window
+    mask_input: NDArray[np.float32] | None
+    start: NDArray[np.bool_] | None
+
+
 class SegmentationSession:
     """Encode slices of a volume once and answer any number of prompts on them.
 
@@ -66,6 +85,8 @@ class SegmentationSession:
         self._backend = backend
         self._cache = EmbeddingCache(CACHE_BYTES)
         self._volume: Volume | None = None
+        # Of a picture that does not tell it, once it was chosen for all prompts.
+        self._chosen_mm: float | None = None
 
     @property
     def record(self) -> ModelRecord:
@@ -86,11 +107,13 @@ class SegmentationSession:
         """Take slices from this volume from now on, forgetting another's embeddings."""
         if volume is not self._volume:
             self._volume = volume
+            self._chosen_mm = None
             self._cache.clear()
 
     def is_encoded(self, axis: int, index: int, window: Window) -> bool:
         """Whether a prompt on this slice can be answered without encoding."""
-        return self._cache.get((axis, index, window)) is not None
+        planes = self._sizes_of(self._plane(axis, index)).values()
+        return all(_key(plane, window) in self._cache for plane in planes)
 
     def encode(self, axis: int, index: int, window: Window) -> float | None:
         """Make sure that a slice is embedded.
@@ -112,7 +135,8 @@ class SegmentationSession:
         InputError
             If there is no volume or no such slice.
         """
-        return self._embed(axis, index, window)[1]
+        planes = self._sizes_of(self._plane(axis, index)).values()
+        return _sum([self._embed(plane, window)[1] for plane in planes])
 
     def predict(
         self,
@@ -151,8 +175,99 @@ class SegmentationSession:
                 "There is no positive point and no box to predict from: "
                 "click inside the structure or draw a box around it."
             )
-        embedding, encode_ms = self._embed(plane.axis, plane.index, window)
+        question = _Question(prompts, window, mask_input, start)
+        if not self._must_find_size(plane):
+            return self._answer(plane, question)
+        encode_ms = _sum(
+            [self._embed(at, window)[1] for at in self._sizes_of(plane).values()]
+        )
+        answers, scores = self._answers_by_size(plane, question)
+        mm = pixel_size.best_size([scores])
+        return replace(
+            answers[mm],
+            encode_ms=encode_ms,
+            decode_ms=sum(answer.decode_ms for answer in answers.values()),
+            pixel_mm=mm,
+            remarks=(*answers[mm].remarks, pixel_size.remark(mm)),
+        )
+
+    def choose_pixel_mm(
+        self, prompts: Sequence[SlicePrompts], window: Window
+    ) -> float | None:
+        """Choose one pixel size for a picture that does not tell it.
+
+        Later predictions on the picture keep to it.
+
+        Parameters
+        ----------
+        prompts : sequence of SlicePrompts
+            All that will be asked.
+        window : Window
+            Maps intensities to what the network sees.
+
+        Returns
+        -------
+        float or None
+            Millimetres; None where it is known, or the network sees all sizes alike.
+        """
+        asked = [
+            (plane, _Question(each, window, None, None))
+            for each in prompts
+            if self._must_find_size(plane := self._plane(*each.key))
+        ]
+        if not asked:
+            return None
+        self._chosen_mm = None
+        scores = [self._answers_by_size(*each)[1] for each in asked]
+        self._chosen_mm = pixel_size.best_size(scores)
+        return self._chosen_mm
+
+    def _must_find_size(self, plane: SlicePlane) -> bool:
+        """Whether the pixel size matters to the network and is not known."""
+        known = plane.geometry.spacing_known
+        return not known and isinstance(self._backend, SizingBackend)
+
+    def _sizes_of(self, plane: SlicePlane) -> dict[float, SlicePlane]:
+        """Return a slice at the sizes that it is seen in."""
+        if not self._must_find_size(plane):
+            return {0.0: plane}
+        if self._chosen_mm is not None:
+            return {self._chosen_mm: pixel_size.plane_at(plane, self._chosen_mm)}
+        return pixel_size.candidate_planes(plane)
+
+    def _answers_by_size(
+        self, plane: SlicePlane, question: _Question
+    ) -> tuple[dict[float, MaskPrediction], dict[float, float]]:
+        """Ask at each size that may be; return answers and how well the sizes fit."""
+        backend, planes = self._backend, self._sizes_of(plane)
+        if not isinstance(backend, SizingBackend):
+            raise TypeError(f"{type(backend).__name__} sees all sizes alike")
+        window, mask_input = question.window, question.mask_input
+        certainties: dict[float, float] = {}
+        for mm, at in planes.items():
+            embedding, _ = self._embed(at, window)
+            shape = backend.low_res_shape(embedding)
+            if mask_input is None or mask_input.shape == shape:
+                certainties[mm] = backend.certainty(embedding)
+        if not certainties and mask_input is not None:
+            raise InputError(
+                f"The mask input has the shape {mask_input.shape}, which fits no size "
+                "of this slice: use the low-res logits of a prediction on it."
+            )
+        answers, scores = {}, {}
+        for mm in pixel_size.sure_enough(certainties):
+            answers[mm] = self._answer(planes[mm], question)
+            scores[mm] = pixel_size.score(
+                certainties[mm], answers[mm], planes[mm].spacing
+            )
+        return answers, scores
+
+    def _answer(self, plane: SlicePlane, question: _Question) -> MaskPrediction:
+        """Ask the network about a slice whose pixels have the size that they have."""
+        prompts, start = question.prompts, question.start
+        embedding, encode_ms = self._embed(plane, question.window)
         began = perf_counter()
+        mask_input = question.mask_input
         if mask_input is None:
             mask_input = self._first_mask(embedding, plane, prompts, start)
         asked = as_points_and_box(prompts, plane.spacing)
@@ -169,7 +284,7 @@ class SegmentationSession:
             low_res_logits=logits[order],
             encode_ms=encode_ms,
             decode_ms=1e3 * (perf_counter() - began),
-            remarks=self._remarks(embedding, plane, window),
+            remarks=self._remarks(embedding, plane, question.window),
         )
 
     def _remarks(
@@ -177,10 +292,10 @@ class SegmentationSession:
     ) -> tuple[str, ...]:
         """Return what the network saw otherwise than in its training."""
         record = self.record
-        sentences = (
-            record.told_of_window(window),
-            record.told_of_pixels(embedding.pixel_mm(plane.spacing)),
-        )
+        sentences = [record.told_of_window(window)]
+        if record.pixel_mm is not None:
+            seen = embedding.pixel_mm(plane.spacing)
+            sentences.append(record.told_of_pixels(seen))
         return tuple(filter(None, sentences))
 
     def _first_mask(
@@ -263,15 +378,14 @@ class SegmentationSession:
         return self._volume.geometry.plane(axis, index)
 
     def _embed(
-        self, axis: int, index: int, window: Window
+        self, plane: SlicePlane, window: Window
     ) -> tuple[SliceEmbedding, float | None]:
-        plane = self._plane(axis, index)
-        key = (axis, index, window)
+        key = _key(plane, window)
         embedding = self._cache.get(key)
         if embedding is not None:
             return embedding, None
         began = perf_counter()
-        stack = self._stack(axis, index, window)
+        stack = self._stack(plane.axis, plane.index, window)
         embedding = self._backend.encode(stack, plane.spacing)
         self._cache.put(key, embedding)
         return embedding, 1e3 * (perf_counter() - began)
@@ -289,3 +403,14 @@ class SegmentationSession:
                 for at in (max(index - reach, 0), index, min(index + reach, last))
             ]
         )
+
+
+def _key(plane: SlicePlane, window: Window) -> tuple[Hashable, ...]:
+    """Return what an embedding is known by in the cache."""
+    return plane.axis, plane.index, window, plane.spacing
+
+
+def _sum(times: Iterable[float | None]) -> float | None:
+    """Return the sum of the times that there are, None if there are none."""
+    measured = [time for time in times if time is not None]
+    return sum(measured) if measured else None

@@ -31,6 +31,8 @@ MAX_PIXELS = 512
 WINDOW_PIXELS = 192
 MARGIN_PIXELS = 48
 OUTSIDE_LOGIT = -10.0
+# Votes from here on count for how sure the network is of what it sees.
+PERHAPS_BONE = 0.2
 HOLE_MM2 = 100.0
 SPECK_MM2 = 15.0
 
@@ -132,6 +134,22 @@ class TinyBackend:
             iou[0].float().cpu().numpy(),
             full[0].float().cpu().numpy(),
         )
+
+    def low_res_shape(self, embedding: TinySliceEmbedding) -> tuple[int, int]:
+        """Return rows and columns of the cells; see SizingBackend."""
+        rows, cols = embedding.tensors.kinds.shape[2:]
+        return int(rows), int(cols)
+
+    @torch.inference_mode()
+    def certainty(self, embedding: TinySliceEmbedding) -> float:
+        """Return how far the votes for bone are from a half, where there may be some.
+
+        See SizingBackend.
+        """
+        rows, cols = (-(-n // EMBEDDING_STRIDE) for n in embedding.size)
+        bone = torch.sigmoid(embedding.tensors.kinds[0, BONE, :rows, :cols].float())
+        perhaps = bone[bone > PERHAPS_BONE]
+        return float((2 * (perhaps - 0.5).abs()).mean()) if perhaps.numel() else 0.0
 
     def to_low_res(
         self, embedding: TinySliceEmbedding, logits: NDArray[np.float32]
