@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession
     from napari_spinalsam.widgets.handle import SegmentHandle
@@ -132,6 +133,12 @@ def annotate(
         open_labels(annotation, start)
     annotation.use_model(ModelReference.of(session.record))
     session.set_volume(volume)
+
+    def follow(change: Change) -> None:
+        if change.geometry:  # voxels of another size
+            session.set_volume(annotation.volume)
+
+    annotation.changed.connect(follow)
     view = HeadlessView(volume.geometry)
     return Executor(annotation, view, DirectPrediction(annotation, session))
 
@@ -191,7 +198,7 @@ def replay(
         If the file cannot be opened on this image, or a mask was made by another
         model.
     """
-    session.set_volume(volume)
+    session.set_volume(open_annotation(path, volume).volume)
     return replay_with(path, volume, session, any_model=any_model)
 
 

@@ -131,6 +131,7 @@ def find_structures(
         If none of the structures is found or left to find, the anchors do not fit
         together, or `start` has another shape.
     """
+    volume.geometry.require_orientation("structures cannot be found by name")
     work = _Work(volume, session, window, progress, start)
     session.set_volume(volume)
     work.total = STEPS

@@ -196,6 +196,13 @@ ROWS = [
     ("set_views", {"views": "one"}, {"views": "one"}, READ, "Show one view"),
     ("next_candidate", {}, {}, EDIT, "Show the next candidate mask"),
     ("previous_candidate", {}, {}, EDIT, "Show the previous candidate mask"),
+    (
+        "set_pixel_size",
+        {"mm": 0.35},
+        {"mm": 0.35},
+        EDIT,
+        "Set the pixel size to 0.35 mm",
+    ),
     ("check_gpu", {}, {}, READ, "Check the GPU"),
     ("verify_parameters", {}, {}, READ, "Verify the parameters of the model"),
     ("show_help", {}, {}, READ, "Show help"),

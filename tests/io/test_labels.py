@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.labels import read_labels, read_labels_for, write_labels
 from napari_spinalsam.io.volumes import read_volume
@@ -81,6 +82,10 @@ def test_flat_images_get_flat_labels_of_their_shape(
     sitk.WriteImage(image, str(tmp_path / f"image{first}"))
     volume = read_volume(tmp_path / f"image{first}")
     labels = some_labels(volume.grid)
+    if not volume.geometry.spacing_known and second not in (".png", ".tif"):
+        with pytest.raises(InputError, match="pixel size"):
+            write_labels(tmp_path / f"out{second}", labels, volume.grid)
+        return
     write_labels(tmp_path / f"out{second}", labels, volume.grid)
     back = read_labels(tmp_path / f"out{second}", volume.grid)
     assert back.grid.shape == (8, 5)
@@ -349,3 +354,50 @@ def test_people_s_labels_of_a_scan_are_a_start(data_dir: Path) -> None:
     found = read_labels_for(volume, data_dir / "verse014" / "vertebrae.nii.gz")
     assert found.shape == volume.data.shape
     assert np.count_nonzero(found)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha", "a.png", "a.tif"])
+def test_a_file_states_no_size_and_no_place_that_nobody_knows(
+    tmp_path: Path, name: str
+) -> None:
+    labels = np.zeros((1, 6, 9), np.uint8)
+    labels[0, 2:4, 3:7] = 22
+    unknown = FileGrid((9, 6), np.diag([-1.0, -1.0, -1.0, 1.0]), Known(0))
+    sized = unknown.rescaled((1.0, 0.5, 0.4), Known.SPACING)
+    for grid, suffixes in (
+        (unknown, (".png", ".tif")),
+        (sized, (".png", ".tif", ".nii.gz", ".nrrd", ".mha")),
+    ):
+        path = tmp_path / name
+        if not name.endswith(suffixes):
+            with pytest.raises(InputError, match=r"unknown.*\.tif"):
+                write_labels(path, labels, grid)
+            assert not path.exists()
+            continue
+        write_labels(path, labels, grid)
+        back = read_labels(path)
+        assert back.grid.geometry.spacing_known == grid.geometry.spacing_known
+        assert back.grid.geometry.spacing[1:] == pytest.approx(
+            grid.geometry.spacing[1:], rel=1e-3
+        )
+        assert (
+            grid.from_canonical(labels) == back.grid.from_canonical(back.data)
+        ).all()
+
+
+def test_a_volume_of_unknown_place_is_written_without_a_place(tmp_path: Path) -> None:
+    geometry = Geometry.from_spacing((3, 4, 5), (3, 1, 0.7), known=Known.SPACING)
+    volume = Volume.from_geometry(np.zeros((3, 4, 5)), geometry)
+    labels = some_labels(volume.grid)
+    for name in ("a.nrrd", "a.mha", "a.png"):
+        with pytest.raises(InputError):
+            write_labels(tmp_path / name, labels, volume.grid)
+    write_labels(tmp_path / "a.tif", labels, volume.grid)
+    write_labels(tmp_path / "a.nii.gz", labels, volume.grid)
+    header = nib.load(tmp_path / "a.nii.gz").header
+    assert (header["sform_code"], header["qform_code"]) == (0, 0)
+    assert header.get_zooms() == pytest.approx((0.7, 1, 3))
+    back = read_labels(tmp_path / "a.nii.gz")
+    assert back.grid.known is Known.SPACING
+    stored = np.asarray(nib.load(tmp_path / "a.nii.gz").dataobj)
+    assert (labels == stored.T).all()

@@ -82,6 +82,7 @@ ACTIONS = [
     ),
     *(a.ShiftNames(levels=levels) for levels in (1, -1, 2, -3)),
     *(a.SetViews(views=views) for views in ("one", "three")),
+    *(a.SetPixelSize(mm=mm) for mm in (0.35, 1.0)),
 ]
 
 

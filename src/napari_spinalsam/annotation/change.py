@@ -34,6 +34,8 @@ class Change:
         Whether anything about the objects differs: prompts, locks, visibility.
     reference : bool
         Whether another reference was chosen.
+    geometry : bool
+        Whether the image lies elsewhere or has voxels of another size.
     """
 
     prompts: bool = False
@@ -43,6 +45,7 @@ class Change:
     window: bool = False
     objects: bool = False
     reference: bool = False
+    geometry: bool = False
 
     @classmethod
     def between(
@@ -56,6 +59,7 @@ class Change:
             selection=before.selected != after.selected,
             window=before.window != after.window,
             objects=before.objects != after.objects,
+            geometry=before.grid is not after.grid,
         )
 
 
@@ -67,6 +71,7 @@ EVERYTHING = Change(
     window=True,
     objects=True,
     reference=True,
+    geometry=True,
 )
 
 

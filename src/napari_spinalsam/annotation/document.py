@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +20,8 @@ from napari_spinalsam.annotation.provenance import PAINTED
 from napari_spinalsam.annotation.requests import build_request, waiting_preview
 from napari_spinalsam.annotation.state import State
 from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.masks import LABEL_DTYPE
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
     from napari_spinalsam.core.prompts import MaskPrediction
-    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.core.volume import FileGrid, Volume
 
 
 class Annotation:
@@ -53,8 +56,6 @@ class Annotation:
 
     Attributes
     ----------
-    geometry : Geometry
-        The grid of image and labels.
     model : str
         What the present model is known by, such as its sha256; set with each model,
         so that logits of another one are not reused.
@@ -84,8 +85,8 @@ class Annotation:
     next_free_structure = objects.next_free_structure
 
     def __init__(self, volume: Volume, window: Window | None = None) -> None:
-        self.volume = volume
-        self.geometry = volume.geometry
+        # As it was opened, and on the grid that was stated since.
+        self._opened = self._placed = volume
         self.model = ""
         self.clock: Callable[[], datetime] = _utc_now
         self._models: dict[str, ModelReference] = {}
@@ -115,7 +116,20 @@ class Annotation:
     @cached_property
     def image(self) -> ImageReference:
         """What the image is recognised by; reads all voxels when first asked."""
-        return ImageReference.of(self.volume)
+        return ImageReference.of(self._opened)
+
+    @property
+    def volume(self) -> Volume:
+        """The image, on the grid that holds at present."""
+        grid = self.state.grid or self._opened.grid
+        if grid is not self._placed.grid:
+            self._placed = replace(self._opened, grid=grid)
+        return self._placed
+
+    @property
+    def geometry(self) -> Geometry:
+        """The grid of image and labels."""
+        return self.volume.geometry
 
     @property
     def state(self) -> State:
@@ -162,6 +176,49 @@ class Annotation:
         """Map intensities otherwise, for display and model."""
         self.history.do("Set window", replace(self.state, window=window))
 
+    def set_grid(self, grid: FileGrid, step: str = "Move image") -> None:
+        """Let the image lie elsewhere; a mask that waits was made for the old size."""
+        if grid.geometry.shape != self._labels.shape:
+            raise InputError(
+                f"A grid of shape {grid.geometry.shape} does not fit an image of shape "
+                f"{self._labels.shape}: open the other image instead."
+            )
+        stated = None if grid is self._opened.grid else grid
+        self.history.do(step, replace(self.state, grid=stated, preview=None))
+
+    def set_spacing(
+        self, spacing: Sequence[float], step: str = "Set voxel size"
+    ) -> None:
+        """State the millimetres of a voxel along (z, y, x), where no file tells them.
+
+        Raises
+        ------
+        InputError
+            If a size is not above zero, or the file of the image tells it.
+        """
+        if len(spacing) != 3 or not all(0 < mm < math.inf for mm in spacing):
+            raise InputError(
+                f"The voxel size {tuple(spacing)} is none: give three numbers of "
+                "millimetres above 0, along slices, rows and columns."
+            )
+        if self.geometry.position_known:
+            told = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing)
+            raise InputError(
+                f"The file of the image tells that a voxel measures {told} mm: correct "
+                "the file if that is wrong."
+            )
+        known = self.geometry.known | Known.SPACING
+        self.set_grid(self.volume.grid.rescaled(spacing, known), step)
+
+    def set_pixel_size(self, mm: float) -> None:
+        """State the millimetres of a pixel of a picture; see `set_spacing`."""
+        if not self.geometry.is_2d:
+            raise InputError(
+                "The image is a volume, whose voxels have three sizes: state them with "
+                "set_spacing or in the Segment dock."
+            )
+        self.set_spacing((self.geometry.spacing[0], mm, mm), "Set pixel size")
+
     def set_reference(
         self, reference: NDArray[Any] | None, geometry: Geometry | None = None
     ) -> None:
@@ -186,6 +243,8 @@ class Annotation:
         It belongs to the step that asked. It is a step of its own only where no step
         asked for it and nothing can be redone: an answer never costs what was undone.
         """
+        if request.plane.geometry is not self.geometry:
+            return False  # the voxels have another size since
         if not request.fits(self.state, self.model):
             return False
         preview = request.preview(prediction)

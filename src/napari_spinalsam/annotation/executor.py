@@ -43,6 +43,7 @@ OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingPr
         a.SetPlane: viewing.set_plane,
         a.SetWindow: viewing.set_window,
         a.SetVisibility: viewing.set_visibility,
+        a.SetPixelSize: viewing.set_pixel_size,
         a.SetViews: viewing.set_views,
         a.SaveLabels: viewing.save_labels,
         a.Measure: viewing.measure,

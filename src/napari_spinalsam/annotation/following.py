@@ -60,6 +60,7 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
         raise InputError(
             "Structures cannot be found in a flat image: choose one and prompt it."
         )
+    document.geometry.require_orientation("structures cannot be found by name")
     names = [
         structure(name).name
         for given in action.structures

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.core.action_fields import MetricName
+    from napari_spinalsam.core.geometry import Geometry
 
 MM3_PER_ML = 1000.0
+IN_MILLIMETRES = frozenset({"msd", "hd95", "volume"})
 _HEADINGS = {"dice": "Dice", "iou": "IoU", "msd": "MSD (mm)", "hd95": "HD95 (mm)"}
 
 
@@ -37,21 +39,31 @@ class Measurement:
         Its name.
     label : int
         Its value in the label volume.
-    size : float
-        Volume in mL, of a flat image the area in mm2.
+    size : float or None
+        Volume in mL, of a flat image the area in mm2; None where the size of a voxel
+        is unknown.
     agreement : Metrics or None
         How well it agrees with the reference; None without one.
     """
 
     structure: str
     label: int
-    size: float
+    size: float | None
     agreement: Metrics | None
 
     @property
     def is_in_reference(self) -> bool:
         """Whether the reference has the structure, so that it counts in means."""
         return self.agreement is not None and self.agreement.volume_mm3[1] > 0
+
+
+def voxel_size(geometry: Geometry) -> float | None:
+    """Return what one voxel adds: mL, of a flat image mm2; None where unknown."""
+    if not geometry.spacing_known:
+        return None
+    if geometry.is_2d:
+        return float(np.prod(geometry.spacing[1:]))
+    return float(np.prod(geometry.spacing)) / MM3_PER_ML
 
 
 def measure(annotation: Annotation, name: str | None = None) -> tuple[Measurement, ...]:
@@ -93,12 +105,12 @@ def measure(annotation: Annotation, name: str | None = None) -> tuple[Measuremen
         agreement = evaluate_labels(
             annotation.labels.reshape(shape), reference.reshape(shape), spacing, wanted
         )
-    unit = float(np.prod(spacing)) / (1.0 if geometry.is_2d else MM3_PER_ML)
+    unit = voxel_size(geometry)
     return tuple(
         Measurement(
             _name(label, name, present),
             label,
-            int(counts[label]) * unit if label < counts.size else 0.0,
+            None if unit is None else int(counts[label]) * unit,
             agreement.get(label),
         )
         for label in wanted
@@ -124,7 +136,8 @@ def measure_report(
     Raises
     ------
     InputError
-        If there is nothing to measure, or no reference though it is needed.
+        If there is nothing to measure, no reference though it is needed, or no voxel
+        size though all of it needs one.
     """
     compared = annotation.reference is not None
     if not compared and "volume" not in metrics:
@@ -133,6 +146,10 @@ def measure_report(
             "reference labels first."
         )
     shown = [metric for metric in metrics if compared or metric == "volume"]
+    if not annotation.geometry.spacing_known:
+        if set(shown) <= IN_MILLIMETRES:
+            annotation.geometry.require_spacing("nothing can be measured in mm")
+        shown = [metric for metric in shown if metric not in IN_MILLIMETRES]
     size = "Area (mm2)" if annotation.geometry.is_2d else "Volume (mL)"
     headings = [_HEADINGS.get(metric, size) for metric in shown]
     entries = measure(annotation, name)

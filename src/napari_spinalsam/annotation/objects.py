@@ -111,9 +111,10 @@ def shift_names(annotation: Annotation, offset: int) -> None:
     Raises
     ------
     InputError
-        If there is nothing to shift, something that would move is locked, or a name
-        would leave the spine.
+        If there is nothing to shift, something that would move is locked, a name would
+        leave the spine, or it is unknown which way the head is.
     """
+    annotation.geometry.require_orientation("names cannot be shifted along the spine")
     moving = [
         entry
         for entry in annotation.state.objects

@@ -73,7 +73,8 @@ def replay(
         If the file cannot be opened on this image, or a mask was made by another
         model.
     """
-    events = events_of(open_annotation(path, volume).state.record)
+    annotation = open_annotation(path, volume)
+    events, volume = events_of(annotation.state.record), annotation.volume
     if not any_model:
         _check_model(events, ModelReference.of(predictor.record))
     labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)

@@ -20,7 +20,7 @@ from napari_spinalsam.annotation.provenance import (
 )
 from napari_spinalsam.annotation.state import State, StructureObject
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
@@ -31,6 +31,7 @@ from napari_spinalsam.core.prompts import (
     SlicePrompts,
 )
 from napari_spinalsam.core.run_lengths import RunLengths
+from napari_spinalsam.core.volume import FileGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +68,7 @@ def decode(document: schema.SavedDocument, runs: Runs) -> State:
     ]
     origins = [_origin(each, models, geometry) for each in document.origins]
     state = State(
+        grid=None if document.grid is None else _grid(document.grid, geometry),
         window=Window(document.window.level, document.window.width),
         selected=None if document.selected is None else _known(document.selected),
         record=record_of(_events(document, origins, models, runs, geometry)),
@@ -77,6 +79,16 @@ def decode(document: schema.SavedDocument, runs: Runs) -> State:
             raise ValueError(f"{entry.name} is there twice")
         state = state.with_object(entry)
     return state
+
+
+def _grid(entry: schema.GridEntry, geometry: Geometry) -> FileGrid:
+    known = Known(0)
+    for name in entry.known:
+        known |= Known[name.upper()]
+    grid = FileGrid(entry.shape, np.array(entry.affine), known)
+    if grid.geometry.shape != geometry.shape:
+        raise ValueError(f"a grid of {entry.shape} voxels is not that of the image")
+    return grid
 
 
 def check_labels(labels: NDArray[np.uint8], state: State) -> None:

@@ -36,6 +36,18 @@ class ImageEntry(_Entry):
     is_2d: bool
 
 
+class GridEntry(_Entry):
+    """Where the image lies, if that was stated after it was opened.
+
+    The affine leads from indices of the file's array to millimetres, as far as that is
+    known: `known` names spacing, orientation and position.
+    """
+
+    shape: tuple[Count, ...]
+    affine: tuple[Four, Four, Four, Four]
+    known: tuple[Literal["spacing", "orientation", "position"], ...]
+
+
 class WindowEntry(_Entry):
     """Intensities that were shown and given to the model."""
 
@@ -162,6 +174,7 @@ class SavedDocument(_Entry):
     program: str
     saved: str
     image: ImageEntry
+    grid: GridEntry | None = None
     window: WindowEntry
     selected: str | None
     objects: tuple[ObjectEntry, ...]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import State, StructureObject
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.core.volume import FileGrid
 
 
 def encode(
@@ -53,6 +54,7 @@ def encode(
         program=__version__,
         saved=saved,
         image=_image(image),
+        grid=None if state.grid is None else _grid(state.grid),
         window=_window(state.window),
         selected=state.selected,
         objects=tuple(_object(entry, tables) for entry in state.objects),
@@ -117,6 +119,12 @@ def _image(image: ImageReference) -> schema.ImageEntry:
         affine=affine,
         is_2d=image.geometry.is_2d,
     )
+
+
+def _grid(grid: FileGrid) -> schema.GridEntry:
+    affine: Any = grid.affine.tolist()
+    known: Any = tuple(str(each.name).lower() for each in grid.known)
+    return schema.GridEntry(shape=grid.shape, affine=affine, known=known)
 
 
 def _window(window: Window) -> schema.WindowEntry:

@@ -127,5 +127,6 @@ def search_for(
             wanted |= dict.fromkeys(names)
     if not wanted:
         return None
+    document.geometry.require_orientation("structures cannot be found by name")
     anchors = anchors_of(document, key)
     return Search(FindingJob(tuple(wanted), anchors, document.state.window))

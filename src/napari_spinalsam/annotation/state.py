@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.run_lengths import RunLengths
+    from napari_spinalsam.core.volume import FileGrid
 
 SliceKey = tuple[int, int]
 
@@ -208,6 +209,8 @@ class State:
         The one mask that waits for accept or reject; always of `selected`.
     record : Record or None
         The changes that made the label volume; None before the first.
+    grid : FileGrid or None
+        Where the image lies, if that was stated or changed since it was opened.
     """
 
     window: Window
@@ -215,6 +218,7 @@ class State:
     selected: str | None = None
     preview: Preview | None = None
     record: Record | None = None
+    grid: FileGrid | None = None
 
     def find(self, name: str) -> StructureObject | None:
         """Return the object of a structure, None if the annotation has none."""

@@ -79,6 +79,12 @@ def set_window(run: Run, action: a.SetWindow) -> Outcome:
     return Outcome(f"{name}: level {window.level:g}, width {window.width:g}.")
 
 
+def set_pixel_size(run: Run, action: a.SetPixelSize) -> Outcome:
+    """State the size of a picture's pixels."""
+    run.annotation.set_pixel_size(action.mm)
+    return Outcome(f"A pixel measures {action.mm:g} mm.")
+
+
 def set_visibility(run: Run, action: a.SetVisibility) -> Outcome:
     """Show or hide a layer by its role."""
     run.view.set_visibility(action.layer, action.visible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.commands.terminal import show, show_json, show_table
@@ -49,7 +50,7 @@ def run(options: Namespace) -> None:
     metrics = evaluate_labels(
         prediction.data[part], reference.data[part], spacing, wanted
     )
-    result = describe(metrics)
+    result = describe(metrics, measurable=geometry.spacing_known)
     if options.json:
         show_json(result)
     else:
@@ -73,8 +74,16 @@ def parse_labels(text: str) -> list[int]:
     return labels
 
 
-def describe(metrics: dict[int, Metrics]) -> dict[str, Any]:
-    """Put metrics into the form that `--json` prints."""
+def describe(metrics: dict[int, Metrics], *, measurable: bool = True) -> dict[str, Any]:
+    """Put metrics into the form that `--json` prints.
+
+    Where the files do not tell the size of a voxel, nothing is `measurable` in mm.
+    """
+    if not measurable:
+        metrics = {
+            label: replace(each, msd_mm=None, hd95_mm=None)
+            for label, each in metrics.items()
+        }
     present = {label for label, each in metrics.items() if any(each.volume_mm3)}
     labels = {}
     for label, each in metrics.items():
@@ -82,7 +91,7 @@ def describe(metrics: dict[int, Metrics]) -> dict[str, Any]:
         labels[str(label)] = {
             "name": known.name if known else f"label {label}",
             **{key: getattr(each, key) for key in COLUMNS},
-            "volume_mm3": list(each.volume_mm3),
+            "volume_mm3": list(each.volume_mm3) if measurable else [None, None],
         }
     mean = mean_metrics(metrics)
     missing, extra = unmatched({n: each.volume_mm3 for n, each in metrics.items()})
@@ -98,7 +107,7 @@ def _show(result: dict[str, Any]) -> None:
     rows = [("label", "", *COLUMNS.values(), "predicted mm3", "reference mm3")]
     for label, each in result["labels"].items():
         figures = [_number(each[key]) for key in COLUMNS]
-        volumes = [f"{volume:.0f}" for volume in each["volume_mm3"]]
+        volumes = [_number(volume, 0) for volume in each["volume_mm3"]]
         rows.append((each["name"], label, *figures, *volumes))
     means = [_number(result["mean"][key]) for key in COLUMNS]
     rows.append(("mean", "", *means, "", ""))
@@ -109,5 +118,5 @@ def _show(result: dict[str, Any]) -> None:
             show(f"{key} ({told}): {listed}")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -174,6 +174,7 @@ def _check_input(
             "The image is flat, so there is no spine to walk along: leave "
             "--structures out and prompt each structure."
         )
+    volume.geometry.require_orientation("structures cannot be found by name")
 
 
 def _warn(

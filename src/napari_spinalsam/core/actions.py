@@ -309,6 +309,13 @@ class PreviousCandidate(EditAction):
     action: Literal["previous_candidate"] = "previous_candidate"
 
 
+class SetPixelSize(EditAction):
+    """State how many millimetres a pixel of a picture measures."""
+
+    action: Literal["set_pixel_size"] = "set_pixel_size"
+    mm: AboveZero
+
+
 class CheckGpu(ReadAction):
     """Tell device, memory, driver and what will be used."""
 
@@ -364,6 +371,7 @@ _AnyAction = (
     | SetViews
     | NextCandidate
     | PreviousCandidate
+    | SetPixelSize
     | CheckGpu
     | VerifyParameters
     | ShowHelp

@@ -106,6 +106,8 @@ def _editing(action: a.Action) -> str:
         case a.ShiftNames(levels=levels):
             side = "down" if levels > 0 else "up"
             return f"Shift all names {side} {_count(abs(levels), 'level')}"
+        case a.SetPixelSize(mm=mm):
+            return f"Set the pixel size to {mm:g} mm"
         case a.SaveLabels(format=kind):
             return f"Save the labels as {_FORMAT_NAMES[kind]}"
         case _:  # a new action without words of its own

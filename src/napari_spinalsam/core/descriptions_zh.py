@@ -135,6 +135,8 @@ def _editing(action: a.Action) -> str:
             return f"删除{_place(name)}及其标签和提示"
         case a.ShiftNames(levels=levels):
             return f"所有名称{'下移' if levels > 0 else '上移'} {abs(levels)} 个节段"
+        case a.SetPixelSize(mm=mm):
+            return f"将像素大小设为 {mm:g} mm"
         case a.SaveLabels(format=kind):
             return f"将标签保存为 {_FORMATS[kind]}"
         case _:  # a new action without words of its own

@@ -168,6 +168,49 @@ class Geometry:
         """Whether the affine leads to the coordinates of the scanner."""
         return Known.POSITION in self.known
 
+    def require_spacing(self, purpose: str) -> None:
+        """Refuse what needs millimetres where they are not known.
+
+        Parameters
+        ----------
+        purpose : str
+            What cannot be done, such as "volumes cannot be measured".
+
+        Raises
+        ------
+        InputError
+            If the spacing is not known; the sentence names the remedy.
+        """
+        if not self.spacing_known and self.is_2d:
+            raise InputError(
+                f"The pixel size of the image is unknown, so {purpose}: state it "
+                "first, with set_pixel_size or in the Segment dock."
+            )
+        if not self.spacing_known:
+            raise InputError(
+                f"The voxel size of the image is unknown, so {purpose}: state it "
+                "first, with set_spacing or in the Segment dock."
+            )
+
+    def require_orientation(self, purpose: str) -> None:
+        """Refuse what depends on where the head is, where that is not known.
+
+        Parameters
+        ----------
+        purpose : str
+            What cannot be done, such as "vertebrae cannot be told by name".
+
+        Raises
+        ------
+        InputError
+            If the orientation is not known; the sentence names the remedy.
+        """
+        if not self.orientation_known:
+            raise InputError(
+                f"It is unknown which way the head is in this image, so {purpose}: "
+                "state it first, with set_orientation or in the Segment dock."
+            )
+
     @cached_property
     def spacing(self) -> tuple[float, float, float]:
         """Millimetres between neighbouring voxels along (z, y, x)."""
@@ -211,9 +254,16 @@ class Geometry:
         return SlicePlane(self, axis, index)
 
     def same_grid(self, other: Geometry, tolerance: float = SAME_GRID_VOXELS) -> bool:
-        """Whether another geometry has the same shape and, within that, place."""
-        if self.shape != other.shape:
+        """Whether another geometry has the same shape and, within that, place.
+
+        Where the voxels of one have no size, there is no place to compare; but a volume
+        whose orientation is known is never the same as one whose is not.
+        """
+        turned = self.orientation_known != other.orientation_known
+        if self.shape != other.shape or (turned and not self.is_2d):
             return False
+        if not (self.spacing_known and other.spacing_known):
+            return True
         _, voxels = largest_offset(self.shape, self.affine, other.affine)
         return voxels <= tolerance
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import (
     CANONICAL_WORLD_AXIS,
     Geometry,
@@ -17,10 +18,16 @@ from napari_spinalsam.core.geometry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+# RAS+ world axis and sign of the directions that an axis can grow to.
+_DIRECTIONS = {
+    **{"R": (0, 1), "L": (0, -1)},
+    **{"A": (1, 1), "P": (1, -1)},
+    **{"S": (2, 1), "I": (2, -1)},
+}
 Modality = Literal["CT", "MR", "unknown"]
 
 
@@ -53,6 +60,58 @@ class FileGrid:
 
     def __post_init__(self) -> None:
         check_affine(self.affine)
+
+    def oriented(self, codes: str) -> FileGrid:
+        """Return the grid of the same voxels where it is said how they lie.
+
+        Parameters
+        ----------
+        codes : str
+            Where the canonical axes of this grid grow to: three of R or L, A or P, and
+            S or I. "SPL" is the order of an array of SimpleITK: slices to the head,
+            rows to posterior, columns to the patient's left.
+
+        Returns
+        -------
+        FileGrid
+            Of the same file; its canonical axes are others. What it is placed at is
+            taken for its place along these axes.
+
+        Raises
+        ------
+        InputError
+            If the image is flat, or the codes do not name one side of each pair.
+        """
+        sides = [_DIRECTIONS.get(letter, (-1, 0)) for letter in codes.upper()]
+        if len(self.shape) == 2 or sorted(world for world, _ in sides) != [0, 1, 2]:
+            raise InputError(
+                f"{codes!r} is no orientation of this image: give three letters for a "
+                "volume, one of R or L, one of A or P and one of S or I, for where its "
+                "slices, rows and columns grow to, such as SPL."
+            )
+        affine = np.zeros((4, 4))
+        affine[3, 3] = 1.0
+        for axis, (world, sign) in enumerate(sides):
+            affine[world, axis] = sign * self.geometry.spacing[axis]
+            affine[world, 3] = sign * self.geometry.translate[axis]
+        affine = affine @ np.linalg.inv(self._canonical_to_file)
+        known = self.known | Known.ORIENTATION | Known.POSITION
+        return FileGrid(self.shape, affine, known)
+
+    def rescaled(self, spacing: Sequence[float], known: Known) -> FileGrid:
+        """Return a grid of the same axes with voxels of another size.
+
+        Parameters
+        ----------
+        spacing : sequence of float
+            Millimetres along the canonical axes (z, y, x), above zero.
+        known : Known
+            What of the new grid is known.
+        """
+        affine = self.affine.copy()
+        for axis, canonical in enumerate(np.argsort(self._order_and_flips[0])):
+            affine[:3, axis] *= spacing[canonical] / self.geometry.spacing[canonical]
+        return FileGrid(self.shape, affine, known)
 
     @cached_property
     def _order_and_flips(self) -> tuple[tuple[int, int, int], tuple[bool, ...]]:
@@ -155,6 +214,18 @@ class Volume:
     def geometry(self) -> Geometry:
         """The canonical grid of the data."""
         return self.grid.geometry
+
+    def oriented(self, codes: str) -> Volume:
+        """Return the same image turned as it is said to lie; see `FileGrid.oriented`.
+
+        Parameters
+        ----------
+        codes : str
+            Where slices, rows and columns of the data grow to, such as "SPL".
+        """
+        grid = self.grid.oriented(codes)
+        data = grid.to_canonical(self.grid.from_canonical(self.data))
+        return replace(self, data=data, grid=grid)
 
     @classmethod
     def from_geometry(

@@ -21,6 +21,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import (
     SAME_GRID_VOXELS,
     Geometry,
+    Known,
     largest_offset,
 )
 from napari_spinalsam.io.formats import output_suffix, stem_of
@@ -79,11 +80,13 @@ def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
     """
     path = Path(path)
     stored = read_stored(path)
-    data = stored.grid.to_canonical(to_labels(stored.array, path.name))
-    grid = stored.grid
-    if like is not None:
+    array, grid = to_labels(stored.array, path.name), stored.grid
+    if like is not None and _both_unplaced(grid, like):
+        grid = like  # nothing is known but the order of the voxels, which is the same
+    data = grid.to_canonical(array)
+    if like is not None and grid is not like:
         turned, geometry = _turn(data, grid.geometry, like.geometry)
-        if not _fits(geometry, like.geometry):
+        if not geometry.same_grid(like.geometry):
             raise InputError(
                 f"{path.name} ({_describe(grid)}) does not lie on the wanted grid "
                 f"({_describe(like)}): {_difference(geometry, like.geometry)}; use "
@@ -153,6 +156,15 @@ def _runs_upwards(labels: NDArray[Any]) -> bool:
     return bool(np.count_nonzero(steps < 0) > len(steps) / 2)
 
 
+def _both_unplaced(grid: FileGrid, like: FileGrid) -> bool:
+    """Whether two grids agree in all that is known, which is no place for either."""
+    if any(Known.ORIENTATION in each.known for each in (grid, like)):
+        return False
+    sizes = [np.sort(each.geometry.spacing) for each in (grid, like)]
+    sized = all(Known.SPACING in each.known for each in (grid, like))
+    return grid.shape == like.shape and (not sized or np.allclose(*sizes, rtol=1e-3))
+
+
 def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) -> None:
     """Write labels on exactly the grid of a file, or leave everything as it was.
 
@@ -178,6 +190,7 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
             f"Labels of shape {labels.shape} and type {labels.dtype} do not fit an "
             f"image of shape {grid.geometry.shape}: give uint8 labels of that shape."
         )
+    _check_place(path, suffix, grid.geometry)
     array = np.asfortranarray(grid.from_canonical(labels))
     try:
         # A folder beside the target: on the same disk, and never half a file.
@@ -195,6 +208,27 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
             f"{path.name} cannot hold the geometry of this image: use a name that "
             "ends with .nii.gz."
         ) from error
+
+
+def _check_place(path: Path, suffix: str, geometry: Geometry) -> None:
+    """Refuse a format that would state a size or a place which nobody knows."""
+    if suffix in {".png", ".tif", ".tiff"}:
+        return  # they say only what is known
+    if not geometry.spacing_known:
+        pictures = ".png or .tif" if geometry.is_2d else ".tif"
+        geometry.require_spacing(
+            f"{path.name} would state a wrong one; a name that ends with {pictures} "
+            "leaves it open"
+        )
+    placed = geometry.known == Known.EVERYTHING
+    # A flat file has no place in the patient to state.
+    if suffix in {".nrrd", ".mha"} and not placed and not geometry.is_2d:
+        raise InputError(
+            f"It is unknown how this image lies in the patient, which {path.name} "
+            "would have to state: use a name that ends with .nii.gz or .tif, which "
+            "leave it open, or state the orientation first, with set_orientation or "
+            "in the Segment dock."
+        )
 
 
 def _write(path: Path, suffix: str, array: NDArray[np.uint8], grid: FileGrid) -> None:
@@ -241,14 +275,6 @@ def _turn(
         if flip:
             affine[:3, 3] += geometry.affine[:3, source] * (data.shape[source] - 1)
     return turned, Geometry(turned.shape, affine, geometry.is_2d, geometry.known)
-
-
-def _fits(geometry: Geometry, wanted: Geometry) -> bool:
-    """Whether labels lie on a grid; of two pictures, one may state no pixel size."""
-    picture = not (geometry.orientation_known or wanted.orientation_known)
-    if picture and not (geometry.spacing_known and wanted.spacing_known):
-        return geometry.shape == wanted.shape
-    return geometry.same_grid(wanted)
 
 
 def _difference(geometry: Geometry, wanted: Geometry) -> str:

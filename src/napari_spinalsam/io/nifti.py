@@ -141,10 +141,18 @@ def _warn(sentence: str) -> None:
 def write_nifti(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     """Write labels (i, j, k) with the forms, codes and units of the grid's own file.
 
-    Where the grid comes from no NIfTI file, its affine is both sform and qform.
+    Where the grid comes from no NIfTI file, its affine is both sform and qform, or
+    neither where it is unknown how the image lies.
     """
     wide = bool(grid.header) and grid.header["pixdim"].itemsize == DOUBLE
     kind = nib.Nifti2Image if wide else nib.Nifti1Image
+    if not grid.header and grid.known != Known.EVERYTHING:
+        image = kind(array, None)
+        image.header.set_intent("label")
+        image.header.set_xyzt_units("mm")
+        image.header.set_zooms(np.linalg.norm(grid.affine[:3, : array.ndim], axis=0))
+        image.to_filename(path)
+        return
     image = kind(array, grid.affine)
     image.header.set_intent("label")
     image.header.set_xyzt_units("mm")

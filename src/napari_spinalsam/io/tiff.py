@@ -185,7 +185,8 @@ def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     """
     x, y, z = np.linalg.norm(grid.affine[:3, :3], axis=0)
     plain = flat_grid(grid.shape, (x, y, z)).affine
-    if array.ndim > 2 and np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM:
+    elsewhere = np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM
+    if array.ndim > 2 and elsewhere and Known.POSITION in grid.known:
         raise InputError(
             f"{path.name} is a TIFF, which cannot hold the position of this volume: "
             "use a name that ends with .nii.gz, .nrrd or .mha."

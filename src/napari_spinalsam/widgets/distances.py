@@ -10,11 +10,13 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_spinalsam.core.metrics import SurfaceDistances, surface_distances
 
 if TYPE_CHECKING:
+    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.counting import LiveTally
 
 # The thread begins after the frame, and once a series of strokes has come to rest.
 REST_MS = 100
+EVERY_LABEL = frozenset(range(1, 256))
 # How often to look whether it is done.
 LOOK_MS = 20
 
@@ -62,25 +64,33 @@ class LiveDistances(QObject):
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "surface-distances")
             self._live.updated.connect(self._on_updated)
-            self._on_updated(frozenset(range(1, 256)))
+            self._controller.annotation_changed.connect(self._on_changed)
+            self._on_updated(EVERY_LABEL)
 
     def stop(self) -> None:
         """Follow no more; what runs in the thread ends by itself."""
         if self._thread is not None:
             self._live.updated.disconnect(self._on_updated)
+            self._controller.annotation_changed.disconnect(self._on_changed)
             self._turn.stop()
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = self._running = None
             self._waiting.clear()
             self.known.clear()
 
+    def _on_changed(self, change: Change) -> None:
+        if change.geometry:
+            self._on_updated(EVERY_LABEL)  # the same voxels, of another size
+
     def _on_updated(self, changed: frozenset[int]) -> None:
         """Measure anew what has changed, where there is something to compare."""
         for label in changed:
             self.known.pop(label, None)
-        tally = self._live.tally
-        if tally is None or not tally.has_reference:
+        tally, annotation = self._live.tally, self._controller.annotation
+        if tally is None or annotation is None or not tally.has_reference:
             self._waiting.clear()
+        elif not annotation.geometry.spacing_known:
+            self._waiting.clear()  # there are no millimetres to measure in
         else:
             self._waiting |= changed & (tally.present | tally.present_in_reference)
         self.updated.emit()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.anatomy import STRUCTURES, by_label
 from napari_spinalsam.core.metrics import mean_over_reference, unmatched
-from napari_spinalsam.widgets.object_model import voxel_size
+from napari_spinalsam.widgets.object_model import SIZE_NAMES, voxel_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +95,8 @@ def measure_rows(
     distances : mapping
         By label, as far as they are known.
     """
-    unit, present = voxel_size(annotation), tally.present | tally.present_in_reference
+    unit, present = voxel_unit(annotation), tally.present | tally.present_in_reference
+    measurable = annotation.geometry.spacing_known
     names = {entry.label: entry.name for entry in annotation.state.objects}
     for label in present - names.keys():
         named = by_label(label, present)
@@ -118,7 +119,7 @@ def measure_rows(
                 None if dice is None else dice / (2 - dice),
                 None if known is None else known.msd,
                 None if known is None else known.hd95,
-                pending=label not in distances,
+                pending=measurable and label not in distances,
             )
         )
     return tuple(rows)
@@ -170,7 +171,7 @@ def told_of_means(rows: Sequence[MeasureRow]) -> str:
 
 def headings(unit: str) -> tuple[str, ...]:
     """Return the headings of the table, with the unit of sizes."""
-    size = "Area" if unit == "mm²" else "Volume"
+    size = SIZE_NAMES[unit]
     return (
         "Structure",
         f"{size} ({unit})",
@@ -184,7 +185,7 @@ def headings(unit: str) -> tuple[str, ...]:
 
 def file_headings(unit: str) -> tuple[str, ...]:
     """Return the headings of the file, with units and without blanks."""
-    size = "area_mm2" if unit == "mm²" else "volume_mL"
+    size = {"mL": "volume_mL", "mm²": "area_mm2", "px": "voxels"}[unit]
     return (
         "structure",
         "label",

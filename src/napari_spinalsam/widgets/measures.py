@@ -120,7 +120,7 @@ class MeasuresWindow(QWidget):
         write_table(path, file_headings(unit), (row.cells() for row in self.rows))
 
     def _on_changed(self, change: Change) -> None:
-        if change.objects:
+        if change.objects or change.geometry:
             self._show()  # a name may differ; changed voxels are told by the tally
 
     def _ask_and_write(self) -> None:

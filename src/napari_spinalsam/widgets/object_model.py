@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QAbstractTableModel, Qt
 
-from napari_spinalsam.annotation.measuring import MM3_PER_ML
+from napari_spinalsam.annotation.measuring import voxel_size
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets.choosers import swatch
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     AnyIndex = QModelIndex | QPersistentModelIndex
 
 Role = Qt.ItemDataRole
+# What sizes are called, by their unit.
+SIZE_NAMES = {"mL": "Volume", "mm²": "Area", "px": "Size"}
 # What a cell shows until its number is known.
 UNKNOWN = "–"
 
@@ -73,7 +74,8 @@ class ObjectRow:
     voxels : int or None
         How many it has; None before they are counted.
     size : float or None
-        Volume in mL, of a flat image the area in mm2; None before it is known.
+        Volume in mL, of a flat image the area in mm2, of an image without a voxel size
+        the number of voxels; None before it is known.
     agreement : Agreement or None
         How well it agrees with the reference; None where there is nothing to compare.
     """
@@ -86,17 +88,19 @@ class ObjectRow:
     agreement: Agreement | None
 
 
-def voxel_size(annotation: Annotation) -> float:
-    """Return what one voxel adds: mL, of a flat image mm2."""
-    geometry = annotation.geometry
-    if geometry.is_2d:
-        return float(np.prod(geometry.spacing[1:]))
-    return float(np.prod(geometry.spacing)) / MM3_PER_ML
+def voxel_unit(annotation: Annotation) -> float:
+    """Return what one voxel adds to a size, in the unit of `size_unit`."""
+    unit = voxel_size(annotation.geometry)
+    return 1.0 if unit is None else unit
 
 
 def size_unit(annotation: Annotation | None) -> str:
-    """Return the unit of sizes: mL, of a flat image mm²."""
-    return "mm²" if annotation is not None and annotation.geometry.is_2d else "mL"
+    """Return the unit of sizes: mL, of a flat image mm²; px where that is unknown."""
+    if annotation is None:
+        return "mL"
+    if not annotation.geometry.spacing_known:
+        return "px"
+    return "mm²" if annotation.geometry.is_2d else "mL"
 
 
 def rows_of(
@@ -106,7 +110,7 @@ def rows_of(
 
     Unless counting `is_done`, an object without voxels is one not counted yet.
     """
-    unit = voxel_size(annotation)
+    unit = voxel_unit(annotation)
     rows = []
     for entry in annotation.state.objects:
         count = tally.count(entry.label)
@@ -183,7 +187,7 @@ class ObjectModel(QAbstractTableModel):
         """Return headings, units included."""
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        size = "Area" if self.unit == "mm²" else "Volume"
+        size = SIZE_NAMES[self.unit]
         headings = {
             Column.NAME: ("Structure", "From head to foot, then discs and canal"),
             Column.LOCKED: ("", "Lock: a locked structure keeps its voxels"),

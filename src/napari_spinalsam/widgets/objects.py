@@ -131,7 +131,7 @@ class ObjectsPanel(QWidget):
 
     def _on_changed(self, change: Change) -> None:
         # Voxels are counted after the frame; `LiveTally.updated` tells of them.
-        if change.objects or change.reference:
+        if change.objects or change.reference or change.geometry:
             self._show()
         elif change.selection:
             self._show_selected()

@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_spinalsam.core.anatomy import VERTEBRA_ORDER, Kind, structure
+from napari_spinalsam.widgets.object_model import SIZE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,7 +108,7 @@ class SpinePlot(QWidget):
     def _draw_sizes(self, painter: QPainter, frame: QRectF, *, compared: bool) -> None:
         sizes = [max(row.size, row.true_size or 0.0) for row in self.rows]
         top = _round_up(max(sizes))
-        what = "Area" if self.unit == "mm²" else "Volume"
+        what = SIZE_NAMES[self.unit]
         told = f"{what} ({self.unit})" + (", outlined: reference" if compared else "")
         self._draw_grid(painter, frame, told, top)
         width = frame.width() / len(self.rows) * BAR_SHARE

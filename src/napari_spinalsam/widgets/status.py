@@ -38,10 +38,13 @@ def reference_text(annotation: Annotation, preview: Preview) -> str:
     plane = annotation.geometry.plane(*preview.key)
     truth = plane.take(annotation.reference) == structure(preview.structure).label
     metrics = compare_masks(preview.mask, truth, plane.spacing)
+    measurable = annotation.geometry.spacing_known
     distances = (("MSD", metrics.msd_mm), ("HD95", metrics.hd95_mm))
     overlap = (("Dice", metrics.dice), ("IoU", metrics.iou))
     texts = [f"{name} {value:.3f}" for name, value in overlap if value is not None]
     texts += [
-        f"{name} {value:.2f} mm" for name, value in distances if value is not None
+        f"{name} {value:.2f} mm"
+        for name, value in distances
+        if measurable and value is not None
     ]
     return "slice against reference: " + " ".join(texts) if texts else ""
