@@ -160,9 +160,14 @@ def _both_unplaced(grid: FileGrid, like: FileGrid) -> bool:
     """Whether two grids agree in all that is known, which is no place for either."""
     if any(Known.ORIENTATION in each.known for each in (grid, like)):
         return False
-    sizes = [np.sort(each.geometry.spacing) for each in (grid, like)]
+    if grid.shape != like.shape:
+        return False
     sized = all(Known.SPACING in each.known for each in (grid, like))
-    return grid.shape == like.shape and (not sized or np.allclose(*sizes, rtol=1e-3))
+    mine, theirs = (
+        np.linalg.norm(each.affine[:3, : len(grid.shape)], axis=0)
+        for each in (grid, like)
+    )
+    return not sized or bool(np.allclose(mine, theirs, rtol=1e-3))
 
 
 def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) -> None:

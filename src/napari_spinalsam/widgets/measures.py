@@ -71,7 +71,7 @@ class MeasuresWindow(QWidget):
         self.table = QTableWidget(self)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.table.setColumnCount(len(headings("")))
+        self.table.setColumnCount(len(headings("mL")))
         header, numbers = self.table.horizontalHeader(), self.table.verticalHeader()
         if header is not None and numbers is not None:
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
