@@ -73,6 +73,7 @@ def test_a_sheared_grid_gets_no_quaternion_that_contradicts_it(tmp_path: Path) -
     assert image.affine == pytest.approx(affine, abs=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not say where it lies")
 @pytest.mark.parametrize("first", [".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
 @pytest.mark.parametrize("second", [".nii.gz", ".nrrd", ".mha", ".png", ".tif"])
 def test_flat_images_get_flat_labels_of_their_shape(
@@ -356,6 +357,7 @@ def test_people_s_labels_of_a_scan_are_a_start(data_dir: Path) -> None:
     assert np.count_nonzero(found)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not say where it lies")
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha", "a.png", "a.tif"])
 def test_a_file_states_no_size_and_no_place_that_nobody_knows(
     tmp_path: Path, name: str
@@ -385,6 +387,7 @@ def test_a_file_states_no_size_and_no_place_that_nobody_knows(
         ).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*does not say where it lies")
 def test_a_volume_of_unknown_place_is_written_without_a_place(tmp_path: Path) -> None:
     geometry = Geometry.from_spacing((3, 4, 5), (3, 1, 0.7), known=Known.SPACING)
     volume = Volume.from_geometry(np.zeros((3, 4, 5)), geometry)

@@ -245,3 +245,10 @@ def check_grid(
             f"The labels of shape {labels.shape} do not lie on the grid of the image, "
             f"{wanted.shape}: choose labels that were made on this image."
         )
+    lying = wanted if geometry is None else geometry
+    if not wanted.is_2d and lying.orientation_known != wanted.orientation_known:
+        whose = "image" if lying.orientation_known else "labels"
+        raise InputError(
+            f"The way of the head is unknown in the {whose} and known in the "
+            "other: open both from their files, or neither."
+        )

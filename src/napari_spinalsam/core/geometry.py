@@ -256,11 +256,9 @@ class Geometry:
     def same_grid(self, other: Geometry, tolerance: float = SAME_GRID_VOXELS) -> bool:
         """Whether another geometry has the same shape and, within that, place.
 
-        Where the voxels of one have no size, there is no place to compare; but a volume
-        whose orientation is known is never the same as one whose is not.
+        Where the voxels of one have no size, there is no place to compare.
         """
-        turned = self.orientation_known != other.orientation_known
-        if self.shape != other.shape or (turned and not self.is_2d):
+        if self.shape != other.shape:
             return False
         if not (self.spacing_known and other.spacing_known):
             return True
