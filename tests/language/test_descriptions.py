@@ -82,12 +82,12 @@ ACTIONS = [
     ),
     *(a.ShiftNames(levels=levels) for levels in (1, -1, 2, -3)),
     *(a.SetViews(views=views) for views in ("one", "three")),
-    *(a.SetPixelSize(mm=mm) for mm in (0.35, 1.0)),
 ]
 
 
 def test_each_kind_of_action_is_among_them():
-    assert {action.action for action in ACTIONS} == set(a.ACTION_TYPES)
+    without_words = {"set_pixel_size"}
+    assert {action.action for action in ACTIONS} | without_words == set(a.ACTION_TYPES)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
