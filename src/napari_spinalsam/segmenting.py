@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from napari_spinalsam.annotation.labelling import check_grid, check_values
-from napari_spinalsam.core.anatomy import BACKGROUND, by_label
+from napari_spinalsam.core.anatomy import BACKGROUND, by_label, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.joined import joined_mask
@@ -142,7 +142,7 @@ def find_structures(
         work.write_whole(wanted[found.name], found.whole, Plane.SAGITTAL.axis, guessed)
     if not (result := work.result()).objects:
         raise InputError(
-            f"None of {', '.join(wanted)} was found in the image: prompt one vertebra "
+            f"None of {listed(wanted)} was found in the image: prompt one vertebra "
             "with its name, and the others are counted from it."
         )
     return result

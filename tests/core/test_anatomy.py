@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from napari_spinalsam.core.anatomy import (
     action_name,
     by_label,
     label_colormap,
+    listed,
     structure,
 )
 from napari_spinalsam.core.errors import InputError
@@ -158,16 +159,23 @@ def test_values_without_a_meaning_have_no_structure(label: int) -> None:
     assert by_label(label) is None
 
 
-def neighbours() -> list[tuple[Structure, Structure]]:
-    """Pairs that can touch in some spine."""
-    vertebrae = [structure(name) for name in VERTEBRA_ORDER]
-    discs = [s for s in STRUCTURES if s.kind is Kind.DISC]
-    canal, cord = structure("spinal_canal"), structure("spinal_cord")
-    pairs = [*pairwise(vertebrae), *zip(vertebrae, vertebrae[2:], strict=False)]
-    pairs += [(structure("L4"), structure("sacrum")), (canal, cord)]
-    pairs += [(d, structure(end)) for d in discs for end in d.name.split("-")]
-    pairs += [(s, canal) for s in (*vertebrae, *discs)]
-    return pairs
+def level(known: Structure) -> float | None:
+    """Where a structure lies along the spine; None for what lies beside all of it."""
+    upper = known.name.partition("-")[0]
+    if upper not in VERTEBRA_ORDER:
+        return None
+    return VERTEBRA_ORDER.index(upper) + 0.5 * (known.kind is Kind.DISC)
+
+
+def pairs_within(levels: float) -> list[tuple[Structure, Structure]]:
+    """Structures of two labels that are at most so many levels apart."""
+    return [
+        (one, two)
+        for one, two in combinations({s.label: s for s in STRUCTURES}.values(), 2)
+        if (above := level(one)) is None
+        or (below := level(two)) is None
+        or abs(above - below) <= levels
+    ]
 
 
 def as_seen(color: tuple[float, ...], cones: list[list[float]]) -> np.ndarray:
@@ -178,14 +186,20 @@ def as_seen(color: tuple[float, ...], cones: list[list[float]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("cones", "least"),
-    [(np.eye(3).tolist(), 15), (PROTANOPIA, 8), (DEUTERANOPIA, 8)],
-    ids=["all cones", "protanopia", "deuteranopia"],
+    ("levels", "cones", "least"),
+    [
+        (1, np.eye(3).tolist(), 17),
+        (6, np.eye(3).tolist(), 14),
+        (99, np.eye(3).tolist(), 7),
+        (1, PROTANOPIA, 9),
+        (1, DEUTERANOPIA, 8.9),
+    ],
+    ids=["touching", "in one view", "anywhere", "protanopia", "deuteranopia"],
 )
-def test_neighbours_differ_clearly_in_color(
-    cones: list[list[float]], least: float
+def test_structures_differ_clearly_in_color(
+    levels: float, cones: list[list[float]], least: float
 ) -> None:
-    pairs = neighbours()
+    pairs = pairs_within(levels)
     one, two = (
         rgb2lab(np.array([[as_seen(pair[side].color, cones) for pair in pairs]]))
         for side in (0, 1)
@@ -194,6 +208,25 @@ def test_neighbours_differ_clearly_in_color(
     worst = int(difference.argmin())
     names = [s.name for s in pairs[worst]]
     assert difference[worst] > least, f"{names} look alike"
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("L1", "L2", "L3"), "L1, L2, L3"),
+        (REGIONS["spine"], "C1 to sacrum"),
+        ((*REGIONS["spine"], *REGIONS["discs"]), "C1 to sacrum, C2-C3 to L5-S1"),
+        (("T11", "T12", "T13", "L1", "L5", "L6", "sacrum"), "T11 to L1, L5 to sacrum"),
+        (
+            ("C1", "C3", "C5", "C7", "T2", "T4", "L1", "L2", "L3"),
+            "C1, C3, C5, C7, T2 and 4 more",
+        ),
+    ],
+)
+def test_many_names_are_told_by_first_and_last(
+    names: tuple[str, ...], told: str
+) -> None:
+    assert listed(names) == told
 
 
 def test_colors_stand_out_from_gray_ct() -> None:

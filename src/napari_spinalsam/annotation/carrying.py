@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from napari_spinalsam.annotation.provenance import (
     ModelReference,
 )
+from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.propagated import FoundStructure, SliceMask, VolumeMask
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class FindingJob:
     @property
     def step(self) -> str:
         """Name of the step that it becomes."""
-        return f"Segment {', '.join(self.names)}"
+        return f"Segment {listed(self.names)}"
 
     @property
     def shown(self) -> str:
@@ -208,7 +209,7 @@ class FindingJob:
         """Name what was found and how sure the names are."""
         if not self.found:
             return "Nothing was found: place a box on one vertebra and accept it first."
-        names = ", ".join(found.name for found in self.found)
+        names = listed(found.name for found in self.found)
         if self.anchors:
             return f"Found {names}."
         sure = min(found.confidence for found in self.found)

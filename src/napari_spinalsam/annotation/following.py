@@ -9,7 +9,7 @@ import numpy as np
 from napari_spinalsam.annotation.carrying import FindingJob, PropagationJob
 from napari_spinalsam.annotation.ports import Outcome
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS, structure
+from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.propagated import COUNTED, check_findable
 
@@ -73,7 +73,7 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
         if not document.state.object_of(name).locked
     )
     if not unlocked:
-        raise InputError(f"{', '.join(names)} are locked: unlock one to segment it.")
+        raise InputError(f"{listed(names)} are locked: unlock one to segment it.")
     anchors = anchors_of(document, run.view.current_slice())
     return _carry(run, FindingJob(unlocked, anchors, document.state.window))
 

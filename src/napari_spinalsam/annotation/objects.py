@@ -9,7 +9,7 @@ from napari_spinalsam.annotation.labelling import exchanged_delta
 from napari_spinalsam.annotation.levels import levels_of, place_of, shifted_name
 from napari_spinalsam.annotation.provenance import ValuesExchanged
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS, Kind, structure
+from napari_spinalsam.core.anatomy import REGIONS, Kind, listed, structure
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _free_to_change(state: State, name: str) -> StructureObject:
     wanted = structure(name).name
     entry = state.find(wanted)
     if entry is None:
-        known = ", ".join(each.name for each in state.objects) or "none so far"
+        known = listed(each.name for each in state.objects) or "none so far"
         raise InputError(
             f"{wanted} is not in this annotation: choose one of its objects ({known})."
         )

@@ -92,6 +92,24 @@ def clear_lassos(annotation: Annotation) -> int:
     return _clear(annotation, "Clear lassos", lambda prompts: prompts.with_lasso(None))
 
 
+def clear_slice(annotation: Annotation, axis: int, index: int) -> int:
+    """Remove the selected structure's prompts of a slice that were not accepted.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    none = SlicePrompts(axis, index)
+    after, count = annotation.state.cleared(
+        lambda prompts: none if prompts.key == none.key else prompts,
+        only=annotation.state.selected,
+    )
+    if count:
+        annotation.history.do("Drop prompts", after)
+    return count
+
+
 def clear_all(annotation: Annotation) -> int:
     """Remove all prompts not yet accepted and the preview; return how many."""
     state = annotation.state

@@ -8,7 +8,7 @@ from napari_spinalsam.annotation.locating import locate
 from napari_spinalsam.annotation.placement import place_box, place_points
 from napari_spinalsam.annotation.ports import Arming, Outcome
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS
+from napari_spinalsam.core.anatomy import REGIONS, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity
 
@@ -46,7 +46,7 @@ def add_points(run: Run, action: a.AddPoints) -> Outcome:
             prompts = prompts.with_point(point)
         document.set_prompts(prompts, "Add points")
         placed += len(points)
-    names = ", ".join(name for name in located.masks if counts[name])
+    names = listed(name for name in located.masks if counts[name])
     what = _several(placed, f"{action.polarity} point")
     return Outcome(located.told(what, names, key[1]))
 
@@ -61,7 +61,7 @@ def add_box(run: Run, action: a.AddBox) -> Outcome:
         run.annotation.select_structure(name)
         run.annotation.set_box(*key, place_box(mask))
     what = _several(len(located.masks), "box")
-    return Outcome(located.told(what, ", ".join(located.masks), key[1]))
+    return Outcome(located.told(what, listed(located.masks), key[1]))
 
 
 def clear_points(run: Run, action: a.ClearPoints) -> Outcome:

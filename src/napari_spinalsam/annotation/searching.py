@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_spinalsam.annotation.carrying import FindingJob
 from napari_spinalsam.annotation.following import anchors_of
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.anatomy import REGIONS, structure
+from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.propagated import FINDABLE
 
@@ -80,10 +80,10 @@ class Search:
 
     def outcome(self) -> str:
         """Say what was located, or why nothing was."""
-        names = ", ".join(self.names)
+        names = listed(self.names)
         if not self.finding.found:
             return self.failure or f"{names} could not be located."
-        return f"Located {', '.join(found.name for found in self.finding.found)}."
+        return f"Located {listed(found.name for found in self.finding.found)}."
 
     def found(self, name: str) -> FoundStructure | None:
         """Return a structure if it was found."""

@@ -266,17 +266,21 @@ class State:
         return self._with_pending(changed, prompts)
 
     def cleared(
-        self, edit: Callable[[SlicePrompts], SlicePrompts]
+        self, edit: Callable[[SlicePrompts], SlicePrompts], only: str | None = None
     ) -> tuple[State, int]:
-        """Return a copy in which all pending prompts are edited, and how many went.
+        """Return a copy in which pending prompts are edited, and how many went.
 
         Parameters
         ----------
         edit : callable
             Removes prompts from those of one slice.
+        only : str or None
+            Canonical name of the structure; None edits those of all.
         """
         state, count = self, 0
         for entry in self.objects:
+            if only not in (None, entry.name):
+                continue
             for prompts in entry.prompts:
                 left = edit(prompts)
                 count += prompts.count - left.count

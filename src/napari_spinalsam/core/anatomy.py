@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Rgba = tuple[float, float, float, float]
+
+# Names that a sentence holds before it shortens them.
+MOST_LISTED = 5
 
 BACKGROUND = 0
 DISC_OFFSET = 100
@@ -88,13 +91,24 @@ _VARIANT_PAIRS = (
     ("L4", "sacrum"),
 )
 
-# Chosen by search for the largest CIEDE2000 difference between vertebrae up to three
-# apart, each disc and its neighbours, canal and cord, also as seen with protanopia and
-# deuteranopia, among colours that stand out from gray.
-_VERTEBRA_COLORS = ("FFCC00", "3399FF", "99FF99", "FF3366", "00FFFF", "009966")
-_DISC_COLORS = ("FF9999", "CC3399", "3366FF", "999900", "6666CC", "00CCFF")
-_CANAL_COLOR = "996600"
-_CORD_COLOR = "FF9966"
+# No two labels have the same colour. By search for colours that stand out from gray and
+# whose CIEDE2000 difference is at least 14 within six levels, which is what one view
+# shows (canal and cord are in all views), at least 17 where structures touch, and there
+# about 9 as seen with protanopia and deuteranopia. From C1 to the coccyx:
+_VERTEBRA_COLORS = (
+    "9977FF 777700 FFAA99 EE66CC 00AAFF 885599 00AAAA 8899FF BB00EE "
+    "886600 CCFFBB 2255FF 117755 BB4400 FFEEAA 00CCAA 88BBFF 229900 "
+    "66FFFF CC0088 CCAAFF AA5544 7744EE 66CCFF EE7711 BBCC88 0088FF "
+    "FF99FF 996633"
+)
+# By the vertebra above, from C2 on:
+_DISC_COLORS = (
+    "00EEDD 0066CC DDFF88 008844 EE0000 FFBBEE 00FF99 EE9966 77EEFF "
+    "BB88CC 999900 AA4477 00AACC 7766AA FF8866 EE00FF FFAACC 99FF88 "
+    "0077AA AA8800 EEFF33 009977 00FFCC AA66BB 337700"
+)
+_CANAL_COLOR = "FFBB00"
+_CORD_COLOR = "EE5577"
 
 
 def _rgba(code: str) -> Rgba:
@@ -109,6 +123,7 @@ def _vertebra_label(name: str) -> int:
 
 
 def _vertebrae() -> Iterator[Structure]:
+    colors = _VERTEBRA_COLORS.split()
     kinds = {"sacrum": Kind.SACRUM, "coccyx": Kind.COCCYX}
     for position, name in enumerate(VERTEBRA_ORDER):
         yield Structure(
@@ -116,12 +131,13 @@ def _vertebrae() -> Iterator[Structure]:
             label=_vertebra_label(name),
             display_name=name,
             kind=kinds.get(name, Kind.VERTEBRA),
-            color=_rgba(_VERTEBRA_COLORS[position % len(_VERTEBRA_COLORS)]),
+            color=_rgba(colors[position]),
             aliases=("S1",) if name == "sacrum" else (),
         )
 
 
 def _discs() -> Iterator[Structure]:
+    colors = _DISC_COLORS.split()
     standard = tuple(pairwise(_STANDARD))[1:]  # there is no disc between C1 and C2
     for upper, below in (*standard, *_VARIANT_PAIRS):
         lower = "S1" if below == "sacrum" else below
@@ -130,13 +146,13 @@ def _discs() -> Iterator[Structure]:
             ends += ["S", "sacrum"]
         if lower[0] == upper[0]:
             ends.append(lower[1:])
-        position = VERTEBRA_ORDER.index(upper)
+        color = colors[VERTEBRA_ORDER.index(upper) - 1]
         yield Structure(
             name=f"{upper}-{lower}",
             label=DISC_OFFSET + _vertebra_label(upper),
             display_name=f"{upper}-{lower}",
             kind=Kind.DISC,
-            color=_rgba(_DISC_COLORS[position % len(_DISC_COLORS)]),
+            color=_rgba(color),
             aliases=tuple(f"{upper}{sign}{end}" for end in ends for sign in "-/")[1:],
         )
 
@@ -209,6 +225,52 @@ def structure(name: str) -> Structure:
     offer = ", ".join(by_compact[key] for key in near[:3])
     offer = offer or "C1 to L6, sacrum or L4-L5"
     raise InputError(f"There is no structure {name!r}: choose, for example, {offer}.")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Name structures in a sentence, many of them by the first and the last of a run.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names in core.anatomy, those of a run from head to foot.
+
+    Returns
+    -------
+    str
+        Such as ``L1, L2``, ``C1 to T8`` or ``L1 to L5, T12-L1, T2, T4, T6 and 3 more``.
+    """
+    all_names = list(names)
+    if len(all_names) <= MOST_LISTED:
+        return ", ".join(all_names)
+    runs: list[list[str]] = []
+    for name in all_names:
+        if runs and _follows(runs[-1][-1], name):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    parts = [
+        (f"{run[0]} to {run[-1]}", len(run)) if len(run) > 2 else (name, 1)
+        for run in runs
+        for name in (run[:1] if len(run) > 2 else run)
+    ]
+    more = sum(count for _, count in parts[MOST_LISTED:])
+    told = ", ".join(part for part, _ in parts[:MOST_LISTED])
+    return f"{told} and {more} more" if more else told
+
+
+def _follows(name: str, after: str) -> bool:
+    """Whether a vertebra or disc is the next one, in any spine."""
+    one, two = structure(name), structure(after)
+    if (one.kind is Kind.DISC) != (two.kind is Kind.DISC):
+        return False
+    upper, lower = (each.name.partition("-")[0] for each in (one, two))
+    if not {upper, lower} <= set(VERTEBRA_ORDER):
+        return False
+    between = VERTEBRA_ORDER[VERTEBRA_ORDER.index(upper) + 1 :]
+    return lower in between[:1] or (
+        between[:1] in (("T13",), ("L6",)) and lower in between[1:2]
+    )
 
 
 def disc_ends(name: str) -> tuple[str, str]:

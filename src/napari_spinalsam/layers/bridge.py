@@ -20,6 +20,7 @@ from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
 from napari_spinalsam.layers.hand_edits import take_prompts
 from napari_spinalsam.layers.making import NAMES, new_layer
+from napari_spinalsam.layers.orientation import OrientationLetters
 from napari_spinalsam.layers.roles import Role, find_layer
 from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.layers.view import current_slice
@@ -71,6 +72,7 @@ class AnnotationLayers:
         self._tool, self._axis = TOOLS["positive"], 0
         self._stroke_expected = False
         self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
+        self.letters = OrientationLetters(viewer, image, annotation)
         for role in NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
@@ -120,6 +122,7 @@ class AnnotationLayers:
         masks.hide_labels(self.labels, self.annotation.state.objects)
         self._show_prompts()
         self.show_preview()
+        self.letters.show()
 
     def arm(self, tool: str) -> None:
         """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
@@ -148,6 +151,7 @@ class AnnotationLayers:
         """Stop following; the layers stay."""
         self._prompts_due = False
         self.clicks.close()
+        self.letters.close()
         self.annotation.changed.disconnect(self._on_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         for layer in list(self._connected):
@@ -231,9 +235,11 @@ class AnnotationLayers:
 
     def show_preview(self) -> None:
         """Draw the mask that waits, in place of slices that were reached by a job."""
-        self.layer(Role.PREVIEW)
+        layer, shown = self.layer(Role.PREVIEW), self.annotation.state.preview
         if self.preview is not None:
-            self.preview.show(self.annotation.state.preview)
+            self.preview.show(shown)
+        if shown is not None:
+            layer.visible = True  # a mask that was asked for is there to be seen
 
     def _place_point(self, position: tuple[float, ...]) -> None:
         """Offer a click to the annotation; its layer shows it after the mask."""

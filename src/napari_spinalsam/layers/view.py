@@ -30,13 +30,13 @@ def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:
         )
     if image.ndim == 2:
         return 0, 0
-    axis = _image_axes(viewer, image)[0]
+    axis = image_axes(viewer, image)[0]
     voxel = image.world_to_data(viewer.dims.point[-image.ndim :])
     index = int(np.clip(np.rint(voxel[axis]), 0, image.data.shape[axis] - 1))
     return axis, index
 
 
-def _image_axes(viewer: Viewer, image: Image) -> list[int]:
+def image_axes(viewer: Viewer, image: Image) -> list[int]:
     """Return the image's axes in the order of the viewer, the sliced one first."""
     extra = viewer.dims.ndim - image.ndim
     return [axis - extra for axis in viewer.dims.order if axis >= extra]
@@ -46,7 +46,7 @@ def go_to_slice(viewer: Viewer, image: Image, index: int) -> None:
     """Show a slice of the current plane."""
     if image.ndim == 2:
         return
-    axis = _image_axes(viewer, image)[0]
+    axis = image_axes(viewer, image)[0]
     world = image.translate[axis] + image.scale[axis] * index
     viewer.dims.set_point(axis + viewer.dims.ndim - image.ndim, float(world))
 

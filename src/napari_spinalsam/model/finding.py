@@ -12,6 +12,7 @@ from napari_spinalsam.core.anatomy import (
     VERTEBRA_ORDER,
     Kind,
     disc_ends,
+    listed,
     structure,
 )
 from napari_spinalsam.core.errors import InputError
@@ -146,7 +147,7 @@ class _Spine:
             if number in chain
         }
         if len(anchors) < len(known):
-            lost = ", ".join(name for name in known if name not in anchors.values())
+            lost = listed(name for name in known if name not in anchors.values())
             raise InputError(
                 f"No line of vertebrae leads to the prompted {lost}: prompt it in the "
                 "middle of the vertebra, or leave it out."

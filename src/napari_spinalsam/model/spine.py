@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import REGIONS
+from napari_spinalsam.core.anatomy import REGIONS, listed
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def name_by_anchors(
                 order[place + shift] if 0 <= place + shift < len(order) else None
                 for place in places
             ]
-    known = ", ".join(anchors[at] for at in sorted(anchors))
+    known = listed(anchors[at] for at in sorted(anchors))
     raise InputError(
         f"The prompted vertebrae {known} do not fit the number of vertebrae between "
         "them: check their names."

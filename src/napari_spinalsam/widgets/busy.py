@@ -19,6 +19,7 @@ class BusyRow(QWidget):
         self.bar = QProgressBar()
         # A bar without an end would be animated, and each frame draws the window anew.
         self.bar.setRange(0, 100)
+        self.bar.setValue(0)  # Qt shows no text before there is a value
         self.cancel = QPushButton("Cancel")
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)

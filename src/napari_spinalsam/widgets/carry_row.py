@@ -6,10 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
+
+from napari_spinalsam.widgets.sections import ROW_GAP_PX, menu_button
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QPushButton
 
 DIRECTIONS = (
     ("Both ways", "both"),
@@ -43,14 +47,15 @@ class CarryRow(QWidget):
         super().__init__()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        self.propagate = _menu_button(
+        row.setSpacing(ROW_GAP_PX)
+        self.propagate = _offering(
             "Propagate  F",
             "Carry the mask of the structure through the volume; what you accepted or "
             "painted stays as it is (F: the way chosen last, at first both)",
             DIRECTIONS,
             self.propagate_pressed.emit,
         )
-        self.find_button = _menu_button(
+        self.find_button = _offering(
             "Find",
             "Find and name vertebrae and the discs between them; label a vertebra "
             "first, and the others are counted from it",
@@ -61,17 +66,13 @@ class CarryRow(QWidget):
         row.addWidget(self.find_button)
 
 
-def _menu_button(
+def _offering(
     text: str,
     tip: str,
     choices: tuple[tuple[str, str], ...],
     chosen: Callable[[str], None],
 ) -> QPushButton:
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    menu = QMenu(made)
+    made, menu = menu_button(text, tip)
     for title, value in choices:
         menu.addAction(title, partial(chosen, value))
-    made.setMenu(menu)
     return made

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.widgets.conversation import Answer, Conversation
+from napari_spinalsam.widgets.docks import join_tabs
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.language_dialog import LanguageDialog
 from napari_spinalsam.widgets.preferences import language_settings
@@ -25,7 +26,7 @@ from napari_spinalsam.widgets.transcript import Tone, Transcript
 
 if TYPE_CHECKING:
     import napari
-    from qtpy.QtGui import QCloseEvent
+    from qtpy.QtGui import QCloseEvent, QShowEvent
 
     from napari_spinalsam.widgets.controller import SegmentController
 
@@ -65,6 +66,7 @@ class ChatWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.viewer = napari_viewer
+        self._was_shown = False
         self.conversation = Conversation(self._controller, language_settings, self)
         self.transcript = Transcript()
         self.sentence = LineEdit(tooltip="Arrow up brings back what you said before")
@@ -120,6 +122,13 @@ class ChatWidget(QWidget):
                     self.sentence.value = ""
                     return True
         return super().eventFilter(watched, event)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Join the other dock of the plugin when this one has been opened."""
+        super().showEvent(event)
+        if not self._was_shown:
+            self._was_shown = True
+            join_tabs(self.viewer, self)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the threads that ask a model, if there are any."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+)
 
 from napari_spinalsam.widgets.preferences import keep, segment_settings
 
@@ -13,12 +20,9 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
 
 STEPS = (
-    "1. Open an image, or File > Open Sample > SpinalSAM, and choose a structure "
-    "(comma and full stop step through them).",
-    "2. Click into it (P), click what is not it (N), or drag a box (B): the mask "
-    "comes by itself.",
-    "3. Enter accepts the mask, Esc drops it, Ctrl+Z undoes. Then F carries it "
-    "through the volume.",
+    "1. Choose a structure (, or .).",
+    "2. Click in it (P), beside it (N), or drag a box (B).",
+    "3. Enter accepts, Esc drops; F carries the mask through the volume.",
 )
 
 # The last line of a wrapped text is cut by about as much.
@@ -34,16 +38,22 @@ class FirstSteps(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self._column = column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
-        column.setSpacing(4)
-        for step in STEPS:
-            line = QLabel(step)
+        column.setSpacing(2)
+        self.dismiss = QToolButton()
+        self.dismiss.setText("Got it")
+        self.dismiss.setToolTip("Put this away; the button with the ? brings it back")
+        self.dismiss.clicked.connect(lambda: self.show_if(wanted=False))
+        first, *others = (QLabel(step) for step in STEPS)
+        first.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        top = QHBoxLayout()
+        top.addWidget(first, 1)
+        top.addWidget(self.dismiss)
+        column.addLayout(top)
+        self._wrapped = others
+        for line in others:
             line.setTextFormat(Qt.TextFormat.PlainText)
             line.setWordWrap(True)
             column.addWidget(line)
-        self.dismiss = QPushButton("Got it")
-        self.dismiss.setToolTip("Put this away; the button with the ? brings it back")
-        self.dismiss.clicked.connect(lambda: self.show_if(wanted=False))
-        column.addWidget(self.dismiss)
         self.setVisible(segment_settings().first_steps)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -54,7 +64,7 @@ class FirstSteps(QFrame):
         self._fitted_width = self.width()
         margins = self.contentsMargins() + self._column.contentsMargins()
         width = self.width() - margins.left() - margins.right()
-        for line in self.findChildren(QLabel):
+        for line in self._wrapped:
             line.setMinimumHeight(0)  # else the height measured is at least the last
             line.setMinimumHeight(line.heightForWidth(width) + DESCENDER_PX)
         self.setMinimumHeight(0)

@@ -128,7 +128,14 @@ class ModelRow(QWidget):
     ----------
     controller : SegmentController
         Loads what is chosen.
+
+    Signals
+    -------
+    offered()
+        The button was shown.
     """
+
+    offered = Signal()
 
     def __init__(self, controller: SegmentController) -> None:
         super().__init__()
@@ -211,6 +218,7 @@ class ModelRow(QWidget):
         self.download.setText(f"Download {size}")
         self.download.setToolTip(f"{entry.description}; licence {entry.licence}")
         self.download.show()
+        self.offered.emit()
         self._controller.message.emit(
             f"{name} is not here yet: press Download to fetch {size} from "
             f"{entry.url.split('/')[2]} (licence {entry.licence}).",

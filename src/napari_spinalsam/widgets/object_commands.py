@@ -94,17 +94,40 @@ class ObjectCommands:
             "Hide" if visible else "Show", partial(self.set_visible, name, not visible)
         )
         menu.addSeparator()
-        present = {each.name for each in annotation.state.objects}
-        others = _same_group(name)
-        free = [other for other in others if other.name not in present]
-        used = [other for other in others if other.name in present]
-        _add_names(menu, "Rename to", free, partial(self.rename, name))
-        _add_names(menu, "Merge into", used, partial(self.merge, name))
+        for title, fill in (
+            ("Rename to", self.offer_names),
+            ("Merge into", self.offer_targets),
+        ):
+            submenu = QMenu(title, menu)
+            fill(submenu, name)
+            submenu.setEnabled(bool(submenu.actions()))
+            menu.addMenu(submenu)
         menu.addAction(f"Delete {name}\tDel", partial(self.delete, name))
         menu.addSeparator()
+        self.offer_shifts(menu, name)
+        return menu
+
+    def offer_names(self, menu: QMenu, name: str) -> None:
+        """Add the names that a structure can be given."""
+        present = self._present()
+        free = [each for each in _same_group(name) if each.name not in present]
+        _add_names(menu, free, partial(self.rename, name))
+
+    def offer_targets(self, menu: QMenu, name: str) -> None:
+        """Add the structures that one can be merged into."""
+        present = self._present()
+        used = [each for each in _same_group(name) if each.name in present]
+        _add_names(menu, used, partial(self.merge, name))
+
+    def offer_shifts(self, menu: QMenu, _name: str) -> None:
+        """Add the ways to rename all vertebrae at once."""
         menu.addAction("Shift all names up one level", partial(self.shift, -1))
         menu.addAction("Shift all names down one level", partial(self.shift, 1))
-        return menu
+
+    def _present(self) -> set[str]:
+        annotation = self.controller.annotation
+        objects = () if annotation is None else annotation.state.objects
+        return {each.name for each in objects}
 
     def _attempt(
         self, operation: Callable[[Annotation], object], done: str = ""
@@ -118,17 +141,10 @@ class ObjectCommands:
             self.controller.message.emit(f"{done} (Ctrl+Z undoes it).", False)
 
 
-def _add_names(
-    menu: QMenu, title: str, names: list[Structure], act: Callable[[str], None]
-) -> None:
-    """Add a submenu that does something with the name that is chosen."""
-    submenu = QMenu(title, menu)
+def _add_names(menu: QMenu, names: list[Structure], act: Callable[[str], None]) -> None:
+    """Add names, each of which does something when it is chosen."""
     for each in names:
-        submenu.addAction(
-            swatch(each.color), each.display_name, partial(act, each.name)
-        )
-    submenu.setEnabled(bool(names))
-    menu.addMenu(submenu)
+        menu.addAction(swatch(each.color), each.display_name, partial(act, each.name))
 
 
 def _same_group(name: str) -> list[Structure]:

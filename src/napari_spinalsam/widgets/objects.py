@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QItemSelectionModel
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
@@ -22,10 +23,18 @@ from napari_spinalsam.widgets.object_model import (
     size_unit,
 )
 from napari_spinalsam.widgets.object_table import ObjectTable
-from napari_spinalsam.widgets.sections import button
+from napari_spinalsam.widgets.sections import (
+    ROW_GAP_PX,
+    button,
+    menu_button,
+    side_by_side,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtCore import QModelIndex, QPoint
+    from qtpy.QtWidgets import QMenu, QPushButton
 
     from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.widgets.controller import SegmentController
@@ -66,15 +75,34 @@ class ObjectsPanel(QWidget):
             "",
             self.open_measures,
         )
-        foot = QHBoxLayout()
-        foot.addWidget(self.next_free)
-        foot.addWidget(self.measures)
+        self.rename = self._menu_button(
+            "Rename",
+            "Give the selected structure another name (also by a right click on it)",
+            self.commands.offer_names,
+        )
+        self.merge = self._menu_button(
+            "Merge",
+            "Give the voxels of the selected structure to another one",
+            self.commands.offer_targets,
+        )
+        self.shift = self._menu_button(
+            "Shift",
+            "Rename all vertebrae and discs by one level",
+            self.commands.offer_shifts,
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(ROW_GAP_PX)
         layout.addWidget(self.table)
         layout.addWidget(self.empty)
         layout.addWidget(self.summary)
-        layout.addLayout(foot)
+        for buttons in (
+            (self.rename, self.merge, self.shift),
+            (self.next_free, self.measures),
+        ):
+            row = side_by_side(layout)
+            for made in buttons:
+                row.addWidget(made)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.table.clicked.connect(self._on_clicked)
         self.table.moved.connect(self._choose)
@@ -91,6 +119,28 @@ class ObjectsPanel(QWidget):
         self.measures_window.show()
         self.measures_window.raise_()
         return self.measures_window
+
+    def _menu_button(
+        self, text: str, tip: str, offer: Callable[[QMenu, str], None]
+    ) -> QPushButton:
+        """Return a button with what can be done with the selected structure."""
+        made, menu = menu_button(text, tip)
+
+        def fill() -> None:
+            menu.clear()
+            offer(menu, self._selected_name())
+            if menu.isEmpty():
+                nothing = QAction("There is no other structure for that", menu)
+                nothing.setEnabled(False)
+                menu.addAction(nothing)
+
+        menu.aboutToShow.connect(fill)
+        return made
+
+    def _selected_name(self) -> str:
+        """Return the structure whose row is selected; empty without one."""
+        place = self.table.currentIndex().row()
+        return self.model.rows[place].name if place >= 0 else ""
 
     def close_windows(self) -> None:
         """Close what was opened from here."""
@@ -159,6 +209,9 @@ class ObjectsPanel(QWidget):
         selection = self.table.selectionModel()
         if selection is None:
             return
+        for made in (self.rename, self.merge):
+            made.setEnabled(place >= 0)
+        self.shift.setEnabled(bool(self.model.rows))
         if place < 0:
             selection.clear()
             return

@@ -65,13 +65,25 @@ class PromptTools:
             controller.message.emit(told, False)
 
     def _escape(self) -> None:
-        """Drop the mask, or else put the tool away."""
+        """Drop the mask, once more the prompts it came from, then put the tool away."""
         annotation, view = self._controller.annotation, self._controller.view
-        waits = annotation is not None and annotation.state.preview is not None
-        if view.tool and not waits:
+        tell = self._controller.message.emit
+        if annotation is not None and annotation.state.preview is not None:
+            annotation.reject()
+            tell("The mask is dropped; Esc once more drops its prompts too.", False)
+        elif annotation is not None and (cleared := self._clear_here(annotation)):
+            tell(f"Prompts dropped in this slice: {cleared}. Ctrl+Z undoes it.", False)
+        elif view.tool:
             view.disarm()
         else:
             self._controller.perform(a.RejectMask())
+
+    def _clear_here(self, annotation: Annotation) -> int:
+        """Remove prompts not yet accepted from the slice in view; count them."""
+        if self._controller.viewer.dims.ndisplay != 2:
+            return 0
+        key = self._controller.view.current_slice()
+        return prompt_editing.clear_slice(annotation, *key)
 
     def _clear(self, what: str, clear: Callable[[Annotation], int]) -> None:
         """Remove drawn prompts, which no action does."""

@@ -10,9 +10,9 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
     QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.state import Preview
 
-# The prompt tools, positive ones beside negative ones.
+# The prompt tools, those of each minute first, and how wide each is in its row.
 TOOL_ROWS = (
-    ("positive", "negative"),
-    ("scribble", "negative scribble"),
-    ("box", "lasso"),
+    (("positive", 4), ("negative", 4), ("box", 3)),
+    (("scribble", 9), ("negative scribble", 10), ("lasso", 6)),
 )
 CUSTOM_WINDOW = "custom"
 # Three buttons side by side still fit a dock of 290 pixels.
 LEAST_BUTTON_PX = 60
 # The structure and its two steps fit there too, beside a scroll bar.
 STEP_GAP_PX = 2
+ROW_GAP_PX = 4
+# As a share of the row that they have with the switch for three views.
+PLANE_SHARES = {Plane.AXIAL: 4, Plane.SAGITTAL: 5, Plane.CORONAL: 5}
 LONGEST_NAME = 6
 
 
@@ -53,6 +55,25 @@ def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPus
     made.setToolTip(f"{tip} ({key})" if key else tip)
     made.clicked.connect(lambda: clicked())
     return made
+
+
+def menu_button(text: str, tip: str) -> tuple[QPushButton, QMenu]:
+    """Return a button that opens a menu, and the menu, which is empty still."""
+    made = QPushButton(text)
+    made.setMinimumWidth(LEAST_BUTTON_PX)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.setToolTip(tip)
+    menu = QMenu(made)
+    made.setMenu(menu)
+    return made, menu
+
+
+def side_by_side(column: QVBoxLayout) -> QHBoxLayout:
+    """Return a row at the end of a column, as narrow as those around it."""
+    row = QHBoxLayout()
+    row.setSpacing(ROW_GAP_PX)
+    column.addLayout(row)
+    return row
 
 
 class Section(QWidget):
@@ -131,6 +152,7 @@ class PlaneRow(QWidget):
         super().__init__()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(STEP_GAP_PX)
         self.planes = QButtonGroup(self)
         for plane in (Plane.AXIAL, Plane.SAGITTAL, Plane.CORONAL):
             chosen = QPushButton(plane.capitalize())
@@ -138,7 +160,7 @@ class PlaneRow(QWidget):
             chosen.setToolTip(f"Show {plane} slices")
             chosen.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             self.planes.addButton(chosen, plane.axis)
-            row.addWidget(chosen)
+            row.addWidget(chosen, PLANE_SHARES[plane])
         self.planes.idClicked.connect(self._on_clicked)
 
     def show_plane(self, plane: Plane | None) -> None:
@@ -186,34 +208,35 @@ class PromptRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(ROW_GAP_PX)
         self.tools: dict[str, QPushButton] = {}
-        for row, names in enumerate(TOOL_ROWS):
-            for column, name in enumerate(names):
+        for names in TOOL_ROWS:
+            row = side_by_side(rows)
+            for name, share in names:
                 tool = TOOLS[name]
                 pressed = partial(self.tool_pressed.emit, name)
                 made = button(tool.text, tool.tip, tool.key, pressed)
                 made.setCheckable(True)
                 self.tools[name] = made
-                grid.addWidget(made, row, 3 * column, 1, 3)
-        below = len(TOOL_ROWS)
+                row.addWidget(made, share)
         self.live = QCheckBox("Live")
         self.live.setChecked(True)
         self.live.setToolTip("Predict after every prompt")
         self.live.toggled.connect(self.live_changed)
-        grid.addWidget(self.live, below, 0, 1, 2)
         self.predict = button(
             "Predict",
             "Predict from the prompts of this slice",
             "G",
             self.predict_pressed.emit,
         )
-        grid.addWidget(self.predict, below, 2, 1, 2)
         self.clear = QPushButton("Clear")
         self.clear.setToolTip("Remove prompts that are not accepted; labels stay")
         self.clear.setSizePolicy(self.predict.sizePolicy())
-        grid.addWidget(self.clear, below, 4, 1, 2)
+        below = side_by_side(rows)
+        for part in (self.live, self.predict, self.clear):
+            below.addWidget(part, 1)
 
     def show_tool(self, tool: str) -> None:
         """Press the button of the tool in hand."""
@@ -226,8 +249,9 @@ class PreviewRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(ROW_GAP_PX)
         self.text = QLabel("no mask yet")
         self.text.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.previous = QToolButton()
@@ -236,20 +260,21 @@ class PreviewRow(QWidget):
         self.next = QToolButton()
         self.next.setText(">")
         self.next.setToolTip("Next candidate mask (C)")
-        top = QHBoxLayout()
+        top = side_by_side(rows)
         top.addWidget(self.previous)
         top.addWidget(self.text, 1)
         top.addWidget(self.next)
-        grid.addLayout(top, 0, 0, 1, 2)
         self.accept = QPushButton("Accept  Enter")
         self.accept.setToolTip("Write the mask into the labels (Enter)")
         self.reject = QPushButton("Reject  Esc")
-        self.reject.setToolTip("Drop the mask; prompts stay (Esc)")
+        self.reject.setToolTip("Drop the mask; prompts stay until Esc once more (Esc)")
         self.undo = QPushButton("Undo  Ctrl+Z")
         self.redo = QPushButton("Redo")
-        for place, made in enumerate((self.accept, self.reject, self.undo, self.redo)):
-            made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            grid.addWidget(made, 1 + place // 2, place % 2)
+        for pair in ((self.accept, self.reject), (self.undo, self.redo)):
+            row = side_by_side(rows)
+            for made in pair:
+                made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+                row.addWidget(made)
 
     def show_preview(self, preview: Preview | None) -> None:
         """Show candidate and predicted IoU, or that there is no mask."""

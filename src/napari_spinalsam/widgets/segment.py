@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -14,10 +14,12 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_spinalsam.annotation.change import EVERYTHING
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets import sections, status
@@ -26,6 +28,7 @@ from napari_spinalsam.widgets.carry_row import CarryRow
 from napari_spinalsam.widgets.choices import Choices
 from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
+from napari_spinalsam.widgets.docks import join_tabs
 from napari_spinalsam.widgets.first_steps import FirstSteps
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.later import after_drawing
@@ -41,17 +44,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
-    from qtpy.QtGui import QCloseEvent
+    from qtpy.QtGui import QCloseEvent, QShowEvent
 
     from napari_spinalsam.annotation.change import Change
 
 LEAST_WIDTH_PX = 290
 STATUS_LINES = 3
 ERROR_COLOR = "#e5484d"  # can be read on dark and on light
-HINT = (
-    "Choose an image and a structure, press a tool and click or drag in the slice. "
-    "No image yet? File > Open Sample > SpinalSAM > Lumbar CT."
-)
+HINT = "No image yet? Open one, or File > Open Sample > Lumbar CT (SpinalSAM)."
 
 
 class SegmentWidget(QWidget):
@@ -67,13 +67,13 @@ class SegmentWidget(QWidget):
         super().__init__()
         self._ended = False
         self.viewer = napari_viewer
+        self._was_shown = False
         self.controller = SegmentController(napari_viewer, self)
         self.choices = Choices(self.controller)
         self.images = LayerChooser(napari_viewer, Image, "choose an image")
         self.reference = LayerChooser(napari_viewer, Labels, "no reference")
         self.models = ModelRow(self.controller)
         self.window_ = sections.WindowChooser()
-        self.planes = sections.PlaneRow()
         self.structures = sections.StructureRow()
         self.prompts = sections.PromptRow()
         self.tools = PromptTools(self.controller, self.prompts)
@@ -86,14 +86,22 @@ class SegmentWidget(QWidget):
         self.more = QPushButton("Annotation")
         self.more.setToolTip("Prompts, labels and their history as one file")
         self.status = QLabel(HINT)
+        self._error_stands = False
+        self._aging = QTimer(self)
+        self._aging.setSingleShot(True)
+        self._aging.timeout.connect(self._age_error)
         self.first_steps = FirstSteps()
         self.busy = BusyRow()
         self.shortcuts = Shortcuts(self, self._keys())
         self.three_views = ThreeViews(self.controller, self)
-        self.views = ViewsRow(self.three_views, self.first_steps)
+        self.views = ViewsRow(self.three_views)
+        self.planes = self.views.planes
+        self.steps = QToolButton()
+        self.steps.setText("?")
+        self.steps.setToolTip("The first steps and their keys")
         self._parts_of_an_image = (
             self.window_,
-            self.planes,
+            self.views,
             self.structures,
             self.prompts,
             self.preview,
@@ -120,6 +128,13 @@ class SegmentWidget(QWidget):
             self.end()
         return handled
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Join the other dock of the plugin when this one has been opened."""
+        super().showEvent(event)
+        if not self._was_shown:
+            self._was_shown = True
+            join_tabs(self.viewer, self)
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End with the window."""
         self.end()
@@ -131,8 +146,11 @@ class SegmentWidget(QWidget):
             return
         self._ended = True
         self.shortcuts.release()
-        self.viewer.dims.events.order.disconnect(self._show_plane)
-        self.viewer.dims.events.ndisplay.disconnect(self._show_plane)
+        dims = self.viewer.dims.events
+        for event in (dims.order, dims.ndisplay):
+            event.disconnect(self._show_plane)
+        for event in (dims.order, dims.ndisplay, dims.current_step):
+            event.disconnect(self._forget_error)
         self.viewer.layers.events.inserted.disconnect(self._choose_first_image)
         self.images.disconnect_viewer()
         self.reference.disconnect_viewer()
@@ -144,21 +162,23 @@ class SegmentWidget(QWidget):
         inner = QWidget()
         form = QFormLayout(inner)
         form.setContentsMargins(6, 6, 6, 6)
-        form.setVerticalSpacing(5)
+        form.setVerticalSpacing(4)
         form.setHorizontalSpacing(6)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         form.addRow(self.first_steps)
-        form.addRow("Image", self.images)
-        form.addRow("Model", self.models)
+        image = QHBoxLayout()
+        image.setSpacing(sections.STEP_GAP_PX)
+        image.addWidget(self.images, 1)
+        image.addWidget(self.steps)
+        form.addRow("Image", image)
         form.addRow("Window", self.window_)
-        form.addRow("Plane", self.planes)
-        form.addRow("Views", self.views)
+        form.addRow(self.views)
         form.addRow("Structure", self.structures)
         form.addRow(self.prompts)
-        form.addRow(self.preview)
         form.addRow(self.whole)
         form.addRow(sections.Section("Objects", self.objects))
         form.addRow("Reference", self.reference)
+        form.addRow("Model", self.models)
         saving = QHBoxLayout()
         saving.setSpacing(6)
         for made in (self.save, self.more):
@@ -169,6 +189,7 @@ class SegmentWidget(QWidget):
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.models.offered.connect(lambda: scroll.ensureWidgetVisible(self.models))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
@@ -176,7 +197,7 @@ class SegmentWidget(QWidget):
         self.setMinimumWidth(LEAST_WIDTH_PX)
 
     def _foot(self) -> QWidget:
-        """Return what is always in sight: the status line, and the work with Cancel."""
+        """Return what is always in sight: the mask, the status, and the work."""
         self.status.setWordWrap(True)
         self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setTextInteractionFlags(
@@ -188,7 +209,7 @@ class SegmentWidget(QWidget):
         column = QVBoxLayout(foot)
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(4)
-        for part in (self.offer, self.status, self.busy):
+        for part in (self.offer, self.preview, self.status, self.busy):
             column.addWidget(part)
         return foot
 
@@ -197,6 +218,8 @@ class SegmentWidget(QWidget):
         choices = self.choices
         controller.annotation_changed.connect(self._on_changed)
         controller.message.connect(self._show_message)
+        for changed in (controller.model_changed, controller.tool_changed):
+            changed.connect(self._forget_error)
         controller.working.connect(self.busy.show_working)
         controller.predictions.progress.connect(self.busy.show_share)
         controller.measures_wanted.connect(self.objects.open_measures)
@@ -209,6 +232,7 @@ class SegmentWidget(QWidget):
         self.prompts.live_changed.connect(choices.set_live)
         self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
+        self.steps.clicked.connect(self.first_steps.toggle)
         self.preview.accept.clicked.connect(lambda: perform(a.AcceptMask()))
         self.preview.reject.clicked.connect(lambda: perform(a.RejectMask()))
         self.preview.undo.clicked.connect(lambda: perform(a.Undo()))
@@ -225,8 +249,11 @@ class SegmentWidget(QWidget):
         files.addAction("Save as…", self.keeper.save_as)
         files.addAction("Open…", self.keeper.open)
         self.more.setMenu(files)
-        self.viewer.dims.events.order.connect(self._show_plane)
-        self.viewer.dims.events.ndisplay.connect(self._show_plane)
+        dims = self.viewer.dims.events
+        dims.order.connect(self._show_plane)
+        dims.ndisplay.connect(self._show_plane)
+        for event in (dims.order, dims.ndisplay, dims.current_step):
+            event.connect(self._forget_error)
         self.viewer.layers.events.inserted.connect(self._choose_first_image)
 
     def _keys(self) -> dict[str, Callable[[], object]]:
@@ -276,6 +303,7 @@ class SegmentWidget(QWidget):
     def _on_changed(self, change: Change | None) -> None:
         controller = self.controller
         annotation, layers = controller.annotation, controller.layers
+        self._forget_error()
         self.images.show_layer(None if layers is None else layers.image)
         self.reference.show_layer(controller.reference)
         for part in self._parts_of_an_image:
@@ -289,9 +317,25 @@ class SegmentWidget(QWidget):
         self.preview.show_preview(state.preview)
         self.preview.show_history(history.undo_names, history.redo_names)
         self._show_plane()
-        if change is not None and change.preview and state.preview is not None:
+        if change is None or change == EVERYTHING:
+            if self.status.text() == HINT:
+                self._show_message("", False)
+            return
+        if change.selection and state.selected is not None:
+            self._show_message(f"{state.selected} is selected.", False)
+        if change.prompts and state.selected is not None and state.preview is None:
+            self._show_foreign(state.selected)
+        if change.preview and state.preview is not None:
             # After the mask is drawn: measures against a reference take a while.
             after_drawing(self._show_prediction)
+
+    def _show_foreign(self, name: str) -> None:
+        """Say so where the newest point lies on the label of another structure."""
+        if self.viewer.dims.ndisplay == 2 and self.controller.annotation is not None:
+            key = self.controller.view.current_slice()
+            told = status.foreign_text(self.controller.annotation, name, key)
+            if told:
+                self._show_message(told, False)
 
     def _show_prediction(self) -> None:
         annotation = self.controller.annotation
@@ -307,5 +351,20 @@ class SegmentWidget(QWidget):
     def _show_message(self, sentence: str, is_error: bool) -> None:
         session = self.controller.session
         told = status.model_text(session) if session is not None else ""
-        self.status.setText(sentence if is_error or not told else f"{told}\n{sentence}")
+        lines = [sentence] if is_error else [told, sentence]
+        hint = HINT if self.controller.annotation is None and not sentence else ""
+        self.status.setText("\n".join(line for line in (*lines, hint) if line))
         self.status.setStyleSheet(f"color: {ERROR_COLOR};" if is_error else "")
+        self._error_stands = False
+        self._aging.stop()
+        if is_error:
+            self._aging.start(0)
+
+    def _age_error(self) -> None:
+        """Let the error go with the next change, but not with the one it came with."""
+        self._error_stands = True
+
+    def _forget_error(self, _event: object = None) -> None:
+        """Take back an error of what has changed since; without a model it stays."""
+        if self._error_stands and self.controller.session is not None:
+            self._show_message("", False)

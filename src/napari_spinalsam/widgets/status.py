@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.anatomy import BACKGROUND, structure
 from napari_spinalsam.core.metrics import compare_masks
+from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.state import Preview
+    from napari_spinalsam.annotation.state import Preview, SliceKey
     from napari_spinalsam.model.session import SegmentationSession
 
 
@@ -27,8 +28,42 @@ def prediction_text(annotation: Annotation, preview: Preview) -> str:
         else f"slice encoded in {prediction.encode_ms:.0f} ms"
     )
     times = f"{encoded} · mask in {prediction.decode_ms:.0f} ms"
-    measured = reference_text(annotation, preview)
-    return "\n".join(filter(None, (times, measured, *prediction.remarks)))
+    lines = (
+        foreign_text(annotation, preview.structure, preview.key),
+        times,
+        reference_text(annotation, preview),
+        *prediction.remarks,
+    )
+    return "\n".join(line for line in lines if line)
+
+
+def foreign_text(annotation: Annotation, name: str, key: SliceKey) -> str:
+    """Return whose label the newest point for a structure lies on, if on another's.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document.
+    name : str
+        The structure that the prompts are for.
+    key : tuple of int
+        Axis and index of the slice.
+    """
+    entry = annotation.state.object_of(name)
+    pending = entry.pending_at(key)
+    points = () if pending is None else pending.points
+    if not points or points[-1].polarity is not Polarity.POSITIVE:
+        return ""
+    plane = annotation.geometry.plane(*key)
+    row, col = (round(at) for at in (points[-1].row, points[-1].col))
+    label = int(plane.take(annotation.labels)[row, col])
+    if label in (BACKGROUND, entry.label):
+        return ""
+    found = [each.name for each in annotation.state.objects if each.label == label]
+    return (
+        f"You clicked on {found[0] if found else f'label {label}'}, which stays as it "
+        f"is; the mask is for {name}."
+    )
 
 
 def reference_text(annotation: Annotation, preview: Preview) -> str:
