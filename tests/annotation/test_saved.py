@@ -41,6 +41,7 @@ from napari_spinalsam.model.tiny_backend import TinyBackend
 from napari_spinalsam.model.tiny_encoder import TinyConfig
 from tests.annotation.helpers import L3, L4, OUTSIDE, POINT, Ask, accept_disc, stroke
 
+DATA = Path(__file__).parent / "data"
 NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 
 
@@ -177,6 +178,45 @@ def test_what_is_undone_is_not_recorded(document: Annotation, predict: Ask) -> N
     ]
     document.undo()
     assert isinstance(events_of(document.state.record)[0], MaskWritten)
+
+
+def test_a_file_of_the_first_version_of_the_format_opens() -> None:
+    data = np.arange(6 * 20 * 24, dtype=np.int16).reshape(6, 20, 24)
+    geometry = Geometry.from_spacing(data.shape, (3.0, 1.0, 0.7))
+    volume = Volume.from_geometry(data, geometry, "CT", "steps")
+    again = open_annotation(DATA / "version1.spinalsam", volume)
+    counts = np.bincount(again.labels.ravel(), minlength=25)
+    assert (counts[L3], counts[L4], counts[24]) == (29, 0, 32)
+    assert again.prompts_at(1, 5).box == BoxPrompt(1, 2, 4, 3)
+    assert again.state.object_of("L5").locked
+    assert len(events_of(again.state.record)) == 3
+
+
+def test_an_annotation_knows_where_it_is_saved_and_whether_all_of_it_is(
+    document: Annotation, tmp_path: Path
+) -> None:
+    storage = document.storage
+    assert storage.file is None
+    document.select_structure("L3")
+    assert storage.has_all_of(document.state)  # nothing to save yet
+    document.paint(stroke(document, (0, 0, 0), L3))
+    assert not storage.has_all_of(document.state)
+    path = saved(document, tmp_path)
+    assert storage.file is not None
+    assert storage.file.path == path
+    assert storage.has_all_of(document.state)
+    document.paint(stroke(document, (0, 0, 1), L3))
+    again = open_annotation(path, document.volume)
+    assert not storage.has_all_of(document.state)
+    document.undo()
+    assert storage.has_all_of(document.state)
+    assert again.storage.file == storage.file
+    assert again.storage.has_all_of(again.state)
+    assert not storage.file.was_replaced
+    save_annotation(again, path)
+    assert storage.file.was_replaced
+    assert again.storage.file is not None
+    assert not again.storage.file.was_replaced
 
 
 def test_a_summary_needs_no_labels(worked: Annotation, tmp_path: Path) -> None:
@@ -366,6 +406,28 @@ def test_a_link_stays_and_abandoned_drafts_go(
     assert link.is_symlink()
     assert not drafts[0].exists()
     assert drafts[1].exists()
+
+
+def test_a_write_protected_file_is_not_replaced(
+    worked: Annotation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(worked, tmp_path)
+    old = path.read_bytes()
+    # For root, whom some run tests as, nothing is protected.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=r"case\.spinalsam .*write-protected"):
+        save_annotation(worked, path)
+    assert path.read_bytes() == old
+
+
+def test_drafts_are_found_whatever_the_file_is_called(
+    worked: Annotation, tmp_path: Path
+) -> None:
+    draft = tmp_path / ".case [1].spinalsam.old.part"
+    draft.touch()
+    os.utime(draft, (0, 0))
+    save_annotation(worked, tmp_path / "case [1].spinalsam")
+    assert not draft.exists()
 
 
 KILL_AT_EVERY_MOMENT = """

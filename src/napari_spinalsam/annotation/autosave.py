@@ -6,12 +6,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.annotation.recovery import Ownership, recovery_folder
+from napari_spinalsam.annotation.provenance import MaskWritten, VoxelsWritten
+from napari_spinalsam.annotation.recovery import (
+    RecoveryFile,
+    recovery_folder,
+    remove_remains,
+)
 from napari_spinalsam.annotation.saved import Snapshot
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from napari_spinalsam.annotation.change import Change
@@ -21,10 +26,10 @@ INTERVAL_SECONDS = 60.0
 
 
 class Autosave:
-    """Watch an annotation and write it to the recovery folder.
+    """Watch an annotation and write it to a file of its own in the recovery folder.
 
     Whoever has a timer asks `due` now and then, and calls `save`, or runs the job of
-    `prepare` in a thread.
+    `prepare` in a thread. The file stays until the work is saved elsewhere.
 
     Parameters
     ----------
@@ -49,21 +54,22 @@ class Autosave:
         self._folder = folder or recovery_folder()
         self._clock = clock
         self._annotation: Annotation | None = None
-        self._ownership: Ownership | None = None
+        # Files that nobody else may take, of this annotation and of earlier ones.
+        self._held: list[RecoveryFile] = []
         self._unsaved_since: float | None = None
-        self._accepted = False
+        self._at_once = False
         self.enabled, self.interval = True, INTERVAL_SECONDS
 
     @property
     def path(self) -> Path | None:
         """The recovery file of the annotation; None before there is one."""
-        if self._annotation is None or self._ownership is None:
-            return None
-        path = self._ownership.path_of(self._annotation.image)
-        return path if path.exists() else None
+        file = None if self._annotation is None else self._annotation.storage.recovery
+        return file.path if file is not None and file.path.exists() else None
 
     def follow(self, annotation: Annotation | None) -> None:
         """Watch another annotation from now on, or none, the present one saved.
+
+        The file of the present one stays this process's until `release_all_but`.
 
         Raises
         ------
@@ -71,39 +77,40 @@ class Autosave:
             If the present one cannot be written; the other one is watched all the same.
         """
         try:
-            if self._has_unsaved_work():
-                self.save()
+            self._leave()
         finally:
-            if self._annotation is not None:
-                self._annotation.changed.disconnect(self.note)
             self._annotation = annotation
-            self._unsaved_since, self._accepted = None, False
+            self._unsaved_since, self._at_once = None, False
             if annotation is not None:
                 annotation.changed.connect(self.note)
+                self._take_file(annotation)
 
     def note(self, change: Change) -> None:
         """Take note of a change of the annotation."""
-        if change == type(change)(reference=True):
+        if self._annotation is None or change == type(change)(reference=True):
             return  # what is measured against is no work
         if self._unsaved_since is None:
             self._unsaved_since = self._clock()
-        if change.preview and change.labels is not None:
-            self._accepted = True
+        if change.labels is not None:
+            accepted = change.preview  # or that is undone
+            self._at_once |= accepted or _made_by_model(self._annotation)
 
     def due(self, now: float | None = None) -> bool:
-        """Whether to save: a mask was accepted, or a change is as old as `interval`.
+        """Whether to save: a model made labels, or a change is as old as `interval`.
 
-        Never while there is nothing to lose: no prompt, no label and no older file.
+        Never while there is nothing to lose: nothing that neither a file of the user
+        nor the recovery file holds.
 
         Parameters
         ----------
         now : float or None
             Seconds of the clock; None asks it.
         """
-        if self._unsaved_since is None or not self._has_unsaved_work():
+        since = self._unsaved_since
+        if not self.enabled or since is None or not self._is_behind():
             return False
         now = self._clock() if now is None else now
-        return self._accepted or now - self._unsaved_since >= self.interval
+        return self._at_once or now - since >= self.interval
 
     def save(self) -> None:
         """Write the annotation now.
@@ -128,23 +135,37 @@ class Autosave:
         if self._annotation is None:
             raise InputError("There is nothing to save: open an image first.")
         with self._retried_if_it_fails():
-            if self._ownership is None:
-                self._ownership = Ownership(self._folder)
-            path = self._ownership.path_of(self._annotation.image)
+            file = self._file_of(self._annotation)
             snapshot = Snapshot.of(self._annotation)
-        self._unsaved_since, self._accepted = None, False
+        self._unsaved_since, self._at_once = None, False
 
         def write() -> None:
             with self._retried_if_it_fails():
-                snapshot.write(path)
+                snapshot.write(file.path)
+            file.holds = snapshot.state
 
         return write
 
     def discard(self) -> None:
-        """Delete the recovery file, because the work was saved or is not wanted."""
-        if self.path is not None:
-            self.path.unlink()
-        self._unsaved_since, self._accepted = None, False
+        """Delete the recovery file, because the work was saved or is not wanted.
+
+        Raises
+        ------
+        InputError
+            If it cannot be deleted.
+        """
+        if self._annotation is not None:
+            self._delete_file(self._annotation)
+        self._unsaved_since, self._at_once = None, False
+
+    def release_all_but(self, annotations: Collection[Annotation]) -> None:
+        """Let others find the work on all annotations but these and the present one."""
+        kept = [*annotations, self._annotation]
+        files = [each.storage.recovery for each in kept if each is not None]
+        for file in self._held:
+            if file not in files:
+                file.release()
+        self._held = [file for file in self._held if file in files]
 
     def close(self) -> None:
         """Save and stop watching; what is not discarded can be recovered from now on.
@@ -157,18 +178,61 @@ class Autosave:
         try:
             self.follow(None)
         finally:
-            if self._ownership is not None:
-                self._ownership.release()
-                self._ownership = None
+            self.release_all_but(())
 
-    def _has_unsaved_work(self) -> bool:
-        if self._annotation is None or self._unsaved_since is None:
+    def _leave(self) -> None:
+        """Stop watching, with all work in a file of the user or in the folder."""
+        annotation = self._annotation
+        if annotation is None:
+            return
+        annotation.changed.disconnect(self.note)
+        if annotation.storage.has_all_of(annotation.state):
+            self._delete_file(annotation)
+        elif self.enabled and self._unsaved_since is not None and self._is_behind():
+            self.save()
+
+    def _is_behind(self) -> bool:
+        """Whether the annotation holds changes that would be lost with the process."""
+        if self._annotation is None:
             return False
-        if not self.enabled:
-            return False
-        state = self._annotation.state
-        prompted = any(entry.prompts for entry in state.objects)
-        return prompted or state.record is not None or self.path is not None
+        state, storage = self._annotation.state, self._annotation.storage
+        if self.path is None:
+            return not storage.has_all_of(state)
+        return storage.recovery is not None and not storage.recovery.has_all_of(state)
+
+    def _take_file(self, annotation: Annotation) -> None:
+        """Own the file that the annotation was recovered from, or had before."""
+        file = annotation.storage.recovery
+        if file is not None:
+            self._hold(file, annotation)
+        self._unsaved_since = self._clock() if self._is_behind() else None
+
+    def _file_of(self, annotation: Annotation) -> RecoveryFile:
+        """Return the file to write to, which nobody else writes."""
+        file = annotation.storage.recovery
+        if file is not None and self._hold(file, annotation):
+            return file
+        remove_remains(self._folder)
+        file = RecoveryFile.new(self._folder, annotation.image)
+        if not self._hold(file, annotation):
+            raise InputError(
+                f"The recovery folder {self._folder} knows no locks: save the "
+                "annotation yourself."
+            )
+        return file
+
+    def _hold(self, file: RecoveryFile, annotation: Annotation) -> bool:
+        """Own a file; if another process has it by now, the annotation gets another."""
+        owned = file.own()
+        annotation.storage.recovery = file if owned else None
+        if owned and file not in self._held:
+            self._held.append(file)
+        return owned
+
+    def _delete_file(self, annotation: Annotation) -> None:
+        file = annotation.storage.recovery
+        if file is not None and self._hold(file, annotation):
+            file.delete()
 
     @contextmanager
     def _retried_if_it_fails(self) -> Iterator[None]:
@@ -176,5 +240,16 @@ class Autosave:
         try:
             yield
         except InputError:
-            self._unsaved_since, self._accepted = self._clock(), False
+            self._unsaved_since, self._at_once = self._clock(), False
             raise
+
+
+def _made_by_model(annotation: Annotation) -> bool:
+    """Whether the last change of the labels took a model, and the user's waiting."""
+    record = annotation.state.record
+    if record is None:
+        return False
+    event = record.event
+    return isinstance(event, MaskWritten) or (
+        isinstance(event, VoxelsWritten) and event.model is not None
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import math
 import os
 import secrets
@@ -9,7 +11,7 @@ import struct
 import time
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -83,6 +85,8 @@ def write_container(
 
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write a draft beside a file, bring it to the disk and put it in its place."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is write-protected")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with draft.open("xb") as stream:
@@ -98,9 +102,15 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-    for other in path.parent.glob(f".{path.name}.*.part"):
-        if time.time() - other.stat().st_mtime > ABANDONED_SECONDS:
-            other.unlink(missing_ok=True)
+    for other in drafts_of(path):
+        with suppress(OSError):  # the file is saved, whatever becomes of them
+            if time.time() - other.stat().st_mtime > ABANDONED_SECONDS:
+                other.unlink()
+
+
+def drafts_of(path: Path) -> list[Path]:
+    """List what saves of a file have left that were cut off, or go on."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from napari_spinalsam.annotation.kept import RecentLogits
 from napari_spinalsam.annotation.provenance import PAINTED
 from napari_spinalsam.annotation.requests import build_request, waiting_preview
 from napari_spinalsam.annotation.state import State
+from napari_spinalsam.annotation.storage import Storage
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
@@ -61,6 +62,8 @@ class Annotation:
         so that logits of another one are not reused.
     clock : callable
         Tells the time that is noted with accepted masks.
+    storage : Storage
+        Where it is saved, and its file in the recovery folder.
     """
 
     changed: ClassVar[Signal] = Signal(Change)
@@ -95,6 +98,7 @@ class Annotation:
         self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
         first = window or default_window(volume.data, volume.modality)
         self.history = History(State(first), self._labels, self._tell)
+        self.storage = Storage(self.state)
 
     @classmethod
     def restore(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from napari_spinalsam.annotation.image import ImageReference
 from napari_spinalsam.annotation.runs import Runs
 from napari_spinalsam.annotation.saved_reading import check_labels, decode, decode_image
 from napari_spinalsam.annotation.saved_writing import encode
+from napari_spinalsam.annotation.storage import Storage, StoredFile
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE
 
@@ -49,7 +50,7 @@ class Snapshot:
     image : ImageReference
         The image.
     state : State
-        All but the labels.
+        All but the labels, and no preview.
     labels : ndarray of uint8, shape (z, y, x)
         A copy of the labels.
     time : str
@@ -66,7 +67,7 @@ class Snapshot:
         """Take a snapshot, in the thread of the annotation."""
         return cls(
             annotation.image,
-            annotation.state,
+            replace(annotation.state, preview=None),
             annotation.labels.copy(),
             annotation.clock().isoformat(timespec="seconds"),
         )
@@ -124,7 +125,8 @@ def save_annotation(annotation: Annotation, path: str | Path) -> None:
     """Save an annotation as one file that can be opened and replayed.
 
     Whatever happens meanwhile, the file that was there or the new one is there, whole.
-    A preview is not saved; its prompts are.
+    A preview is not saved; its prompts are. The annotation's `storage` tells from now
+    on that it is saved there.
 
     Parameters
     ----------
@@ -138,12 +140,16 @@ def save_annotation(annotation: Annotation, path: str | Path) -> None:
     InputError
         If the name ends otherwise, or the file cannot be written.
     """
-    if Path(path).suffix.lower() != SUFFIX:
+    path = Path(path)
+    if path.suffix.lower() != SUFFIX:
         raise InputError(
-            f"{Path(path).name} does not end with {SUFFIX}: give an annotation a name "
+            f"{path.name} does not end with {SUFFIX}: give an annotation a name "
             f"such as case{SUFFIX}."
         )
-    Snapshot.of(annotation).write(path)
+    snapshot = Snapshot.of(annotation)
+    snapshot.write(path)
+    annotation.storage.saved = snapshot.state
+    annotation.storage.file = StoredFile.of(path)
 
 
 def open_annotation(path: str | Path, volume: Volume) -> Annotation:
@@ -163,6 +169,7 @@ def open_annotation(path: str | Path, volume: Volume) -> Annotation:
         image.
     """
     path = Path(path)
+    file = StoredFile.of(path)
     with opened(path) as archive:
         document, made_on = _document(archive, path)
         image = ImageReference.of(volume)
@@ -174,7 +181,9 @@ def open_annotation(path: str | Path, volume: Volume) -> Annotation:
             check_labels(labels, state)
         except UNREADABLE as error:
             raise InputError(damaged(path)) from error
-    return Annotation.restore(volume, state, labels, image)
+    annotation = Annotation.restore(volume, state, labels, image)
+    annotation.storage = Storage(state, file)
+    return annotation
 
 
 def read_summary(path: str | Path) -> Summary:

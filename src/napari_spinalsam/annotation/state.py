@@ -234,6 +234,22 @@ class State:
         """Label values whose voxels must not change."""
         return frozenset(entry.label for entry in self.objects if entry.locked)
 
+    def has_same_work(self, other: State) -> bool:
+        """Whether labels, prompts, locks and visibility are those of another state.
+
+        Both are states of one annotation. What is selected or previewed is no work.
+        """
+        return self.record is other.record and self._work == other._work
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything besides what is selected or previewed."""
+        return self.record is not None or bool(self._work)
+
+    @property
+    def _work(self) -> tuple[StructureObject, ...]:
+        return tuple(e for e in self.objects if e != StructureObject(e.name))
+
     def with_object(self, changed: StructureObject) -> State:
         """Return a copy in which one structure has this object."""
         others = [entry for entry in self.objects if entry.label != changed.label]
