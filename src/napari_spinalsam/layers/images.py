@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.contributions import MILLIMETRES
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import check_image, guess_modality
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.layers.roles import entry_of
+from napari_spinalsam.io.formats import stem_of
+from napari_spinalsam.layers.roles import Role, entry_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import LayerList
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
@@ -53,6 +60,38 @@ def volume_of(layer: Image) -> Volume:
 def shows(layer: Image, volume: Volume) -> bool:
     """Whether a layer shows the very voxels of a volume, and not other data since."""
     return bool(np.shares_memory(np.asarray(layer.data), volume.data))
+
+
+def known_annotations(layers: LayerList) -> Iterator[tuple[Image, Annotation]]:
+    """Yield the images of a viewer whose labels layer carries their annotation."""
+    for layer in layers:
+        entry = entry_of(layer)
+        image, annotation = entry.get("image"), entry.get("annotation")
+        if (
+            entry.get("role") == Role.LABELS
+            and isinstance(annotation, Annotation)
+            and image in layers
+            and shows(image, annotation.volume)
+        ):
+            yield image, annotation
+
+
+def path_beside(image: Image, ending: str) -> Path:
+    """Return a name for a file that belongs to an image, beside the image's file.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        An image; one that came from no file gives a name without a folder.
+    ending : str
+        What follows the image's name, such as "_labels.nii.gz".
+    """
+    opened = entry_of(image).get("path") or image.source.path
+    if opened is None:
+        return Path(image.name.replace("/", "_").replace("\\", "_") + ending)
+    path = Path(opened)
+    name = stem_of(path) + ending
+    return path.parent / name if os.access(path.parent, os.W_OK) else Path(name)
 
 
 def labels_of(layer: Labels) -> tuple[NDArray[Any], Geometry]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.contributions import image_layer, open_sample
+from napari_spinalsam.contributions import METADATA_KEY, image_layer, open_sample
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari import Viewer
     from napari.layers import Image, Labels
 
     from napari_spinalsam.core.volume import Volume
 
 
-def add_volume(viewer: Viewer, volume: Volume) -> Image:
-    """Add a volume as an image layer and return the layer."""
+def add_volume(viewer: Viewer, volume: Volume, path: Path) -> Image:
+    """Add the volume of a file as an image layer and return the layer."""
     data, attributes, _ = image_layer(volume)
-    return viewer.add_image(data, **attributes)
+    layer = viewer.add_image(data, **attributes)
+    layer.metadata[METADATA_KEY]["path"] = path
+    return layer
 
 
 def add_sample(viewer: Viewer) -> tuple[Image, Labels]:

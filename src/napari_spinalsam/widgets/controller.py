@@ -12,8 +12,8 @@ from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.layers.bridge import AnnotationLayers
-from napari_spinalsam.layers.images import labels_of, shows, volume_of
-from napari_spinalsam.layers.roles import Role, entry_of
+from napari_spinalsam.layers.images import known_annotations, labels_of, volume_of
+from napari_spinalsam.layers.roles import entry_of
 from napari_spinalsam.layers.view import current_slice
 from napari_spinalsam.widgets.engine import SessionInfo
 from napari_spinalsam.widgets.later import after_drawing
@@ -212,17 +212,8 @@ class SegmentController(QObject):
 
     def _known_annotation(self, image: Image) -> Annotation | None:
         """Return the annotation that the layers beside an image already show."""
-        for layer in self.viewer.layers:
-            entry = entry_of(layer)
-            annotation = entry.get("annotation")
-            if (
-                entry.get("role") == Role.LABELS
-                and isinstance(annotation, Annotation)
-                and entry.get("image") == image
-                and shows(image, annotation.volume)
-            ):
-                return annotation
-        return None
+        known = known_annotations(self.viewer.layers)
+        return next((annotation for each, annotation in known if each is image), None)
 
     def _new_annotation(self, image: Image) -> Annotation:
         volume = volume_of(image)

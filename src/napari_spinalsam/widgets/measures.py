@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -21,9 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.errors import CancelledError
 from napari_spinalsam.io.tables import write_table
 from napari_spinalsam.widgets.choosers import swatch
+from napari_spinalsam.widgets.dialogs import path_to_write
 from napari_spinalsam.widgets.distances import LiveDistances
 from napari_spinalsam.widgets.measure_rows import (
     MeasureRow,
@@ -125,12 +124,9 @@ class MeasuresWindow(QWidget):
 
     def _ask_and_write(self) -> None:
         """Let the user choose a file and write the table to it."""
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Export measures", f"measures{SUFFIX}", f"Tables (*{SUFFIX})"
+        path = path_to_write(
+            "Export measures", Path(f"measures{SUFFIX}"), "Tables", (SUFFIX,), self
         )
-        if not chosen:
-            raise CancelledError("No file was chosen.")
-        path = Path(chosen if chosen.endswith(SUFFIX) else chosen + SUFFIX)
         self.write(path)
         self.controller.message.emit(f"Wrote {path.name}.", False)
 

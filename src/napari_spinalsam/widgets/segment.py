@@ -246,6 +246,7 @@ class SegmentWidget(QWidget):
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
         self.busy.cancel.clicked.connect(controller.cancel)
         files = QMenu(self)
+        files.addAction("Save\tCtrl+S", self.keeper.save)
         files.addAction("Save as…", self.keeper.save_as)
         files.addAction("Open…", self.keeper.open)
         self.more.setMenu(files)
@@ -267,6 +268,7 @@ class SegmentWidget(QWidget):
             "Return": lambda: perform(a.AcceptMask()),
             "Ctrl+Z": lambda: perform(a.Undo()),
             "Ctrl+Shift+Z": lambda: perform(a.Redo()),
+            "Ctrl+S": self.keeper.save,
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
             "M": self.objects.commands.select_next_free,

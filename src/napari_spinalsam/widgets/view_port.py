@@ -13,8 +13,10 @@ from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.layers import view
+from napari_spinalsam.layers.images import path_beside
 from napari_spinalsam.layers.opening import add_sample, add_volume
 from napari_spinalsam.layers.roles import Role
+from napari_spinalsam.widgets.dialogs import path_to_write
 from napari_spinalsam.widgets.tables import show_table
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.three_views import ThreeViews
 
-# What the save dialog offers for each format of the action.
-SUFFIX_OF_FORMAT = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
+# What the save dialog offers for each format of the action, the usual one first.
+SUFFIXES_OF_FORMAT = {"nifti": (".nii.gz", ".nii"), "nrrd": (".nrrd",)}
 
 
 class NapariView:
@@ -168,7 +170,7 @@ class NapariView:
         if not chosen:
             raise CancelledError("No file was chosen.")
         volume = read_volume(chosen)
-        self._annotate(add_volume(self._controller.viewer, volume))
+        self._annotate(add_volume(self._controller.viewer, volume, Path(chosen)))
         return volume.name
 
     def open_sample(self) -> str:
@@ -193,13 +195,9 @@ class NapariView:
 
     def save_labels(self, file_format: LabelFormat) -> str:
         """Let the user choose a file and write the labels to it."""
-        suffix = SUFFIX_OF_FORMAT[file_format]
-        chosen, _ = QFileDialog.getSaveFileName(
-            None, "Save labels", f"labels{suffix}", f"Labels (*{suffix})"
-        )
-        if not chosen:
-            raise CancelledError("No file was chosen.")
-        path = Path(chosen if chosen.endswith(suffix) else chosen + suffix)
+        suffixes = SUFFIXES_OF_FORMAT[file_format]
+        proposal = path_beside(self._image(), f"_labels{suffixes[0]}")
+        path = path_to_write("Save labels", proposal, "Labels", suffixes)
         return self.write_labels(path)
 
     def write_labels(self, path: Path) -> str:
