@@ -226,7 +226,8 @@ class AdaptedMlp(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return what is added to the tokens."""
         added: Tensor = self.lin2(self.act(self.lin1(tokens)))
-        return added + self._adapter[0](tokens)
+        adapted: Tensor = self._adapter[0](tokens)
+        return added + adapted
 
 
 def build_sam_med_2d(family: str = "sam_vit_b") -> SpinalSam:
