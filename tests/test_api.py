@@ -14,6 +14,7 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.checkpoint import save_tiny
+from napari_spinalsam.model.engine import SessionInfo
 from napari_spinalsam.model.tiny import SpinalSamTiny
 from napari_spinalsam.model.tiny_encoder import TinyConfig
 
@@ -85,6 +86,18 @@ def test_a_session_answers_the_same_whether_or_not_the_slice_is_at_hand(
     assert first.encode_ms is not None
     assert again.encode_ms is None
     assert np.array_equal(first.masks, again.masks)
+
+
+def test_devices_are_told_with_a_model_and_without(
+    volume: Volume, session: SegmentationSession
+) -> None:
+    work = api.annotate(volume, session)
+    assert "cpu" in work.run(a.CheckGpu()).text.lower()
+    assert "Matched" in str(work.run(a.VerifyParameters()).text).title()
+    work.engine = SessionInfo(None)
+    assert "cpu" in work.run(a.CheckGpu()).text.lower()
+    with pytest.raises(InputError, match="no model to ask"):
+        work.run(a.VerifyParameters())
 
 
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from napari_spinalsam.io.labels import read_labels as load_labels
 from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.io.sample import read_sample
 from napari_spinalsam.io.volumes import read_volume as load_volume
+from napari_spinalsam.model.engine import SessionInfo
 from napari_spinalsam.segmenting import segment_objects
 
 if TYPE_CHECKING:
@@ -139,8 +140,12 @@ def annotate(
             session.set_volume(annotation.volume)
 
     annotation.changed.connect(follow)
-    view = HeadlessView(volume.geometry)
-    return Executor(annotation, view, DirectPrediction(annotation, session))
+    return Executor(
+        annotation,
+        HeadlessView(volume.geometry),
+        DirectPrediction(annotation, session),
+        SessionInfo(session),
+    )
 
 
 def open_labels(annotation: Annotation, path: str | Path) -> None:

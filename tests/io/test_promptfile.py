@@ -168,6 +168,8 @@ GOOD = {"axis": 2, "index": 7, "points": [{"at": [3, 8, 7]}]}
         (one({**GOOD, "points": [point(3, -1, 7)]}), "lies outside of the image"),
         (one({**GOOD, "points": [point(3, 8, 7, polarity="maybe")]}), '"maybe"'),
         (one({**GOOD, "box": [[1, 2, 7]]}), "box is"),
+        (one({**GOOD, "box": [[1, 2, 7], [1, 2, 7]]}), r"from \(1, 2, 7\) .* no area"),
+        (one({**GOOD, "box": [[1, 2, 7], [1, 9, 7]]}), r"to \(1, 9, 7\) has no area"),
         (one({**GOOD, "box": [[1, 2, 7], [3, 20, 7]]}), "lies outside"),
         (one({**GOOD, "points": []}), "neither a box nor a positive point"),
         (

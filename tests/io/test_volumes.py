@@ -12,7 +12,7 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.io.pictures import flat_grid, write_png
 from napari_spinalsam.io.volumes import read_volume
 
@@ -161,6 +161,63 @@ def test_arrays_that_are_no_image_are_refused(
     path = save_nifti(tmp_path / "a.nii", array)
     with pytest.raises(InputError, match=words):
         read_volume(path)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha", ".tif"])
+def test_voxels_without_a_number_are_filled_and_told(
+    tmp_path: Path, suffix: str
+) -> None:
+    array = ramp(dtype="float32") - 1000
+    array[0] = np.nan
+    path = tmp_path / f"scan{suffix}"
+    if suffix == ".nii.gz":
+        save_nifti(path, array)
+    elif suffix == ".tif":
+        tifffile.imwrite(path, array.transpose(), photometric="minisblack")
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(array.transpose()), str(path))
+    said = rf"scan\{suffix} has no number \(NaN\) at 30 of 120 voxels: .* as -970,"
+    with pytest.warns(InputWarning, match=said):
+        volume = read_volume(path)
+    assert volume.data.dtype == "int16"
+    stored = volume.grid.from_canonical(volume.data)
+    assert (stored[0] == -970).all()
+    assert (stored[1:] == array[1:]).all()
+
+
+def test_infinite_voxels_stay_refused_beside_those_without_a_number(
+    tmp_path: Path,
+) -> None:
+    array = ramp(dtype="float32")
+    array[0, 0, :2] = np.nan, np.inf
+    path = save_nifti(tmp_path / "a.nii", array)
+    with pytest.warns(InputWarning), pytest.raises(InputError, match="infinite at 1"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_a_missing_file_of_voxels_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scan{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(ramp()), str(path))
+    (tmp_path / "scan.raw").rename(tmp_path / "other.raw")
+    with pytest.raises(InputError, match=r"scan.* the file scan\.raw, which"):
+        read_volume(path)
+
+
+def test_listed_files_of_voxels_are_read_and_missing_ones_named(
+    tmp_path: Path,
+) -> None:
+    header = "ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_SHORT\n"
+    names = ["first.raw", "second.raw"]
+    listed = "ElementDataFile = LIST\n" + "\n".join(names) + "\n"
+    (tmp_path / "scan.mhd").write_text(header + listed)
+    for part, name in zip(ramp((2, 3, 4)), names, strict=True):
+        (tmp_path / name).write_bytes(part.tobytes())
+    volume = read_volume(tmp_path / "scan.mhd")
+    assert (ramp((2, 3, 4)) == volume.grid.from_canonical(volume.data).T).all()
+    (tmp_path / "second.raw").unlink()
+    with pytest.raises(InputError, match=r"the file second\.raw, which"):
+        read_volume(tmp_path / "scan.mhd")
 
 
 def test_three_slices_of_8_bit_are_a_volume_and_not_colours(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
@@ -133,7 +134,8 @@ def _check_options(options: Namespace, output: Path) -> None:
     output_suffix(output)
     read = (options.image, options.prompts, options.start)
     for path in map(Path, filter(None, read)):
-        if output.exists() and path.exists() and output.samefile(path):
+        there = os.path.exists(output) and os.path.exists(path)
+        if there and output.samefile(path):
             raise InputError(
                 f"The output {output} would replace {path.name}, which is read: "
                 "choose another name."

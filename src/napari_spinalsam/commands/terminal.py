@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
-from napari_spinalsam.core.errors import InputError, InputWarning
+from napari_spinalsam.core.errors import InputError, InputWarning, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +33,12 @@ _sentences: list[TextIO] = []
 def show(text: str) -> None:
     """Print a result."""
     with _output_checked():
-        sys.stdout.write(f"{_readable(text)}\n")
+        sys.stdout.write(f"{printable(text)}\n")
 
 
 def say(sentence: str) -> None:
     """Print a sentence as one line on standard error."""
-    line = " ".join(_readable(sentence).split())
+    line = " ".join(printable(sentence).split())
     with suppress(BrokenPipeError):  # the exit code tells who does not listen
         _messages().write(f"{PROGRAM}: {line}\n")
         _messages().flush()
@@ -157,16 +157,6 @@ def _output_checked() -> Iterator[None]:
             f"The result cannot be written to standard output ({error.strerror}): free "
             "some space, or lead it elsewhere."
         ) from error
-
-
-def _readable(text: str) -> str:
-    """Return text with names of files as they are, whatever the locale made of them."""
-    try:
-        return text.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "backslashreplace"
-        )
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def show_json(result: Mapping[str, object]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,6 +233,35 @@ def check_image(data: NDArray[Any]) -> None:
                 f"The image is NaN or infinite at {bad} of {data.size} voxels: replace "
                 "them by the intensity of air or of the background."
             )
+
+
+def fill_missing(data: NDArray[Any], name: str) -> NDArray[Any]:
+    """Give voxels without a number, as beyond a field of view, the lowest intensity.
+
+    A warning says so. What holds no number at all is left to `check_image`.
+
+    Parameters
+    ----------
+    data : ndarray, any shape
+        Not changed.
+    name : str
+        Begins the warning.
+    """
+    if data.dtype.kind != "f":
+        return data
+    missing = np.isnan(data)
+    count = int(np.count_nonzero(missing))
+    if count in (0, data.size):
+        return data
+    lowest = np.nanmin(data)
+    warnings.warn(
+        InputWarning(
+            f"{name} has no number (NaN) at {count} of {data.size} voxels: they are "
+            f"taken as {lowest:g}, its lowest intensity."
+        ),
+        stacklevel=3,
+    )
+    return np.where(missing, lowest, data)
 
 
 def _check_axes(data: NDArray[Any], shape: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +60,11 @@ def stem_of(path: Path) -> str:
     return path.name[: -len(suffix)] if suffix else path.name
 
 
+def name_of(path: Path) -> str:
+    """Return a short name to show: without folder and suffix, in one line."""
+    return " ".join(printable(stem_of(path)).split())
+
+
 def input_format(path: Path) -> FileFormat:
     """Return the format of a file that is to be read.
 
@@ -101,14 +107,31 @@ def output_suffix(path: Path) -> str:
             f"Labels cannot be written as {path.name}: use a name that ends with one "
             f"of {offered}."
         )
-    if not path.parent.is_dir():
+    # Not with methods of Path, which raise where a name is too long.
+    if not os.path.isdir(path.parent):
         raise InputError(
             f"The folder {path.parent} for {path.name} does not exist: make it first "
             "or choose another."
         )
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder: give the name of a file in it.")
+    # What takes minutes to predict shall not fail for the lack of a permission.
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        if not os.access(path.parent, os.W_OK):
+            raise cannot_be_written(path, "its folder takes no files") from None
+    except OSError as error:
+        raise cannot_be_written(path, error.strerror or str(error)) from error
     return suffix
+
+
+def cannot_be_written(path: Path, reason: str) -> InputError:
+    """Return the error for a file that the system refuses to take."""
+    return InputError(
+        f"{path} cannot be written ({reason}): choose another folder or name, or free "
+        "some space."
+    )
 
 
 def _check_present(path: Path) -> None:
@@ -120,6 +143,11 @@ def _check_present(path: Path) -> None:
             )
         if not path.exists():
             raise InputError(f"There is no file {path}: check its name.")
+        if not path.is_file():
+            raise InputError(
+                f"{path} is no ordinary file but a device or a pipe: write its content "
+                "to a file first."
+            )
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:

@@ -5,6 +5,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +18,17 @@ import SimpleITK as sitk
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.volume import FileGrid
-from napari_spinalsam.io.formats import FileFormat
+from napari_spinalsam.io.formats import FileFormat, suffix_of
 from napari_spinalsam.io.stored import StoredImage, damaged
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+# A header, which may stand before the voxels, names files within so many bytes.
+HEADER_BYTES = 1 << 20
+NAMES_VOXELS = re.compile(rb"(?i)(?:data ?file *:|ElementDataFile *=)(.*)")
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -42,12 +51,20 @@ def read_itk(path: Path) -> StoredImage:
     InputError
         If it is damaged, in colour, has a fourth axis or a spacing of zero.
     """
+    parts = _files_of_voxels(path)
+    for part in parts:
+        if not os.path.isfile(path.parent / part):
+            raise InputError(
+                f"{path.name} keeps its voxels in the file {part}, which is not there: "
+                "put it beside it, or save the image as one file, .mha or .nrrd."
+            )
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-        _check_header(path, reader)
-        image = reader.Execute()
+        with _lent_name(path, parts) as lent:
+            reader.SetFileName(str(lent))
+            reader.ReadImageInformation()
+            _check_header(path, reader)
+            image = reader.Execute()
     except RuntimeError as error:
         if "zero-valued spacing" in str(error).lower():
             raise InputError(
@@ -57,6 +74,69 @@ def read_itk(path: Path) -> StoredImage:
     array = sitk.GetArrayFromImage(image).transpose()
     grid = FileGrid(array.shape, _affine_of(image))
     return StoredImage(array.reshape(array.shape[:3]), grid)
+
+
+def _files_of_voxels(path: Path) -> list[str]:
+    """Return the files that a header names for its voxels; none if it holds them.
+
+    Names that are given as a pattern are left to SimpleITK.
+    """
+    with path.open("rb") as file:
+        lines = file.read(HEADER_BYTES).split(b"\n")
+    listed = False
+    found: list[str] = []
+    for line in lines:
+        if listed and line.strip():
+            found.append(os.fsdecode(line.strip()))
+        elif match := NAMES_VOXELS.match(line):
+            value = match[1].strip()
+            listed = value.startswith(b"LIST")
+            if not listed and value != b"LOCAL" and b"%" not in value:
+                found.append(os.fsdecode(value))
+            if not listed:
+                break
+        elif not line.strip():  # the voxels of an NRRD follow
+            break
+    return found
+
+
+@contextmanager
+def _lent_name(path: Path, parts: list[str]) -> Iterator[Path]:
+    """Lend a file a name that SimpleITK takes: one that is not UTF-8 ends the process.
+
+    Parameters
+    ----------
+    path : Path
+        A file to read, with any name.
+    parts : list of str
+        Further files that its header names.
+    """
+    if _is_utf8(path):
+        yield path
+        return
+    if any(os.path.isabs(part) or ".." in Path(part).parts for part in parts):
+        raise InputError(
+            f"{path} has a name that is not UTF-8 and keeps its voxels in another "
+            "folder: rename it."
+        )
+    with TemporaryDirectory(prefix="spinalsam-") as folder:
+        lent = Path(folder) / f"image{suffix_of(path)}"
+        for source, name in [(path, lent.name), *((path.parent / p, p) for p in parts)]:
+            target = Path(folder) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.symlink_to(source.absolute())
+            except OSError:  # not every file system has links
+                shutil.copyfile(source, target)
+        yield lent
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
@@ -95,4 +175,10 @@ def write_itk(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     image.SetSpacing(spacing.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(origin.tolist())
-    sitk.WriteImage(image, str(path), useCompression=True)
+    if _is_utf8(path):
+        sitk.WriteImage(image, str(path), useCompression=True)
+        return
+    with TemporaryDirectory(prefix="spinalsam-") as folder:
+        draft = Path(folder) / f"labels{suffix_of(path)}"
+        sitk.WriteImage(image, str(draft), useCompression=True)
+        shutil.copyfile(draft, path)

@@ -24,7 +24,7 @@ from napari_spinalsam.core.geometry import (
     Known,
     largest_offset,
 )
-from napari_spinalsam.io.formats import output_suffix, stem_of
+from napari_spinalsam.io.formats import cannot_be_written, name_of, output_suffix
 from napari_spinalsam.io.stored import read_stored
 from napari_spinalsam.io.values import to_labels
 
@@ -93,7 +93,7 @@ def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
                 "labels made for the same image."
             )
         data, grid = turned, like
-    return LabelVolume(np.ascontiguousarray(data), grid, stem_of(path))
+    return LabelVolume(np.ascontiguousarray(data), grid, name_of(path))
 
 
 def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
@@ -200,14 +200,11 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
     try:
         # A folder beside the target: on the same disk, and never half a file.
         with TemporaryDirectory(dir=path.parent, prefix=".labels-") as folder:
-            draft = Path(folder) / path.name
+            draft = Path(folder) / f"labels{suffix}"
             _write(draft, suffix, array, grid)
             os.replace(draft, path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): choose another "
-            "folder or free some space."
-        ) from error
+        raise cannot_be_written(path, error.strerror or str(error)) from error
     except RuntimeError as error:
         raise InputError(
             f"{path.name} cannot hold the geometry of this image: use a name that "

@@ -25,6 +25,8 @@ from napari_spinalsam.io.prompt_schema import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.volume import FileGrid
 
@@ -149,6 +151,7 @@ class _Converter:
         if entry.box is not None:
             first, second = (self._to_plane(at, plane, entry) for at in entry.box)
             box = BoxPrompt(*first, *second)
+            _check_area(box, entry.box, self.name)
         prompts = SlicePrompts(plane.axis, plane.index, points, box)
         if not prompts.asks_for_something:
             raise InputError(
@@ -222,6 +225,19 @@ class _Converter:
             )
         row, col = plane.to_plane(canonical)[0].tolist()
         return row, col
+
+
+def _check_area(box: BoxPrompt, corners: Sequence[list[float]], name: str) -> None:
+    """Refuse a box that is a point or a line, with an InputError."""
+    height, width = box.row_max - box.row_min, box.col_max - box.col_min
+    if min(height, width) <= TOLERANCE_VOXELS:
+        first, second = (
+            f"({', '.join(f'{number:.10g}' for number in at)})" for at in corners
+        )
+        raise InputError(
+            f"{name}: the box from {first} to {second} has no area; give two opposite "
+            "corners, or a point."
+        )
 
 
 def _called(number: int, entry: ObjectEntry) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.io.formats import cannot_be_written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,4 @@ def write_table(
                 writer.writerows(rows)
             os.replace(draft, path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): choose another "
-            "folder or free some space."
-        ) from error
+        raise cannot_be_written(path, error.strerror or str(error)) from error

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_spinalsam.core.intensity import guess_modality
+from napari_spinalsam.core.intensity import fill_missing, guess_modality
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.io.formats import stem_of
+from napari_spinalsam.io.formats import name_of
 from napari_spinalsam.io.stored import read_stored
 from napari_spinalsam.io.values import to_intensities
 
@@ -35,6 +35,6 @@ def read_volume(path: str | Path) -> Volume:
     """
     path = Path(path)
     stored = read_stored(path)
-    intensities = to_intensities(stored.array)
+    intensities = to_intensities(fill_missing(stored.array, path.name))
     data = np.ascontiguousarray(stored.grid.to_canonical(intensities))
-    return Volume(data, stored.grid, guess_modality(data), stem_of(path))
+    return Volume(data, stored.grid, guess_modality(data), name_of(path))

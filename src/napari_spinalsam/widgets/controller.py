@@ -15,7 +15,7 @@ from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.images import known_annotations, labels_of, volume_of
 from napari_spinalsam.layers.roles import entry_of
 from napari_spinalsam.layers.view import current_slice
-from napari_spinalsam.widgets.engine import SessionInfo
+from napari_spinalsam.model.engine import SessionInfo
 from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.predictions import Predictions
 from napari_spinalsam.widgets.preferences import first_window
@@ -82,7 +82,7 @@ class SegmentController(QObject):
         self.predictions.carried.connect(self._show_carried)
         self.predictions.carrying_ended.connect(self._on_carrying_ended)
         self.view = NapariView(self)
-        self.executor = Executor(None, self.view, self.predictions, None)
+        self.executor = Executor(None, self.view, self.predictions, SessionInfo(None))
         self._ahead = QTimer(self)
         self._ahead.setSingleShot(True)
         self._ahead.setInterval(ENCODE_AHEAD_MS)
