@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.model.cbam import is_signed
 from napari_spinalsam.model.checkpoint import UNREADABLE
 from napari_spinalsam.model.tiny import SpinalSamTiny
 from napari_spinalsam.model.tiny_encoder import TinyConfig
@@ -67,9 +68,18 @@ def read_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def build_network(config: RunConfig) -> SpinalSamTiny:
-    """Return the network that a run trains, with random weights."""
-    return SpinalSamTiny(TinyConfig(**config.model.model_dump()))
+def build_network(config: RunConfig, *, signed_gate: bool = False) -> SpinalSamTiny:
+    """Return the network that a run trains, with random weights.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The run.
+    signed_gate : bool
+        Whether the share of attention has the form of older runs.
+    """
+    shape = config.model.model_dump()
+    return SpinalSamTiny(TinyConfig(**shape, signed_gate=signed_gate))
 
 
 def load_network(run: Path) -> SpinalSamTiny:
@@ -81,8 +91,9 @@ def load_network(run: Path) -> SpinalSamTiny:
         If there is no checkpoint, or it is damaged.
     """
     state = read_state(run / CHECKPOINT)
-    network = build_network(RunConfig.model_validate_json(state["config"]))
-    network.load_state_dict(state["trained"])
+    config, tensors = RunConfig.model_validate_json(state["config"]), state["trained"]
+    network = build_network(config, signed_gate=is_signed(tensors))
+    network.load_state_dict(tensors)
     return network.eval()
 
 

@@ -1,7 +1,8 @@
 """MedSAM and SAM-Med2D as their own programs serve them, to compare with.
 
 The plugin does not serve them. Geometry, intensities and decoding differ from SAM's,
-and a wrong one does not fail but silently measures less.
+and a wrong one does not fail but silently measures less: tests/training/test_parity.py
+compares each with what the original program answered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.transform import resize
 from torch import Tensor, nn
 
 from napari_spinalsam.core.errors import InputError
@@ -59,10 +61,18 @@ class _Foreign:
         image = torch.from_numpy(np.ascontiguousarray(stack[1]))
         return image.to(self.device).expand(1, 3, -1, -1)
 
+    def _places(self, resized: ResizedSlice, places: NDArray[np.float64]) -> Tensor:
+        """Return (row, col) pixels (N, 2) as (x, y) pixels of the network.
+
+        Both programs multiply by the ratio of the sizes, counting from the corner.
+        """
+        at = places * (np.array(resized.size) / np.array(resized.shape))
+        return torch.from_numpy(at[:, ::-1].astype(np.float32)).to(self.device)
+
     def _box(self, resized: ResizedSlice, box: BoxPrompt) -> Tensor:
         """Return a box in the pixels of the network, shape (1, 4)."""
         corners = np.array([(box.row_min, box.col_min), (box.row_max, box.col_max)])
-        return torch.from_numpy(resized.to_model(corners).reshape(1, 4)).to(self.device)
+        return self._places(resized, corners).reshape(1, 4)
 
 
 class MedSam(_Foreign):
@@ -77,19 +87,20 @@ class MedSam(_Foreign):
     def encode(
         self, stack: NDArray[np.float32], spacing: tuple[float, float]
     ) -> tuple[ResizedSlice, Tensor]:
-        """Embed the middle slice, its intensities from 0 to 1."""
-        image = self._middle(stack)
+        """Embed the middle slice, its intensities from 0 to 1.
+
+        Resized as 8 bits with a cubic spline, cut to whole numbers, then stretched.
+        """
         size = self._network.image_size
-        image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-8)
-        image = F.interpolate(
-            image,
-            size=(size, size),
-            mode="bicubic",
-            align_corners=False,
-            antialias=True,
-        ).clamp(0, 1)
+        eight_bits = np.rint(255 * stack[1]).astype(np.uint8)
+        large = resize(
+            eight_bits, (size, size), order=3, preserve_range=True, anti_aliasing=True
+        ).astype(np.uint8)
+        low, high = int(large.min()), int(large.max())
+        stretched = (large - np.float64(low)) / max(high - low, 1e-8)
+        image = torch.from_numpy(stretched.astype(np.float32)).to(self.device)
         resized = ResizedSlice((stack.shape[1], stack.shape[2]), (size, size))
-        return resized, self._network.encode(image)
+        return resized, self._network.encode(image.expand(1, 3, -1, -1))
 
     @torch.inference_mode()
     def decode(
@@ -145,7 +156,7 @@ class SamMed2D(_Foreign):
             at = np.array([(point.row, point.col) for point in prompts.points], float)
             labels = [[int(p.polarity is Polarity.POSITIVE) for p in prompts.points]]
             points = (
-                torch.from_numpy(resized.to_model(at))[None].to(self.device),
+                self._places(resized, at)[None],
                 torch.tensor(labels).to(self.device),
             )
         if prompts.box is not None:
@@ -200,7 +211,10 @@ class Med2DAdapter(nn.Module):
 
 
 class AdaptedMlp(nn.Module):
-    """The two layers of a block, behind its adapter."""
+    """The two layers of a block, and its adapter beside them.
+
+    Both see the normalised tokens, and what they say is added.
+    """
 
     def __init__(self, block: Any, width: int) -> None:
         super().__init__()
@@ -211,8 +225,9 @@ class AdaptedMlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return what is added to the tokens."""
-        added: Tensor = self.lin2(self.act(self.lin1(self._adapter[0](tokens))))
-        return added
+        added: Tensor = self.lin2(self.act(self.lin1(tokens)))
+        adapted: Tensor = self._adapter[0](tokens)
+        return added + adapted
 
 
 def build_sam_med_2d(family: str = "sam_vit_b") -> SpinalSam:

@@ -77,6 +77,19 @@ def test_adapter_on_the_same_base_gives_the_same_answers(
     torch.testing.assert_close(logits_of(base), logits_of(network))
 
 
+def test_an_adapter_with_the_gate_of_older_files_keeps_its_meaning(
+    tmp_path: Path, network: SpinalSam
+) -> None:
+    base, wanted = same_base(network), config(cbam=True)
+    network.add_attention(signed=True)
+    torch.nn.init.constant_(network.attention.gate, -0.6)  # type: ignore[arg-type]
+    path = tmp_path / "older.safetensors"
+    save_adapter(network, path, wanted)
+    assert not torch.allclose(logits_of(base), logits_of(network))
+    apply_adapter(base, read_adapter(path), family="sam_vit_b", base_sha256=BASE)
+    torch.testing.assert_close(logits_of(base), logits_of(network))
+
+
 def test_file_holds_only_what_was_trained(tmp_path: Path, network: SpinalSam) -> None:
     wanted = config(rank=2, cbam=True)
     train(network, wanted)

@@ -96,11 +96,17 @@ def test_file_that_fits_is_verified(tiny_file: Path, tiny: SpinalSamTiny) -> Non
 def test_file_that_does_not_fit_is_reported_and_not_refused(tiny_file: Path) -> None:
     tensors = load_file(tiny_file)
     tensors["votes.bias"] = torch.zeros(9)
-    del tensors["attention.gate"]
+    del tensors["attention.opening"]
     save_file(tensors, tiny_file, read_checkpoint(tiny_file).metadata)
     report = info.verify(tiny_file).report
-    assert report.missing == ("attention.gate",)
+    assert report.missing == ("attention.opening",)
     assert [entry.name for entry in report.shape_mismatched] == ["votes.bias"]
+
+
+def test_attention_that_older_files_subtract_is_told() -> None:
+    verified = info.verify("spinalsam-tiny")
+    assert verified.attention == pytest.approx(-0.53, abs=0.01)
+    assert "0.53 of equation 2 is subtracted" in dict(verified.rows())["attention"]
 
 
 def test_file_can_be_compared_with_a_model_of_the_registry(tiny_file: Path) -> None:

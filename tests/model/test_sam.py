@@ -48,7 +48,7 @@ def test_opened_attention_changes_the_answer(network: SpinalSam) -> None:
     given = image()
     plain, _ = answer(network, given)
     network.add_attention()
-    torch.nn.init.constant_(network.attention.gate, 2.0)  # type: ignore[arg-type]
+    torch.nn.init.constant_(network.attention.opening, 2.0)  # type: ignore[arg-type]
     assert not torch.allclose(answer(network, given)[0], plain)
 
 

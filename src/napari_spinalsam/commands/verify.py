@@ -40,6 +40,7 @@ def run(options: Namespace) -> None:
                 "missing": list(report.missing),
                 "unexpected": list(report.unexpected),
                 "shape_mismatched": [asdict(each) for each in report.shape_mismatched],
+                "attention": found.attention,
             }
         )
         return

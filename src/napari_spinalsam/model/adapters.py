@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model import lora
 from napari_spinalsam.model.adapter_config import FORMAT, VERSION, AdapterConfig
+from napari_spinalsam.model.cbam import is_signed
 from napari_spinalsam.model.checkpoint import (
     digest_of,
     read_checkpoint,
@@ -143,7 +144,7 @@ def apply_adapter(
     if config.rank:
         network.add_lora(config.rank, config.alpha, config.targets)
     if config.cbam:
-        network.add_attention(config.cbam_ratio)
+        network.add_attention(config.cbam_ratio, signed=is_signed(adapter.tensors))
     places = adapter_state(network, config)
     report = compare(places, adapter.tensors)
     if not report.complete:

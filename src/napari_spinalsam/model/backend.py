@@ -44,6 +44,8 @@ class ModelRecord:
         Of the adapter's file, hexadecimal, or the empty string.
     parameters : ParameterReport or None
         How the tensors of the file fitted the network.
+    attention : float or None
+        Share of the attention module, below zero where it subtracts; None without one.
     window : Window or None
         The one window that the adapter was trained with; None if there were several,
         or it is not known.
@@ -60,6 +62,7 @@ class ModelRecord:
     adapter: str = ""
     adapter_sha256: str = ""
     parameters: ParameterReport | None = None
+    attention: float | None = None
     window: Window | None = None
     pixel_mm: tuple[float, float] | None = None
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.model.cbam import is_signed
 from napari_spinalsam.model.families import Family, identify
 from napari_spinalsam.model.parameters import load_parameters
 from napari_spinalsam.model.tiny import SpinalSamTiny
@@ -199,7 +200,7 @@ def tiny_config(checkpoint: Checkpoint) -> TinyConfig:
             key: tuple(value) if isinstance(value, list) else value
             for key, value in fields.items()
         }
-        return TinyConfig(**values)
+        return TinyConfig(**values | {"signed_gate": is_signed(checkpoint.tensors)})
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ModelError(
             f"{name} does not say the shape of its network: export it again."

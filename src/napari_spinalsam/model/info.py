@@ -15,6 +15,7 @@ import torch
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.model.backend import pick_device
+from napari_spinalsam.model.cbam import share_in_words, share_of
 from napari_spinalsam.model.checkpoint import tiny_config
 from napari_spinalsam.model.families import Family, check_supported
 from napari_spinalsam.model.loading import find_weights, read_model
@@ -88,6 +89,8 @@ class Verification:
         Of the model.
     report : ParameterReport
         What matched, is missing, unexpected or of another shape.
+    attention : float or None
+        Share of the attention module, below zero where it subtracts; None without one.
     """
 
     name: str
@@ -95,10 +98,12 @@ class Verification:
     sha256: str
     licence: str
     report: ParameterReport
+    attention: float | None = None
 
     def rows(self) -> Rows:
         """Return titles and values to be shown."""
-        report = self.report
+        report, attention = self.report, self.attention
+        told = () if attention is None else (("attention", share_in_words(attention)),)
         return (
             ("model", self.name),
             ("family", Family(self.family).label),
@@ -108,6 +113,7 @@ class Verification:
             ("missing", str(len(report.missing))),
             ("unexpected", str(len(report.unexpected))),
             ("shape mismatched", str(len(report.shape_mismatched))),
+            *told,
         )
 
 
@@ -164,7 +170,12 @@ def parameter_report(session: SegmentationSession) -> Rows:
             f"It is not noted how {record.name} was loaded: load the model again."
         )
     return Verification(
-        record.name, record.family, record.sha256, record.licence, record.parameters
+        record.name,
+        record.family,
+        record.sha256,
+        record.licence,
+        record.parameters,
+        record.attention,
     ).rows()
 
 
@@ -191,7 +202,10 @@ def verify(source: str | Path, model: str | None = None) -> Verification:
     with torch.device("meta"):
         network = _network_of(family, file)
     report = compare(network.state_dict(), file.checkpoint.tensors)
-    return Verification(file.name, file.family.value, file.sha256, file.licence, report)
+    share = share_of(file.checkpoint.tensors)
+    return Verification(
+        file.name, file.family.value, file.sha256, file.licence, report, share
+    )
 
 
 def _network_of(family: Family, file: ModelFile) -> torch.nn.Module:

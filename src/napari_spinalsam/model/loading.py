@@ -13,6 +13,7 @@ from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.adapter_store import base_of, list_adapters
 from napari_spinalsam.model.adapters import Adapter, apply_adapter, read_adapter
 from napari_spinalsam.model.backend import ModelRecord, pick_device
+from napari_spinalsam.model.cbam import share_of
 from napari_spinalsam.model.checkpoint import (
     Checkpoint,
     build_tiny,
@@ -203,6 +204,9 @@ def build_backend(
         size=0,
         adapter="" if adapter is None else adapter.name,
         adapter_sha256="" if adapter is None else adapter.sha256,
+        attention=share_of(
+            file.checkpoint.tensors if adapter is None else adapter.tensors
+        ),
         window=None if adapter is None else adapter.config.trained_window,
         pixel_mm=None if adapter is None else adapter.config.pixel_mm,
     )

@@ -3,7 +3,8 @@
 Structures of the spine have a size, which the network knows well: seen too large or too
 small, it doubts what is bone, and it doubts its masks. So the same slice is shown at
 several sizes, and the one is taken at which the votes and the predicted IoU are surest
-and the mask has the extent of a section of a vertebra or a disc.
+and the masks have the extent of a section of the spine. Both were chosen on other scans
+than those that the model card measures.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ CANDIDATES_MM = tuple(float(mm) for mm in 2.0 ** (np.arange(-9, 4) / 4))
 EXTENT_MM = (50.0, 700.0)
 # Sizes at which the votes are much less sure than at the best are not asked further.
 SURE_SHARE = 0.85
-# Longest side of a section, and by which factor it differs from one to the next.
-SECTION_MM = 65.0
-SECTION_FACTOR = 1.75
+# Longest side of the largest mask that a prompt may mean, and the factor by which it
+# differs from one to the next: wide enough for a disc and for several vertebrae.
+SECTION_MM = 75.0
+SECTION_FACTOR = 3.0
 # Stands for nothing at all where a logarithm is taken.
 LEAST = 1e-3
 
@@ -80,7 +82,7 @@ def score(
     """
     trust = math.log(max(certainty, LEAST))
     trust += math.log(max(float(answer.predicted_iou[0]), LEAST))
-    extent = _longest_side(answer.masks[0], spacing)
+    extent = max(_longest_side(mask, spacing) for mask in answer.masks)
     if not extent:
         return trust + math.log(LEAST)
     unlike = math.log(extent / SECTION_MM) / math.log(SECTION_FACTOR)

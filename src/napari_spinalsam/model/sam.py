@@ -101,17 +101,19 @@ class SpinalSam(nn.Module):
         """Whether the encoder has LoRA layers."""
         return lora.has_lora(self.image_encoder)
 
-    def add_attention(self, ratio: int = CBAM_RATIO) -> None:
+    def add_attention(self, ratio: int = CBAM_RATIO, *, signed: bool = False) -> None:
         """Put an untrained CBAM between encoder and decoder.
 
         Parameters
         ----------
         ratio : int
             Reduction of its channel perceptron.
+        signed : bool
+            Whether its share has the form of older files.
         """
         device = next(self.image_encoder.parameters()).device
         channels = self.image_encoder.neck[0].out_channels
-        self.attention = CBAM(channels, ratio).to(device)
+        self.attention = CBAM(channels, ratio, signed=signed).to(device)
 
     def add_lora(
         self,

@@ -82,7 +82,9 @@ class SpinalSamTiny(nn.Module):
         self.config = config or TinyConfig()
         channels = self.config.widths[0]
         self.encoder = TinyEncoder(self.config)
-        self.attention = CBAM(channels) if self.config.cbam else nn.Identity()
+        self.attention: nn.Module = nn.Identity()
+        if self.config.cbam:
+            self.attention = CBAM(channels, signed=self.config.signed_gate)
         self.votes = nn.Conv2d(channels, 2 + KINDS, 1)
         bias = torch.zeros(2 + KINDS)
         bias[3:] = UNSEEN_LOGIT

@@ -27,12 +27,15 @@ class TinyConfig:
         Channels of the prompt decoder at strides 2, 4 and 8.
     cbam : bool
         Whether the attention module stands between encoder and decoder.
+    signed_gate : bool
+        Whether its share has the form of older files; see `cbam.CBAM`.
     """
 
     widths: tuple[int, ...] = (32, 64, 96, 128)
     blocks: tuple[int, ...] = (1, 2, 2, 2)
     decoder_widths: tuple[int, int, int] = (32, 48, 64)
     cbam: bool = True
+    signed_gate: bool = False
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Module:
