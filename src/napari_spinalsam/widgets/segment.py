@@ -51,7 +51,10 @@ if TYPE_CHECKING:
 LEAST_WIDTH_PX = 290
 STATUS_LINES = 3
 ERROR_COLOR = "#e5484d"  # can be read on dark and on light
-HINT = "No image yet? Open one, or File > Open Sample > Lumbar CT (SpinalSAM)."
+HINT = (
+    "No image yet? Press Open…, or File > Open Sample > Lumbar CT (SpinalSAM). Where "
+    "napari asks for a reader, choose SpinalSAM."
+)
 
 
 class SegmentWidget(QWidget):
@@ -96,6 +99,9 @@ class SegmentWidget(QWidget):
         self.three_views = ThreeViews(self.controller, self)
         self.views = ViewsRow(self.three_views)
         self.planes = self.views.planes
+        self.open = QToolButton()
+        self.open.setText("Open…")
+        self.open.setToolTip("Open an image file in its own geometry")
         self.steps = QToolButton()
         self.steps.setText("?")
         self.steps.setToolTip("The first steps and their keys")
@@ -169,6 +175,7 @@ class SegmentWidget(QWidget):
         image = QHBoxLayout()
         image.setSpacing(sections.STEP_GAP_PX)
         image.addWidget(self.images, 1)
+        image.addWidget(self.open)
         image.addWidget(self.steps)
         form.addRow("Image", image)
         form.addRow("Window", self.window_)
@@ -232,6 +239,7 @@ class SegmentWidget(QWidget):
         self.prompts.live_changed.connect(choices.set_live)
         self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
+        self.open.clicked.connect(lambda: perform(a.OpenImage()))
         self.steps.clicked.connect(self.first_steps.toggle)
         self.preview.accept.clicked.connect(lambda: perform(a.AcceptMask()))
         self.preview.reject.clicked.connect(lambda: perform(a.RejectMask()))
