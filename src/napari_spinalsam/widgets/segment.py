@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH_PX = 290
 STATUS_LINES = 3
+# Two buttons share the row of the image.
+IMAGE_CHARACTERS = 3
 ERROR_COLOR = "#e5484d"  # can be read on dark and on light
 HINT = (
     "No image yet? Press Open…, or File > Open Sample > Lumbar CT (SpinalSAM). Where "
@@ -172,6 +174,7 @@ class SegmentWidget(QWidget):
         form.setHorizontalSpacing(6)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         form.addRow(self.first_steps)
+        self.images.setMinimumContentsLength(IMAGE_CHARACTERS)
         image = QHBoxLayout()
         image.setSpacing(sections.STEP_GAP_PX)
         image.addWidget(self.images, 1)
