@@ -324,13 +324,12 @@ def test_the_menu_offers_only_names_that_are_free_and_objects_that_are_there(
     assert not {"L2", "L3", "L3-L4"} & set(offers["Rename to"])
 
 
-def test_the_next_free_structure_is_selected_by_key_and_button(
+def test_the_next_free_structure_is_selected_by_button(
     annotated: SegmentHandle,
 ) -> None:
     annotated.run(a.SelectStructure(structure="L1"))
     annotated.widget.objects.next_free.click()
     assert annotated.annotation.state.selected == "L4"
-    assert "M" in {str(key) for key in annotated.viewer.keymap}
 
 
 def test_numbers_are_not_cut_in_a_narrow_dock(
