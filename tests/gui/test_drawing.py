@@ -10,15 +10,19 @@ from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtTest import QTest
 
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.prompts import LassoPrompt, Polarity
+from napari_spinalsam.core.prompts import LassoPrompt, PointPrompt, Polarity
 from tests.gui.test_mouse import LEFT, NONE, _canvas, _pixel, shown  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pytest
     from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.handle import SegmentHandle
+
+# Of a square in a slice, from its first corner on.
+CORNERS = ((0, 0, 0), (0, 0, 9), (0, 9, 9), (0, 9, 0))
 
 
 def drag(handle: SegmentHandle, voxels: Sequence[Sequence[float]]) -> None:
@@ -115,3 +119,83 @@ def test_a_lasso_limits_the_mask_and_follows_when_moved(
     layer.add(corners, shape_type="ellipse")
     assert "no prompt" in shown.widget.status.text()
     assert len(layer.data) == 1
+
+
+def test_a_half_drawn_shape_never_reaches_the_annotation(
+    shown: SegmentHandle,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    native, annotation = _canvas(shown), shown.annotation
+    drawings = shown.widget.controller.layers.drawings
+    shown.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    at = [_pixel(shown, voxel) for voxel in ((6, 15, 20), (6, 25, 30))]
+
+    def click(place: int) -> None:
+        QTest.mouseMove(native, at[place])
+        QTest.mouseClick(native, LEFT, NONE, at[place])
+        QCoreApplication.processEvents()
+
+    for key in (Qt.Key.Key_L, Qt.Key.Key_S):  # clicks without a drag
+        QTest.keyClick(native, key)
+        click(0)
+        click(0)
+        QTest.keyClick(native, Qt.Key.Key_Escape)
+        assert annotation.prompts_at(0, 6).is_empty
+        assert len(drawings.data) == len(drawings.features) == 0
+    QTest.keyClick(native, Qt.Key.Key_B)
+    click(0)
+    assert annotation.prompts_at(0, 6).is_empty
+    assert "drag" in shown.widget.status.text()
+    drag(shown, [(6, 13, 16), (6, 26, 32)])
+    box = annotation.prompts_at(0, 6).box
+    assert box is not None
+    click(1)  # a click is no box, and does not replace one
+    assert annotation.prompts_at(0, 6).box == box
+    assert len(shown.widget.controller.layers.boxes.data) == 1
+    # Begun and put away, or begun and overtaken by another structure.
+    QTest.keyClick(native, Qt.Key.Key_L)
+    click(0)
+    QTest.mouseMove(native, at[1])
+    annotation.add_point(0, 6, PointPrompt(20, 24, Polarity.POSITIVE))
+    QTest.keyClick(native, Qt.Key.Key_B)
+    assert annotation.prompts_at(0, 6).lasso is None
+    assert len(annotation.prompts_at(0, 6).points) == 1
+    assert len(drawings.data) == len(drawings.features) == 0
+    QTest.keyClick(native, Qt.Key.Key_L)
+    QTest.mousePress(native, LEFT, NONE, at[0])
+    QTest.mouseMove(native, at[1])
+    shown.run(a.SelectStructure(structure="L4"))
+    drag_on = [_pixel(shown, voxel) for voxel in ((6, 30, 20), (6, 30, 35))]
+    for place in drag_on:
+        QTest.mouseMove(native, place)
+        QCoreApplication.processEvents()
+    QTest.mouseRelease(native, LEFT, NONE, drag_on[-1])
+    assert "dropped" in shown.widget.status.text()
+    assert annotation.prompts_at(0, 6).is_empty
+    assert len(drawings.data) == 0
+
+
+def test_any_failure_of_a_layer_event_is_told_and_leaves_layer_and_annotation_equal(
+    shown: SegmentHandle,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    annotation, layers = shown.annotation, shown.widget.controller.layers
+    shown.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    annotation.add_point(0, 6, PointPrompt(20, 24, Polarity.POSITIVE))
+    before = annotation.prompts_at(0, 6)
+    corner = np.array([[6.0, 10, 10]])
+    for layer, add in (
+        (layers.points, lambda: layers.points.add(corner)),
+        (layers.drawings, lambda: layers.drawings.add_polygons(corner + CORNERS)),
+    ):
+        # As any other plugin may do.
+        layer.features = layer.features.drop(columns="polarity")
+        add()
+        assert "could not be taken" in shown.widget.status.text()
+        assert annotation.prompts_at(0, 6) == before
+        assert len(layers.points.data) == len(layers.points.features) == 1
+        assert len(layers.drawings.data) == len(layers.drawings.features) == 0
+        assert "polarity" in layer.features
+    assert caplog.records  # for whoever looks for the reason
+    layers.points.add(np.array([[6.0, 22, 26]]))
+    assert len(annotation.prompts_at(0, 6).points) == 2

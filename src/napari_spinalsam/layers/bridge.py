@@ -1,11 +1,14 @@
 """Keeps the layers of one annotation in step with it, in both directions.
 
 The annotation is the truth. What the user does to a prompt layer is read, offered to
-the annotation, and drawn anew from it, so that a refused edit disappears at once.
+the annotation, and drawn anew from it, so that a refused edit disappears at once. A
+layer that is removed comes back once the removal is over, if it has anything to show
+and its image is still there.
 """
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +16,7 @@ import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
@@ -21,7 +24,7 @@ from napari_spinalsam.layers.clicking import ImageClicks
 from napari_spinalsam.layers.hand_edits import take_prompts
 from napari_spinalsam.layers.making import NAMES, new_layer
 from napari_spinalsam.layers.orientation import OrientationLetters
-from napari_spinalsam.layers.roles import Role, find_layer
+from napari_spinalsam.layers.roles import Role, find_layer, role_of
 from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.layers.view import current_slice
 
@@ -34,7 +37,10 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
 
+logger = logging.getLogger(__name__)
+
 _Kind = TypeVar("_Kind", bound="Layer")
+PROMPT_ROLES = (Role.POINTS, Role.BOXES, Role.DRAWINGS)
 # Layer data events that tell of a finished edit.
 _FINISHED = ("added", "removed", "changed")
 
@@ -71,6 +77,9 @@ class AnnotationLayers:
         self.preview: masks.PreviewView | None = None
         self._tool, self._axis = TOOLS["positive"], 0
         self._stroke_expected = False
+        # A shape that napari has begun and not finished, and whether it is void.
+        self._half_drawn = self._void = False
+        self._closed = False
         self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
         self.letters = OrientationLetters(viewer, image, annotation)
         for role in NAMES:
@@ -109,6 +118,10 @@ class AnnotationLayers:
             self._connect(layer, role)
         return layer
 
+    def _present(self, role: Role) -> Any:
+        """Return the layer that plays a part, None if it was removed."""
+        return find_layer(self.viewer.layers, role, self.annotation)
+
     def _typed(self, role: Role, kind: type[_Kind]) -> _Kind:
         layer = self.layer(role)
         if not isinstance(layer, kind):
@@ -120,7 +133,7 @@ class AnnotationLayers:
         self.image.contrast_limits = self.annotation.state.window.limits
         self._show_labels()
         masks.hide_labels(self.labels, self.annotation.state.objects)
-        self._show_prompts()
+        self._show_prompts_when_free()
         self.show_preview()
         self.letters.show()
 
@@ -137,10 +150,15 @@ class AnnotationLayers:
             self.clicks.armed, layer.cursor = True, "crosshair"
 
     def disarm(self) -> None:
-        """Let the mouse pan and zoom again."""
-        self.clicks.armed, self.points.cursor = False, "standard"
-        for layer in (self.points, self.boxes, self.drawings):
-            layer.mode = "pan_zoom"
+        """Let the mouse pan and zoom again; what is half drawn is dropped."""
+        self.clicks.armed, points = False, self._present(Role.POINTS)
+        if points is not None:
+            points.cursor = "standard"
+        with self._quiet():  # napari finishes what is half drawn
+            for layer in filter(None, map(self._present, PROMPT_ROLES)):
+                layer.mode = "pan_zoom"
+        if self._half_drawn:
+            self._show_prompts()
 
     def set_axis(self, axis: int) -> None:
         """Let prompts placed from now on belong to slices of another axis."""
@@ -149,7 +167,7 @@ class AnnotationLayers:
 
     def close(self) -> None:
         """Stop following; the layers stay."""
-        self._prompts_due = False
+        self._prompts_due, self._closed = False, True
         self.clicks.close()
         self.letters.close()
         self.annotation.changed.disconnect(self._on_changed)
@@ -159,9 +177,12 @@ class AnnotationLayers:
 
     def _set_next_prompt(self) -> None:
         polarity, axis = self._tool.polarity, self._axis
-        prompt_layers.arm_polarity(self.points, polarity, axis)
-        closed = self._tool is TOOLS["lasso"]
-        drawings.arm_drawing(self.drawings, polarity, axis, closed=closed)
+        points, drawn = self._present(Role.POINTS), self._present(Role.DRAWINGS)
+        if points is not None:
+            prompt_layers.arm_polarity(points, polarity, axis)
+        if drawn is not None:
+            closed = self._tool is TOOLS["lasso"]
+            drawings.arm_drawing(drawn, polarity, axis, closed=closed)
 
     def _connect(self, layer: Layer, role: Role) -> None:
         self._connected.append(layer)
@@ -175,6 +196,8 @@ class AnnotationLayers:
 
     def _disconnect(self, layer: Layer) -> None:
         self._connected.remove(layer)
+        if self.preview is not None and self.preview.layer is layer:
+            self.preview = None
         layer.events.data.disconnect(self._on_prompts_edited)
         if isinstance(layer, Labels):
             layer.events.paint.disconnect(self._on_paint)
@@ -183,6 +206,23 @@ class AnnotationLayers:
     def _on_layer_removed(self, event: Any) -> None:
         if event.value in self._connected:
             self._disconnect(event.value)
+            role = role_of(event.value)
+            # Not now: others may be about to go, and the image with them.
+            self.later(lambda: self._bring_back(role))
+
+    def _bring_back(self, role: Role | None) -> None:
+        """Show again what a removed layer showed, unless the image is gone too."""
+        if self._closed or self.image not in self.viewer.layers:
+            return
+        if role is Role.LABELS and self._present(role) is None:
+            self.layer(role)
+            if self.annotation.labels.any():
+                self._report(
+                    "The labels layer shows the annotation and is back: clear "
+                    "structures to empty it, or close the image to end the work."
+                )
+        self._show_prompts_when_free()
+        self.show_preview()
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -195,7 +235,7 @@ class AnnotationLayers:
 
     def _on_changed(self, change: Change) -> None:
         if (change.prompts or change.selection) and not self._prompts_due:
-            self._show_prompts()
+            self._show_prompts_when_free()
         if change.selection:
             self._set_brush()
         if change.preview:
@@ -215,15 +255,39 @@ class AnnotationLayers:
         with self._quiet():
             masks.update_labels(self.labels, self.annotation.labels, box)
 
+    def _show_prompts_when_free(self) -> None:
+        """Draw the prompts, but not into a shape that the hand is drawing.
+
+        That shape belongs to prompts that are no more; it goes once it is finished.
+        """
+        self._void = self._half_drawn
+        if not self._void:
+            self._show_prompts()
+
     def _show_prompts(self) -> None:
-        self._prompts_due = False
+        self._prompts_due = self._half_drawn = self._void = False
         state = self.annotation.state
         shown = None if state.selected is None else state.find(state.selected)
+        items = prompt_layers.items_of(shown)
+        geometry = self.annotation.geometry
+        views: tuple[tuple[Role, Callable[..., None], bool], ...] = (
+            (
+                Role.POINTS,
+                prompt_layers.show_points,
+                any(i.prompts.points for i in items),
+            ),
+            (Role.BOXES, prompt_layers.show_boxes, any(i.prompts.box for i in items)),
+            (
+                Role.DRAWINGS,
+                drawings.show_drawings,
+                any(i.prompts.scribbles or i.prompts.lasso for i in items),
+            ),
+        )
         with self._quiet():
-            prompt_layers.show_prompts(
-                self.points, self.boxes, shown, self.annotation.geometry
-            )
-            drawings.show_drawings(self.drawings, shown, self.annotation.geometry)
+            for role, show, is_needed in views:
+                layer = self.layer(role) if is_needed else self._present(role)
+                if layer is not None:
+                    show(layer, items, geometry)
             # New data made napari forget what the next prompt shall be.
             self._set_next_prompt()
 
@@ -235,40 +299,68 @@ class AnnotationLayers:
 
     def show_preview(self) -> None:
         """Draw the mask that waits, in place of slices that were reached by a job."""
-        layer, shown = self.layer(Role.PREVIEW), self.annotation.state.preview
+        shown = self.annotation.state.preview
+        if shown is not None:
+            # A mask that was asked for is there to be seen.
+            self.layer(Role.PREVIEW).visible = True
         if self.preview is not None:
             self.preview.show(shown)
-        if shown is not None:
-            layer.visible = True  # a mask that was asked for is there to be seen
 
     def _place_point(self, position: tuple[float, ...]) -> None:
         """Offer a click to the annotation; its layer shows it after the mask."""
         self._prompts_due = True
-        try:
+        with self._edit():
             axis, index = current_slice(self.viewer, self.image)
             place = np.asarray(self.image.world_to_data(position[-self.image.ndim :]))
             polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
             self.annotation.add_point(axis, index, point)
-        except SpinalSamError as error:
-            self._report(str(error))
         self.later(self._show_due_prompts)
 
     def _show_due_prompts(self) -> None:
         if self._prompts_due:
-            self._show_prompts()
+            self._show_prompts_when_free()
+
+    @contextmanager
+    def _edit(self) -> Iterator[None]:
+        """Take an edit of a layer; whatever goes wrong is told in one sentence.
+
+        This is the edge between napari's layers, which anyone may have changed in any
+        way, and the annotation. Nothing that is raised may go on from here: it would
+        end napari's own work on the layer halfway. Whoever takes an edit then draws
+        the layer from the annotation, so that both are equal whatever came.
+        """
+        try:
+            yield
+        except SpinalSamError as error:
+            self._report(str(error))
+        except Exception as error:  # the documented edge, reported and logged
+            logger.exception("An edit of a layer failed")
+            kind = type(error).__name__
+            self._report(
+                f"The edit of the layer could not be taken ({kind}: {error}): the "
+                "layer shows the annotation again."
+            )
 
     def _on_prompts_edited(self, event: Any) -> None:
         if self._blocked:
             return
-        if str(event.action) not in _FINISHED:
+        action = str(event.action)
+        if action not in _FINISHED:
             self._show_due_prompts()  # before the user's edit comes on top
+            self._half_drawn = action == "adding"
             return
-        try:
+        with self._edit():
+            if self._void:
+                raise InputError(
+                    "What was being drawn is dropped, for the prompts changed "
+                    "meanwhile: draw it again."
+                )
             current_slice(self.viewer, self.image)  # refuses a 3-D view
-            take_prompts(self.annotation, self.points, self.boxes, self.drawings)
-        except SpinalSamError as error:
-            self._report(str(error))
+            layers = map(self._present, PROMPT_ROLES)
+            taken = take_prompts(self.annotation, *layers)
+            if not taken and action == "added" and isinstance(event.source, Shapes):
+                raise InputError(f"Nothing was drawn. {self._tool.tip}.")
         self._show_prompts()
 
     def _on_paint(self, event: Any) -> None:
@@ -287,10 +379,8 @@ class AnnotationLayers:
         if stroke.is_empty:
             return
         self._stroke_expected = False
-        try:
+        with self._edit():
             spared = self.annotation.paint(stroke)
             if spared:
                 self._report(f"{spared} voxels are locked: unlock them to paint there.")
-        except SpinalSamError as error:
-            self._report(str(error))
         self._show_labels()

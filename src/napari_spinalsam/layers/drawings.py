@@ -25,7 +25,6 @@ from napari_spinalsam.layers.prompts import (
     COLORS,
     DIM,
     as_voxels,
-    items_of,
     to_voxel,
 )
 
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.state import StructureObject
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.layers.prompts import Item
 
 # Red, green and blue, 0 to 1.
 LASSO_COLOR = (1.0, 0.86, 0.0)
@@ -100,13 +99,15 @@ def _color(polarity: Polarity, closed: bool, alpha: float) -> NDArray[np.float64
 
 
 def read_drawings(
-    layer: Shapes, geometry: Geometry, others: Mapping[tuple[int, int], SlicePrompts]
+    layer: Shapes | None,
+    geometry: Geometry,
+    others: Mapping[tuple[int, int], SlicePrompts],
 ) -> dict[tuple[int, int], SlicePrompts]:
     """Return other prompts with what the layer holds beside them, by slice.
 
     Parameters
     ----------
-    layer : napari.layers.Shapes
+    layer : napari.layers.Shapes or None
         Paths and polygons; of several lassos in one slice the last drawn counts.
     geometry : Geometry
         The grid of the image.
@@ -119,7 +120,10 @@ def read_drawings(
         If there is an ellipse.
     """
     found = dict(others)
-    features = layer.features
+    if layer is None:
+        return found
+    # napari keeps the row of a shape that was too short and that it dropped.
+    features = layer.features.iloc[: layer.nshapes]
     for vertices, kind, polarity, axis in zip(
         layer.data,
         layer.shape_type,
@@ -155,12 +159,10 @@ def _inside(
     return tuple((row, col) for row, col in places.tolist())
 
 
-def show_drawings(
-    layer: Shapes, shown: StructureObject | None, geometry: Geometry
-) -> None:
-    """Let the layer show a structure's scribbles and lassos, accepted ones dim."""
+def show_drawings(layer: Shapes, items: list[Item], geometry: Geometry) -> None:
+    """Bring the layer to the wanted scribbles and lassos, accepted ones dim."""
     shapes, kinds, rows, colors = [], [], [], []
-    for item in items_of(shown):
+    for item in items:
         alpha = DIM if item.accepted else BRIGHT
         prompts = item.prompts
         drawn = [(each.path, each.polarity, False) for each in prompts.scribbles]
@@ -181,7 +183,7 @@ def show_drawings(
         if shapes:
             layer.add(shapes, shape_type=kinds, face_color="transparent", edge_width=1)
         layer.mode = mode
-    if shapes and not layer.features.equals(wanted := _features(rows)):
+    if not layer.features.equals(wanted := _features(rows)):
         layer.features = wanted
     if shapes and not np.allclose(layer.edge_color, colors):
         layer.edge_color = np.array(colors)

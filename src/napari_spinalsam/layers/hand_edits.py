@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.layers.drawings import read_drawings
 from napari_spinalsam.layers.prompts import read_prompts, step_name
@@ -14,10 +16,29 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
 
 
+# Rows or columns; a box that is smaller was a click.
+LEAST_BOX = 1.0
+
+
 def take_prompts(
-    annotation: Annotation, points: Points, boxes: Shapes, drawings: Shapes
-) -> None:
+    annotation: Annotation,
+    points: Points | None,
+    boxes: Shapes | None,
+    drawings: Shapes | None,
+) -> int:
     """Offer what the prompt layers hold to the annotation, slice by slice.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document.
+    points, boxes, drawings : layer or None
+        The prompt layers. Prompts whose layer is not there stay as they are.
+
+    Returns
+    -------
+    int
+        Number of slices whose prompts have changed.
 
     Raises
     ------
@@ -26,14 +47,41 @@ def take_prompts(
     """
     geometry = annotation.geometry
     found = read_drawings(drawings, geometry, read_prompts(points, boxes, geometry))
+    unseen = [
+        field
+        for layer, fields in (
+            (points, ("points",)),
+            (boxes, ("box",)),
+            (drawings, ("scribbles", "lasso")),
+        )
+        for field in fields
+        if layer is None
+    ]
     name = annotation.state.selected
     known = None if name is None else annotation.state.find(name)
     keys = set(found)
     if known is not None:
         keys |= {prompts.key for prompts in known.prompts}
         keys |= {entry.prompts.key for entry in known.accepted}
+    changed = []
     for key in sorted(keys):
         before = annotation.prompts_at(*key)
-        after = found.get(key) or SlicePrompts(*key)
+        drawn = found.get(key) or SlicePrompts(*key)
+        after = replace(drawn, **{field: getattr(before, field) for field in unseen})
         if after != before:
-            annotation.set_prompts(after, step_name(before, after))
+            _check_box(before, after)
+            changed.append((before, after))
+    for before, after in changed:
+        annotation.set_prompts(after, step_name(before, after))
+    return len(changed)
+
+
+def _check_box(before: SlicePrompts, after: SlicePrompts) -> None:
+    box = after.box
+    if box is None or box == before.box:
+        return
+    if max(box.row_max - box.row_min, box.col_max - box.col_min) < LEAST_BOX:
+        raise InputError(
+            "The box is smaller than a pixel: drag from one corner of the structure "
+            "to the other."
+        )

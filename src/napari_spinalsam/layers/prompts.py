@@ -22,6 +22,8 @@ from napari_spinalsam.core.prompts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.state import StructureObject
@@ -97,16 +99,17 @@ def arm_polarity(layer: Points, polarity: Polarity, axis: int) -> None:
 
 
 def read_prompts(
-    points: Points, boxes: Shapes, geometry: Geometry
+    points: Points | None, boxes: Shapes | None, geometry: Geometry
 ) -> dict[tuple[int, int], SlicePrompts]:
     """Return what both layers hold, by slice.
 
     Parameters
     ----------
-    points : napari.layers.Points
-        Voxel coordinates in (z, y, x), or (row, col) for a flat image.
-    boxes : napari.layers.Shapes
-        Rectangles; of several in one slice the last drawn counts.
+    points : napari.layers.Points or None
+        Voxel coordinates in (z, y, x), or (row, col) for a flat image; None if there
+        is no such layer.
+    boxes : napari.layers.Shapes or None
+        Rectangles; of several in one slice the last drawn counts. None as above.
     geometry : Geometry
         The grid of the image.
     """
@@ -117,15 +120,12 @@ def read_prompts(
         index = int(np.clip(np.rint(where[axis]), 0, last))
         return found.get((axis, index), SlicePrompts(axis, index))
 
-    features = points.features
-    for place, polarity, axis in zip(
-        np.asarray(points.data), features["polarity"], features["axis"], strict=True
-    ):
+    for place, polarity, axis in () if points is None else _rows_of(points):
         voxel = as_voxels(place, geometry)
         prompts = entry(int(axis), voxel[0])
         point = point_at(place, int(axis), Polarity(polarity), geometry)
         found[prompts.key] = prompts.with_point(point)
-    for vertices in boxes.data:
+    for vertices in () if boxes is None else boxes.data:
         voxels = as_voxels(vertices, geometry)
         axis = int(np.ptp(voxels, axis=0).argmin())
         prompts = entry(axis, voxels[0])
@@ -133,6 +133,13 @@ def read_prompts(
         plane = geometry.plane(*prompts.key)
         found[prompts.key] = prompts.with_box(_box_inside(corners, plane.shape))
     return found
+
+
+def _rows_of(points: Points) -> Iterable[tuple[NDArray[Any], str, int]]:
+    features = points.features
+    return zip(
+        np.asarray(points.data), features["polarity"], features["axis"], strict=True
+    )
 
 
 def point_at(
@@ -155,15 +162,6 @@ def _box_inside(corners: NDArray[np.float64], shape: tuple[int, int]) -> BoxProm
     return BoxPrompt(*low.tolist(), *high.tolist())
 
 
-def show_prompts(
-    points: Points, boxes: Shapes, shown: StructureObject | None, geometry: Geometry
-) -> None:
-    """Let both layers show a structure's prompts, pending bright, accepted dim."""
-    items = items_of(shown)
-    _show_points(points, items, geometry)
-    _show_boxes(boxes, items, geometry)
-
-
 def items_of(shown: StructureObject | None) -> list[Item]:
     """Return the prompts of a structure by slice, those to be accepted first."""
     if shown is None:
@@ -178,8 +176,10 @@ def items_of(shown: StructureObject | None) -> list[Item]:
     return pending + done
 
 
-def _show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
-    """Bring the layer to the wanted points; what is right already is not touched.
+def show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
+    """Bring the layer to the wanted points, pending bright, accepted dim.
+
+    What is right already is not touched.
 
     Each attribute of a layer that is set costs a redraw, and a click has mostly been
     drawn by napari itself.
@@ -198,8 +198,9 @@ def _show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
         size = layer.current_size
         layer.data = data
         layer.size = size
-    if moved or list(layer.features["polarity"]) != [str(p) for p in polarities]:
-        layer.features = _features(polarities, [item.prompts.axis for item, _ in flat])
+    features = _features(polarities, [item.prompts.axis for item, _ in flat])
+    if moved or not layer.features.equals(features):
+        layer.features = features
         layer.symbol = [SYMBOLS[polarity] for polarity in polarities]
     faces = [
         (*COLORS[point.polarity], DIM if item.accepted else BRIGHT)
@@ -209,7 +210,8 @@ def _show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
         layer.face_color = np.asarray(faces)
 
 
-def _show_boxes(layer: Shapes, items: list[Item], geometry: Geometry) -> None:
+def show_boxes(layer: Shapes, items: list[Item], geometry: Geometry) -> None:
+    """Bring the layer to the wanted boxes, pending bright, accepted dim."""
     boxed = [item for item in items if item.prompts.box is not None]
     ndim = 2 if geometry.is_2d else 3
     rectangles = [

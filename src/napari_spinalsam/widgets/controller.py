@@ -13,7 +13,7 @@ from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.images import known_annotations, labels_of, volume_of
-from napari_spinalsam.layers.roles import entry_of
+from napari_spinalsam.layers.roles import Role, entry_of, find_layer
 from napari_spinalsam.layers.view import current_slice
 from napari_spinalsam.model.engine import SessionInfo
 from napari_spinalsam.widgets.later import after_drawing
@@ -75,6 +75,8 @@ class SegmentController(QObject):
         self.layers: AnnotationLayers | None = None
         self.session: SegmentationSession | None = None
         self.reference: Labels | None = None
+        # Name and annotation of an image that was closed, until that is told.
+        self._closed_image: tuple[str, Annotation | None] | None = None
         self.predictions = Predictions(self)
         self.predictions.loaded.connect(self._on_loaded)
         self.predictions.failed.connect(self.report_error)
@@ -119,6 +121,8 @@ class SegmentController(QObject):
         self._leave()
         if layer is not None and annotation is not None:
             self._take(layer, annotation)
+            # What was said of the image before is over.
+            self.message.emit(f"{layer.name} is open: choose a structure.", False)
         self.annotation_changed.emit(EVERYTHING)
 
     def take_up(self, annotation: Annotation) -> None:
@@ -274,10 +278,26 @@ class SegmentController(QObject):
 
     def _on_layer_removed(self, event: Any) -> None:
         if self.layers is not None and event.value == self.layers.image:
-            self._lose_image("closed", "another image")
+            self._closed_image = self.layers.image.name, self.annotation
+            self.choose_image(None)
+            # Others may be about to go: only then is it seen what stays.
+            after_drawing(self._tell_closed)
         elif self.reference is not None and event.value == self.reference:
             self.choose_reference(None)
             self.message.emit("The reference was closed: there is none now.", False)
+
+    def _tell_closed(self) -> None:
+        """Say what became of the work on an image that was closed."""
+        if self.annotation is not None or self._closed_image is None:
+            return  # the next case is open already
+        (name, annotation), self._closed_image = self._closed_image, None
+        if find_layer(self.viewer.layers, Role.LABELS, annotation) is not None:
+            self.report_error(
+                f"The image {name!r} was closed: its labels layer stays; choose "
+                "another image to go on."
+            )
+        else:
+            self.message.emit(f"{name} was closed. Open the next image.", False)
 
     def _hold_reference(self, layer: Labels | None) -> None:
         """Take a layer as the reference, and follow what becomes of it."""
@@ -295,16 +315,11 @@ class SegmentController(QObject):
 
     def _on_image_replaced(self) -> None:
         if self.layers is not None:
-            self._lose_image("replaced by other data", "an image")
-
-    def _lose_image(self, how: str, remedy: str) -> None:
-        """Put the annotation down because its image is gone; its layers stay."""
-        if self.layers is not None:
             name = self.layers.image.name
             self.choose_image(None)
             self.report_error(
-                f"The image {name!r} was {how}: its labels layer stays; choose "
-                f"{remedy} to go on."
+                f"The image {name!r} was replaced by other data: its labels layer "
+                "stays; choose an image to go on."
             )
 
     def _on_loaded(self, session: SegmentationSession) -> None:
