@@ -17,6 +17,7 @@ from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.handle import SegmentHandle
 
@@ -76,14 +77,14 @@ def test_a_flat_image_is_annotated_in_its_one_slice(viewer: Viewer) -> None:
 
 
 def test_closing_the_image_keeps_the_labels_and_stays_usable(
-    viewer: Viewer, handle: SegmentHandle
+    viewer: Viewer, handle: SegmentHandle, qtbot: QtBot
 ) -> None:
     handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
     handle.annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
     labels = handle.widget.controller.layers.labels
     viewer.layers.remove(handle.widget.controller.layers.image)
     assert labels in viewer.layers
-    assert "closed" in handle.widget.status.text()
+    qtbot.waitUntil(lambda: "labels layer stays" in handle.widget.status.text())
     data, attributes, _ = image_layer(make_volume((8, 32, 32)))
     viewer.add_image(data, **attributes)
     assert handle.annotation.geometry.shape == (8, 32, 32)

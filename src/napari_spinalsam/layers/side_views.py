@@ -214,7 +214,11 @@ class SideViews:
             event.disconnect(handler)
         for callbacks, callback in self._callbacks:
             callbacks.remove(callback)
-        self._cross_hair.close()
+        if self._main.image in self._viewer.layers:
+            self._cross_hair.close()
+        else:
+            # Not now: napari may be about to remove it, with the image and all others.
+            self._main.later(self._cross_hair.close)
         for side in self.sides:
             side.close()
 
