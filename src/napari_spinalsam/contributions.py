@@ -43,21 +43,30 @@ def get_reader(
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
-    """Read images as layers in the canonical orientation.
+    """Read images and labels as layers in the canonical orientation.
 
     Parameters
     ----------
     path : str or sequence of str
-        One file, or several that become a layer each.
+        One file, or several that become a layer each; `io.opening` tells which becomes
+        a labels layer.
 
     Raises
     ------
     InputError
-        If a file cannot be read as an image.
+        If a file cannot be read as either.
     """
-    from napari_spinalsam.io.volumes import read_volume
+    from napari_spinalsam.core.volume import Volume
+    from napari_spinalsam.io.opening import read_image_or_labels
 
-    return [image_layer(read_volume(one)) for one in _as_paths(path)]
+    layers = []
+    for one in _as_paths(path):
+        found = read_image_or_labels(one)
+        if isinstance(found, Volume):
+            layers.append(image_layer(found))
+        else:
+            layers.append(labels_layer(found.data, found.grid, found.name))
+    return layers
 
 
 def image_layer(volume: Volume) -> LayerData:
@@ -76,12 +85,18 @@ def image_layer(volume: Volume) -> LayerData:
 
 
 def labels_layer(labels: NDArray[Any], grid: FileGrid, name: str) -> LayerData:
-    """Describe the layer of a label volume (z, y, x) in the colours of anatomy."""
-    from napari_spinalsam.core.anatomy import label_colormap
+    """Describe the layer of a label volume (z, y, x).
 
+    In the colours of anatomy, unless a value names no structure and would not be seen.
+    """
+    from napari_spinalsam.core.anatomy import label_colormap
+    from napari_spinalsam.io.values import counts_of
+
+    colours = label_colormap()
+    named = all(int(value) in colours for value in counts_of(labels).nonzero()[0])
     attributes = {
         "name": name,
-        "colormap": label_colormap(),
+        **({"colormap": colours} if named else {}),
         "metadata": {METADATA_KEY: {"grid": grid}},
         **placement(grid.geometry),
     }

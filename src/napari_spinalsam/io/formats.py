@@ -41,6 +41,8 @@ FORMAT_OF_SUFFIX: Mapping[str, FileFormat] = MappingProxyType(
         ".seg.dcm": FileFormat.DICOM,
     }
 )
+# Made for volumes, where a picture may be anything.
+VOLUME_FORMATS = (FileFormat.NIFTI, FileFormat.ITK)
 # One file each: a header beside its data could not be replaced in one step.
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
 READABLE = ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, .png, .jpg or .tif"

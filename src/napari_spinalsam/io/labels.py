@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.volume import FileGrid, Volume
+    from napari_spinalsam.io.stored import StoredImage
 
 # Values in a sentence: a file of another numbering may hold a hundred.
 TOLD = 5
@@ -79,7 +80,13 @@ def read_labels(path: str | Path, like: FileGrid | None = None) -> LabelVolume:
         If the file cannot be read, holds no labels, or lies on another grid.
     """
     path = Path(path)
-    stored = read_stored(path)
+    return labels_of(read_stored(path), path, like)
+
+
+def labels_of(
+    stored: StoredImage, path: Path, like: FileGrid | None = None
+) -> LabelVolume:
+    """Return what a file holds as labels; see `read_labels`."""
     array, grid = to_labels(stored.array, path.name), stored.grid
     if like is not None and _both_unplaced(grid, like):
         grid = like  # nothing is known but the order of the voxels, which is the same

@@ -93,7 +93,8 @@ def read_nifti(path: Path) -> StoredImage:
     placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0
     known = Known.EVERYTHING if placed else Known.SPACING
     grid = FileGrid(tuple(shape), affine, known, _placing_fields(header))
-    return StoredImage(array.reshape(shape[:3]), grid)
+    is_labels = image.header.get_intent()[0] == "label"
+    return StoredImage(array.reshape(shape[:3]), grid, is_labels)
 
 
 def _millimetres(header: Any) -> float:

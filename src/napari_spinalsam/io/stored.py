@@ -25,10 +25,13 @@ class StoredImage:
         Values after the file's own scaling, fastest-varying axis first.
     grid : FileGrid
         Shape and affine of the file.
+    is_labels : bool
+        Whether the header says that it holds labels.
     """
 
     array: NDArray[Any]
     grid: FileGrid
+    is_labels: bool = False
 
 
 def damaged(path: Path, kind: FileFormat) -> str:

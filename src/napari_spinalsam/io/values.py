@@ -91,6 +91,15 @@ def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
 
 
+def counts_of(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how often each value from 0 on occurs, slice by slice to save memory."""
+    counts = np.zeros(int(labels.max(initial=0)) + 1, np.int64)
+    slowest = int(np.argmax(np.abs(labels.strides)))
+    for part in np.moveaxis(labels, slowest, 0):
+        counts += np.bincount(part.ravel(order="K"), minlength=len(counts))
+    return counts
+
+
 def _is_whole(array: NDArray[Any], tolerance: float = 0.0) -> bool:
     """Whether all values are finite whole numbers, looked at slice by slice."""
     return all(bool(_near_whole(part, tolerance).all()) for part in array)

@@ -9,7 +9,7 @@ import numpy as np
 from napari_spinalsam.core.intensity import fill_missing, guess_modality
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import name_of
-from napari_spinalsam.io.stored import read_stored
+from napari_spinalsam.io.stored import StoredImage, read_stored
 from napari_spinalsam.io.values import to_intensities
 
 
@@ -34,7 +34,11 @@ def read_volume(path: str | Path) -> Volume:
         intensities cannot be used.
     """
     path = Path(path)
-    stored = read_stored(path)
+    return volume_of(read_stored(path), path)
+
+
+def volume_of(stored: StoredImage, path: Path) -> Volume:
+    """Return what a file holds as an image; see `read_volume`."""
     intensities = to_intensities(fill_missing(stored.array, path.name))
     data = np.ascontiguousarray(stored.grid.to_canonical(intensities))
     return Volume(data, stored.grid, guess_modality(data), name_of(path))
