@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.model.adapter_store import read_config
-from napari_spinalsam.model.adapters import read_adapter
+from napari_spinalsam.model.adapters import SHOWN_DIGITS, read_adapter
 from napari_spinalsam.model.backend import pick_device
-from napari_spinalsam.model.checkpoint import read_checkpoint
-from napari_spinalsam.model.families import Family, identify
+from napari_spinalsam.model.checkpoint import digest_of, read_checkpoint
+from napari_spinalsam.model.families import MED_SAM_MD5, Family, identify
 from napari_spinalsam.model.loading import build_backend, find_weights, read_model
 from napari_spinalsam.model.registry import (
     BUNDLED,
@@ -176,20 +176,21 @@ def _baseline_row(
 
 def _prompted_rows(what: Comparison, store: SliceStore) -> list[Row]:
     device = pick_device("auto")
-    foreign = "as published, not trained here"
+    about_med_2d = _about_foreign(what.sam_med_2d, "")
+    about_medsam = _about_foreign(what.medsam, MED_SAM_MD5)
     med_2d = _foreign(SamMed2D, what.sam_med_2d, device)
     medsam = _foreign(MedSam, what.medsam, device)
     sam = partial(_registered_backend, what.sam, device)
     about_ours, ours = _ours(what, store, device)
     return [
-        *_rows_of("SAM-Med2D", foreign, BOX_AND_POINT, med_2d),
+        *_rows_of("SAM-Med2D", about_med_2d, BOX_AND_POINT, med_2d),
         *_rows_of(
             "SAM",
             f"{_about_base(what.sam)}, not trained here",
             BOX_AND_POINT,
             sam if is_here(what.sam) else None,
         ),
-        *_rows_of("MedSAM", foreign, BOX_ALONE, medsam),
+        *_rows_of("MedSAM", about_medsam, BOX_ALONE, medsam),
         *_rows_of(
             BUNDLED,
             _about_tiny(what.tiny),
@@ -209,8 +210,35 @@ def _about_base(model: str) -> str:
     """Return which SAM a name or file is."""
     if model in ENTRIES or not is_here(model):
         return Path(model).name
+    sha256 = digest_of(Path(model))
+    if (entry := entry_of_sha256(sha256)) is not None:
+        return f"{entry.name} as published"
     family = identify(read_checkpoint(Path(model)).tensors).family
-    return f"{Path(model).name}, {family.label}{about_weights(family)}"
+    unverified = _unverified(Path(model), sha256)
+    return f"{family.label}{about_weights(family)}, {unverified}"
+
+
+def _unverified(path: Path, sha256: str) -> str:
+    """Return what a file is called whose checksum nobody has published."""
+    return f"unverified file {path.name} (sha256 {sha256[:SHOWN_DIGITS]})"
+
+
+def _about_foreign(path: Path | None, md5: str) -> str:
+    """Return what the weights of another program are, by their checksum.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file, if there is one.
+    md5 : str
+        Of the published file; empty where none is published.
+    """
+    if path is None or not path.is_file():
+        return "as published, not trained here"
+    if md5 and digest_of(path, "md5") == md5:
+        return "as published (checksum verified), not trained here"
+    why = "not the published checksum" if md5 else "no checksum is published"
+    return f"{_unverified(path, digest_of(path))}: {why}; not trained here"
 
 
 def about_weights(family: str) -> str:

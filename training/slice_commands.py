@@ -46,7 +46,16 @@ def add_slice_options(parser: argparse.ArgumentParser) -> None:
         "--window", default="auto", help="preset, LEVEL,WIDTH, or auto: bone for CT"
     )
     group.add_argument(
-        "--smallest-share", type=share, default=0.01, help="of a slice, of a target"
+        "--target",
+        choices=("vertebra", "disc", "all"),
+        default="all",
+        help="class that is asked for",
+    )
+    group.add_argument(
+        "--smallest-share",
+        type=share,
+        default=0.01,
+        help="of a slice, of the structures of a class together",
     )
     group.add_argument(
         "--short-side", type=share, default=0.5, help="of the long one, in mm"
@@ -197,7 +206,7 @@ def _slice_settings(options: argparse.Namespace) -> SliceSettings:
     from training.config import validated
     from training.data.slicing import SliceSettings
 
-    names = ("size", "window", "smallest_share", "short_side")
+    names = ("size", "window", "target", "smallest_share", "short_side")
     values = {name: getattr(options, name) for name in names}
     return validated(SliceSettings, values, "prepare")
 

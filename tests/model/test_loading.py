@@ -12,7 +12,7 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model import families, loading, registry
+from napari_spinalsam.model import families, info, loading, registry
 from napari_spinalsam.model.adapter_config import AdapterConfig
 from napari_spinalsam.model.adapters import save_adapter
 from napari_spinalsam.model.checkpoint import digest_of, save_tiny
@@ -120,7 +120,10 @@ def test_own_sam_file_predicts_and_says_that_it_may_be_medsam(
     session.set_volume(volume)
     plane = volume.geometry.plane(1, 3)
     given = SlicePrompts(1, 3, prompts((2, 6)).points)
-    assert session.predict(plane, given, window=window).masks.shape[1:] == plane.shape
+    answer = session.predict(plane, given, window=window)
+    assert answer.masks.shape[1:] == plane.shape
+    assert answer.remarks == (session.record.doubt,)
+    assert "wrong if it is a MedSAM" in dict(info.verify(sam_file).rows())["doubt"]
 
 
 def test_downloaded_model_has_the_licence_of_the_registry(
@@ -174,10 +177,9 @@ def test_bad_device_is_refused_before_anything_is_read() -> None:
         load_session("sam3", "tpu")
 
 
-def test_medsam_by_name_is_refused_as_medsam(sam_file: Path) -> None:
+def test_the_name_of_a_file_does_not_make_it_medsam(sam_file: Path) -> None:
     renamed = sam_file.rename(sam_file.with_name("medsam_vit_b.pth"))
-    with pytest.raises(ModelError, match=r"medsam_vit_b.pth is a MedSAM checkpoint"):
-        load_session(renamed, "cpu")
+    assert load_session(renamed, "cpu").record.family == "sam_vit_b"
 
 
 def test_medsam_by_checksum_is_refused_as_medsam(

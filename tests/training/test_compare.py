@@ -12,8 +12,11 @@ from safetensors.torch import save_file
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
+from napari_spinalsam.model.checkpoint import digest_of
+from napari_spinalsam.model.families import MED_SAM_MD5
+from napari_spinalsam.model.registry import ENTRIES
 from tests.training.helpers import folder_tree
-from training import foreign
+from training import compare, foreign
 from training.__main__ import main
 from training.baselines import (
     Baseline,
@@ -108,6 +111,21 @@ def test_compare_measures_what_is_here_and_names_what_is_not(
     assert "differs from ours, point + 2 (paired t-test" in markdown
     assert (output / "panel.png").stat().st_size > 10_000
     assert (output / "slices.csv").exists()
+
+
+def test_weights_of_others_are_called_published_only_by_their_checksum(
+    sam_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_weights: None
+) -> None:
+    about = compare._about_foreign
+    assert about(None, "") == "as published, not trained here"
+    told = about(sam_base, MED_SAM_MD5)
+    assert told.startswith("unverified file base.pth (sha256 ")
+    assert "not the published checksum" in told
+    assert "no checksum is published" in about(sam_base, "")
+    assert "checksum verified" in about(sam_base, digest_of(sam_base, "md5"))
+    assert "unverified file base.pth" in compare._about_base(str(sam_base))
+    monkeypatch.setattr(compare, "entry_of_sha256", lambda _: ENTRIES["sam-vit-b"])
+    assert compare._about_base(str(sam_base)) == "sam-vit-b as published"
 
 
 def test_compare_refuses_a_row_that_is_not_there(

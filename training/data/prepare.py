@@ -28,7 +28,8 @@ from training.data.split import LEAK_WARNING, SplitBy, hold_back
 if TYPE_CHECKING:
     from training.data.numbers import Source
 
-VERSION = 1
+# 2: the filter of small targets is that of a class, no longer of each structure.
+VERSION = 2
 
 logger = logging.getLogger(__name__)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_spinalsam.core.anatomy import Kind, by_label
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import default_window, parse_window
@@ -30,6 +33,19 @@ if TYPE_CHECKING:
     from training.data.sources import Case
 
 AUTOMATIC = "auto"
+Target = Literal["vertebra", "disc", "all"]
+CLASSES: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.VERTEBRA: "vertebra",
+        Kind.SACRUM: "vertebra",
+        Kind.COCCYX: "vertebra",
+        Kind.DISC: "disc",
+        Kind.CANAL: "canal",
+        Kind.CORD: "canal",
+    }
+)
+# Of the smallest share of a class: less of a structure is a sliver and no target.
+SLIVER = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +60,12 @@ class SliceSettings(BaseModel):
     window : str
         Name of a preset, or level and width with a comma between; ``"auto"`` is the
         bone preset for CT and the 0.5th to 99.5th percentile for all else.
+    target : {"vertebra", "disc", "all"}
+        Which class of structures is asked for; the paper has one class at a time.
+        Sacrum and coccyx count as vertebrae; canal and cord are among all alone.
     smallest_share : float
-        A structure that covers less of a slice is no target there (equation 12).
+        A class whose structures together cover less of a slice has no target there
+        (equation 12); nor is a target what covers less than a tenth of that.
     short_side : float
         Planes whose short side is less than this share of the long one, in mm, are
         left out.
@@ -55,6 +75,7 @@ class SliceSettings(BaseModel):
 
     size: int = Field(default=512, ge=32, multiple_of=16)
     window: str = AUTOMATIC
+    target: Target = "all"
     smallest_share: float = Field(default=0.01, ge=0, lt=1)
     short_side: float = Field(default=0.5, ge=0, le=1)
 
@@ -197,18 +218,49 @@ def _plane_rows(
         plane = geometry.plane(kind.axis, index)
         here = plane.take(labels)
         counts = np.bincount(here.ravel(), minlength=256)
-        counts[[0, IGNORED]] = 0
-        large = counts >= max(settings.smallest_share * here.size, 1)
-        if not large.any():
+        # What nobody knows is part of the slice but of no class.
+        counts[0] += counts[IGNORED]
+        counts[IGNORED] = 0
+        targets = _targets(counts, settings)
+        if not targets:
             continue
         size = image_size(plane.shape, plane.spacing, settings.size)
         row_mm, col_mm = (
             float(n * mm / fine)
             for n, mm, fine in zip(plane.shape, plane.spacing, size, strict=True)
         )
-        targets = tuple(int(n) for n in np.flatnonzero(large))
         rows.append(SliceRow(kind, index, *size, row_mm, col_mm, targets))
     return rows
+
+
+def _targets(counts: NDArray[np.int64], settings: SliceSettings) -> tuple[int, ...]:
+    """Return the structures that are asked for in a slice.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (256,)
+        Pixels of each label; none of what nobody knows.
+    settings : SliceSettings
+        Which class, and how much of a slice it must cover.
+    """
+    smallest = settings.smallest_share * counts.sum()
+    present = [int(label) for label in np.flatnonzero(counts[1:]) + 1]
+    areas: Counter[str] = Counter()
+    for label in present:
+        areas[_class_of(label)] += int(counts[label])
+    return tuple(
+        label
+        for label in present
+        if settings.target in ("all", _class_of(label))
+        and areas[_class_of(label)] >= smallest
+        and counts[label] >= max(SLIVER * smallest, 1)
+    )
+
+
+def _class_of(label: int) -> str:
+    """Return the class that a label is filtered with; unknown ones are alone."""
+    known = by_label(label)
+    return f"label {label}" if known is None else CLASSES[known.kind]
 
 
 def _translate(

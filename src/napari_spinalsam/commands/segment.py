@@ -95,7 +95,9 @@ def run(options: Namespace) -> None:
             found = segment_objects(seen, objects, session, window, progress, start)
     write_labels(output, found.labels, volume.grid)
     _warn(found, wanted, kept=[each for each in structures if each not in wanted])
-    remarks = dict.fromkeys((session.record.told_of_window(window), *found.remarks))
+    record = session.record
+    told = (record.doubt, record.told_of_window(window), *found.remarks)
+    remarks = dict.fromkeys(told)
     for remark in filter(None, remarks):
         warn(remark.rstrip("."))
     seconds = {

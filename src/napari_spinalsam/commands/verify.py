@@ -41,6 +41,7 @@ def run(options: Namespace) -> None:
                 "unexpected": list(report.unexpected),
                 "shape_mismatched": [asdict(each) for each in report.shape_mismatched],
                 "attention": found.attention,
+                "doubt": found.doubt,
             }
         )
         return

@@ -44,6 +44,8 @@ class ModelRecord:
         Of the adapter's file, hexadecimal, or the empty string.
     parameters : ParameterReport or None
         How the tensors of the file fitted the network.
+    doubt : str
+        The sentence on what is not certain of the weights; empty if nothing is.
     attention : float or None
         Share of the attention module, below zero where it subtracts; None without one.
     window : Window or None
@@ -62,6 +64,7 @@ class ModelRecord:
     adapter: str = ""
     adapter_sha256: str = ""
     parameters: ParameterReport | None = None
+    doubt: str = ""
     attention: float | None = None
     window: Window | None = None
     pixel_mm: tuple[float, float] | None = None

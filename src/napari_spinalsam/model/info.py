@@ -91,6 +91,8 @@ class Verification:
         What matched, is missing, unexpected or of another shape.
     attention : float or None
         Share of the attention module, below zero where it subtracts; None without one.
+    doubt : str
+        The sentence on what is not certain of the weights; empty if nothing is.
     """
 
     name: str
@@ -99,11 +101,14 @@ class Verification:
     licence: str
     report: ParameterReport
     attention: float | None = None
+    doubt: str = ""
 
     def rows(self) -> Rows:
         """Return titles and values to be shown."""
         report, attention = self.report, self.attention
-        told = () if attention is None else (("attention", share_in_words(attention)),)
+        told = [("doubt", self.doubt)] if self.doubt else []
+        if attention is not None:
+            told.append(("attention", share_in_words(attention)))
         return (
             ("model", self.name),
             ("family", Family(self.family).label),
@@ -176,6 +181,7 @@ def parameter_report(session: SegmentationSession) -> Rows:
         record.licence,
         record.parameters,
         record.attention,
+        record.doubt,
     ).rows()
 
 
@@ -204,7 +210,13 @@ def verify(source: str | Path, model: str | None = None) -> Verification:
     report = compare(network.state_dict(), file.checkpoint.tensors)
     share = share_of(file.checkpoint.tensors)
     return Verification(
-        file.name, file.family.value, file.sha256, file.licence, report, share
+        file.name,
+        file.family.value,
+        file.sha256,
+        file.licence,
+        report,
+        share,
+        file.doubt,
     )
 
 

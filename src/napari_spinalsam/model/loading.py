@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 
 OWN_LICENCE = "not known: a file of the user"
 
+# The two networks are the same; only what they expect of image and prompts differs.
+MAY_BE_MED_SAM = (
+    "{} has the layout of SAM ViT-B and of MedSAM and the published checksum of "
+    "neither: it is used as SAM ViT-B, which is wrong if it is a MedSAM."
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,6 +69,8 @@ class ModelFile:
         Of the file.
     licence : str
         Of the weights.
+    doubt : str
+        The sentence on what neither tensors nor checksum tell; empty if nothing.
     """
 
     checkpoint: Checkpoint
@@ -70,6 +78,7 @@ class ModelFile:
     name: str
     sha256: str
     licence: str
+    doubt: str = ""
 
 
 def load_session(
@@ -145,8 +154,8 @@ def find_weights(model: str | Path) -> Path:
 def read_model(path: Path, *, registered: bool = False) -> ModelFile:
     """Read a file of weights and find out what it is.
 
-    SAM ViT-B and MedSAM have the same tensors; MedSAM is told by the checksum of its
-    published file or by its file's name, and all else counts as SAM.
+    SAM ViT-B and MedSAM have the same tensors; the checksums of the published files
+    tell them apart. Any other file counts as SAM, and its doubt says so.
 
     Parameters
     ----------
@@ -173,11 +182,15 @@ def read_model(path: Path, *, registered: bool = False) -> ModelFile:
     if entry is not None:
         family = Family(entry.family)
         return ModelFile(checkpoint, family, entry.name, sha256, entry.licence)
-    family = identify(checkpoint.tensors).family
+    family, doubt = identify(checkpoint.tensors).family, ""
     if family is Family.SAM_B:
-        family = _sam_or_med_sam(path)
+        if is_med_sam(path):
+            family = Family.MED_SAM
+        else:
+            doubt = MAY_BE_MED_SAM.format(path.name)
+            logger.warning("%s", doubt)
     licence = checkpoint.metadata.get("licence", OWN_LICENCE)
-    return ModelFile(checkpoint, family, path.stem, sha256, licence)
+    return ModelFile(checkpoint, family, path.stem, sha256, licence, doubt)
 
 
 def build_backend(
@@ -202,6 +215,8 @@ def build_backend(
         sha256=file.sha256,
         licence=file.licence,
         size=0,
+        # An adapter names the checksum of its base, so that there is no doubt left.
+        doubt=file.doubt if adapter is None else "",
         adapter="" if adapter is None else adapter.name,
         adapter_sha256="" if adapter is None else adapter.sha256,
         attention=share_of(
@@ -260,14 +275,9 @@ def _base_of(adapter: Adapter) -> Path:
     return weights_path(base_of(adapter.name, adapter.config).name)
 
 
-def _sam_or_med_sam(path: Path) -> Family:
-    if "medsam" in path.stem.lower() or digest_of(path, "md5") == MED_SAM_MD5:
-        return Family.MED_SAM
-    logger.warning(
-        "%s has the layout of SAM ViT-B and of MedSAM; it is used as SAM ViT-B.",
-        path.name,
-    )
-    return Family.SAM_B
+def is_med_sam(path: Path) -> bool:
+    """Whether a file is the published MedSAM, by its checksum."""
+    return digest_of(path, "md5") == MED_SAM_MD5
 
 
 def _measured(

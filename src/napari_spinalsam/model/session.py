@@ -292,7 +292,7 @@ class SegmentationSession:
     ) -> tuple[str, ...]:
         """Return what the network saw otherwise than in its training."""
         record = self.record
-        sentences = [record.told_of_window(window)]
+        sentences = [record.doubt, record.told_of_window(window)]
         if record.pixel_mm is not None:
             seen = embedding.pixel_mm(plane.spacing)
             sentences.append(record.told_of_pixels(seen))

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.intensity import PRESETS
+from napari_spinalsam.io.labels import read_labels
+from napari_spinalsam.io.volumes import read_volume
 from tests.training.helpers import (
     block_image,
     block_labels,
@@ -15,11 +19,11 @@ from tests.training.helpers import (
     verse_tree,
     write_nifti,
 )
-from training.data import prepare
+from training.data import prepare, slicing
 from training.data.picture import draw_summary
 from training.data.prepare import prepare_slices
 from training.data.slice_store import SliceStore
-from training.data.slicing import SliceSettings, read_case
+from training.data.slicing import LabelledScan, SliceSettings, plan, read_case
 from training.data.sources import find_cases
 from training.data.split import hold_back
 
@@ -72,9 +76,7 @@ def test_the_longer_side_fills_the_size_and_pixels_are_square(
         assert extent == pytest.approx(millimetres[piece.row.plane])
 
 
-def test_only_structures_of_one_percent_of_the_slice_are_targets(
-    own: Path, tmp_path: Path
-) -> None:
+def test_slivers_are_no_targets(own: Path, tmp_path: Path) -> None:
     labels = block_labels()
     labels[8, 20, 5] = 19  # one voxel of 4,800 in the slice
     write_nifti(labels, own / "labels" / "a.nii.gz")
@@ -87,6 +89,41 @@ def test_only_structures_of_one_percent_of_the_slice_are_targets(
     rare = SMALL.model_copy(update={"smallest_share": 0.0})
     store = prepare_slices("folder", own, tmp_path / "store", rare)
     assert any(19 in row.targets for row in store.cases["a"].rows)
+
+
+DISCS = (119, 120, 121, 122)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("disc", {*DISCS}), ("vertebra", {20, 21}), ("all", {*DISCS, 20, 21})],
+)
+def test_the_filter_is_on_the_mask_of_a_class(target: str, expected: set[int]) -> None:
+    counts = np.zeros(256, np.int64)
+    counts[[*DISCS, 20, 21, 61]] = (40, 30, 30, 20, 300, 90, 50)
+    counts[0] = 10_000 - counts.sum()
+    # No disc covers 1 % of 10,000 pixels, but together they do; the canal does not.
+    settings = SliceSettings(target=target)
+    assert set(slicing._targets(counts, settings)) == expected
+    counts[list(DISCS)] //= 2
+    assert not expected.issubset(DISCS) or not slicing._targets(counts, settings)
+
+
+def test_discs_of_a_public_scan_keep_their_sagittal_slices(data_dir: Path) -> None:
+    folder = data_dir / "totalsegmentator"
+    names = {274: 119, 471: 120, 496: 121, 549: 122, 551: 123, 344: 124}
+    volume = read_volume(folder / "ct.nii.gz")
+    drawn = read_labels(folder / "bodies_discs.nii.gz", volume.grid).data
+    parts, count = ndi.label(drawn == 2)
+    sizes = np.bincount(parts.ravel())
+    labels = np.zeros(drawn.shape, np.uint8)
+    for part in range(1, count + 1):
+        labels[parts == part] = names.get(int(sizes[part]), 0)
+    scan = LabelledScan(volume, labels, PRESETS["bone"])
+    rows = plan(scan, SliceSettings(target="disc"))
+    sagittal = [row for row in rows if row.plane == "sagittal"]
+    assert len(sagittal) >= 10
+    assert max(len(row.targets) for row in sagittal) == 6
 
 
 def test_planes_much_longer_than_wide_are_left_out_by_millimetres(
