@@ -165,7 +165,7 @@ class Annotation:
         """Repeat up to so many undone steps; return their names."""
         return self.history.redo(steps)
 
-    def group(self, name: str) -> AbstractContextManager[None]:
+    def group(self, name: str | Callable[[], str]) -> AbstractContextManager[None]:
         """Make one step of all made inside, and none if an error leaves the block."""
         return self.history.group(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from napari_spinalsam.annotation import (
 from napari_spinalsam.annotation.ports import Outcome, Run
 from napari_spinalsam.annotation.searching import search_for
 from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
@@ -155,14 +157,21 @@ class Executor:
             if search is not None and self.predict is not None:
                 self.predict.locate(search)
         run = Run(self.view, self.predict, self.engine, search=search)
-        outcomes = []
+        outcomes: list[Outcome] = []
+        done: list[str] = []
         with self._place_kept(), ExitStack() as groups:
             for number, action in enumerate(actions):
                 if self.annotation is not run.open_annotation:
-                    self._join(groups, actions)
+                    self._join(groups, actions, done)
                 run.open_annotation = self.annotation
                 run.following = tuple(actions[number + 1 :])
-                outcomes.append(OPERATIONS[type(action)](run, action))
+                steps = self._steps_done()
+                outcome = OPERATIONS[type(action)](run, action)
+                outcomes.append(outcome)
+                # What has only begun is no step; what it did before it, is.
+                begun = outcome.job is not None
+                made = self._steps_done()[len(steps) :]
+                done += made if begun else [describe(action)]
             for arming in run.armings:
                 self.view.arm_tool(
                     arming.kind,
@@ -170,15 +179,25 @@ class Executor:
                     arming.count,
                     then_predict=run.then_predict,
                 )
+        for job in run.jobs:
+            if self.predict is not None:
+                self.predict.carry(job)
         return tuple(outcomes)
 
-    def _join(self, groups: ExitStack, actions: Sequence[Action]) -> None:
+    def _steps_done(self) -> tuple[str, ...]:
+        """Return the names of the steps done, the newest last."""
+        if self.annotation is None:
+            return ()
+        return self.annotation.history.undo_names[::-1]
+
+    def _join(
+        self, groups: ExitStack, actions: Sequence[Action], done: Sequence[str]
+    ) -> None:
         """Let what follows be one step of the annotation now open."""
         # Undo by itself moves through the history and adds nothing to it.
         moves = len(actions) == 1 and isinstance(actions[0], a.Undo | a.Redo)
         if self.annotation is not None and not moves:
-            name = ", then ".join(describe(action) for action in actions)
-            groups.enter_context(self.annotation.group(name))
+            groups.enter_context(self.annotation.group(lambda: ", then ".join(done)))
 
     @contextmanager
     def _place_kept(self) -> Iterator[None]:
@@ -202,6 +221,37 @@ class Executor:
             return self.view.current_slice()
         except InputError:
             return None
+
+
+def stages(actions: Sequence[Action]) -> list[tuple[Action, ...]]:
+    """Cut a plan behind work that goes on, if what follows needs its result.
+
+    "Segment L3 and save" saves when L3 is there. What only looks need not wait.
+
+    Parameters
+    ----------
+    actions : sequence of Action
+        The plan.
+
+    Returns
+    -------
+    list of tuple of Action
+        The parts, of which each is to be run when the work of the one before has
+        ended well.
+    """
+    cuts = [
+        place
+        for place, action in enumerate(actions, 1)
+        if isinstance(action, a.Propagate | a.SegmentStructures)
+        and any(_needs_result(later) for later in actions[place:])
+    ]
+    bounds = [0, *cuts, len(actions)]
+    return [tuple(actions[start:end]) for start, end in pairwise(bounds)]
+
+
+def _needs_result(action: Action) -> bool:
+    looks = action.action_class is ActionClass.READ
+    return isinstance(action, a.Measure) or not (looks or isinstance(action, a.Cancel))
 
 
 def check_available(action: Action) -> None:

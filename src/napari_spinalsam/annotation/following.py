@@ -98,9 +98,17 @@ def anchors_of(document: Annotation, key: SliceKey) -> dict[str, Masks]:
 def _carry(run: Run, job: CarryJob) -> Outcome:
     if run.predict is None:
         raise InputError("There is no model to predict with: load one first.")
-    if run.predict.carry(job):
+    if run.predict.at_once:
+        run.predict.carry(job)
         return Outcome(job.outcome())
-    return Outcome(f"{job.step} has begun; Cancel keeps what is done.")
+    ahead = run.jobs[-1].step if run.jobs else run.predict.work_ahead()
+    run.jobs.append(job)
+    if ahead:
+        return Outcome(
+            f"{job.step} waits until this has ended: {ahead}. Cancel stops both.",
+            job=job,
+        )
+    return Outcome(f"{job.step} has begun; Cancel keeps what is done.", job=job)
 
 
 def _known_slices(document: Annotation, name: str, key: SliceKey) -> Masks:

@@ -226,8 +226,10 @@ class History:
         self._show(replace(self._state, preview=preview))
 
     @contextmanager
-    def group(self, name: str) -> Iterator[None]:
+    def group(self, name: str | Callable[[], str]) -> Iterator[None]:
         """Join all steps made inside into one; take them back if an error leaves it.
+
+        A name that is known only at the end is asked for then.
 
         Undo and redo inside of a group move through the past as usual and count as
         part of the group's own step, so that undoing it restores what was before.
@@ -247,7 +249,13 @@ class History:
         deltas = tuple(delta for step in inner.recorded for delta in step.deltas)
         if deltas or self._state != start:
             parts = tuple(inner.recorded)
-            joined = Step(name, start, self._state, deltas, parts)
+            joined = Step(
+                name if isinstance(name, str) else name(),
+                start,
+                self._state,
+                deltas,
+                parts,
+            )
             outer.done.append(joined)
             outer.undone.clear()
             self._record(joined, outer)

@@ -12,6 +12,7 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import Run
     from napari_spinalsam.annotation.requests import PromptKind
+    from napari_spinalsam.annotation.state import Preview
 
 
 def generate_mask(run: Run, action: a.GenerateMask) -> Outcome:
@@ -40,7 +41,14 @@ def _generate(run: Run, kind: PromptKind) -> Outcome:
     run.predict.request(request, wait=wait)
     preview = run.annotation.state.preview
     if preview is None or preview.prediction is request.answered:
-        return Outcome(f"The mask of {request.structure} is being predicted.")
+        return Outcome(
+            f"The mask of {request.structure} is being predicted.", request=request
+        )
+    return predicted(preview)
+
+
+def predicted(preview: Preview) -> Outcome:
+    """Tell of a mask that is shown now."""
     return Outcome(
         f"Mask of {preview.structure}: predicted IoU {preview.predicted_iou:.2f}, "
         f"candidate {preview.chosen + 1} of {preview.count}."

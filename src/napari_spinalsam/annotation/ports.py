@@ -10,8 +10,9 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.predictor import PredictionPort
+    from napari_spinalsam.annotation.predictor import PredictionPort, PredictionRequest
     from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import SliceKey
     from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
@@ -64,11 +65,17 @@ class Outcome:
         raises an error instead.
     data : Report or None
         The table that the action asked for.
+    job : CarryJob or None
+        Work that begins once the plan has succeeded, and goes on.
+    request : PredictionRequest or None
+        What the model still has to answer.
     """
 
     text: str
     ok: bool = True
     data: Report | None = None
+    job: CarryJob | None = None
+    request: PredictionRequest | None = None
 
 
 class ViewPort(Protocol):
@@ -177,6 +184,8 @@ class Run:
         Tools to arm at the end.
     then_predict : bool
         Whether a mask was asked for after the armed tools.
+    jobs : list of CarryJob
+        Work to begin at the end.
     """
 
     view: ViewPort
@@ -187,6 +196,7 @@ class Run:
     search: Search | None = None
     armings: list[Arming] = field(default_factory=list)
     then_predict: bool = False
+    jobs: list[CarryJob] = field(default_factory=list)
 
     @property
     def annotation(self) -> Annotation:

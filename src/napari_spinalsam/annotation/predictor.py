@@ -170,6 +170,13 @@ class PredictionPort(Protocol):
             Whether the preview is shown already; False while it is being computed.
         """
 
+    @property
+    def at_once(self) -> bool:
+        """Whether work on whole objects is done when `carry` returns."""
+
+    def work_ahead(self) -> str:
+        """Return the name of the work that goes on; empty without any."""
+
     def carry(self, job: CarryJob) -> bool:
         """Do work on whole objects, and write its masks into the annotation.
 
@@ -216,6 +223,15 @@ class DirectPrediction:
             start=request.start,
         )
         return self._annotation.show_prediction(prediction, request)
+
+    @property
+    def at_once(self) -> bool:
+        """Return True: all is done now."""
+        return True
+
+    def work_ahead(self) -> str:
+        """Return nothing: no work goes on."""
+        return ""
 
     def carry(self, job: CarryJob) -> bool:
         """Work to the end now. See `PredictionPort.carry`."""

@@ -22,7 +22,7 @@ from napari_spinalsam.widgets.docks import join_tabs
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.language_dialog import LanguageDialog
 from napari_spinalsam.widgets.preferences import language_settings
-from napari_spinalsam.widgets.transcript import Tone, Transcript
+from napari_spinalsam.widgets.transcript import Bubble, Tone, Transcript
 
 if TYPE_CHECKING:
     import napari
@@ -78,6 +78,7 @@ class ChatWidget(QWidget):
         self.language: LanguageDialog | None = None
         self.waiting = QLabel()
         self.cancel = QPushButton("Cancel")
+        self._offering: Bubble | None = None
         self._said: list[str] = []
         self._place = 0
         self._lay_out()
@@ -159,6 +160,7 @@ class ChatWidget(QWidget):
     def _connect(self) -> None:
         self.conversation.answered.connect(self._show_answer)
         self.conversation.waiting.connect(self._show_waiting)
+        self.conversation.voided.connect(self._withdraw)
         self.cancel.clicked.connect(self.conversation.cancel)
         self.send.changed.connect(lambda: self.say(self.sentence.value))
         self.gear.clicked.connect(self.open_language)
@@ -183,6 +185,13 @@ class ChatWidget(QWidget):
         bubble = self.transcript.add(answer.text, TONES[answer.kind], answer.detail)
         if answer.choices:
             bubble.offer(answer.choices, side_by_side=answer.kind == "plan")
+            self._offering = bubble
+
+    def _withdraw(self) -> None:
+        """Let nobody press what would no longer do what it says."""
+        if self._offering is not None:
+            self._offering.withdraw()
+            self._offering = None
 
     def _show_waiting(self, sentence: str) -> None:
         self.waiting.setText(sentence)

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_spinalsam.core.actions import ACTION_TYPES
+from napari_spinalsam.annotation.executor import stages
+from napari_spinalsam.annotation.masking import predicted
+from napari_spinalsam.core.action_fields import ActionClass
+from napari_spinalsam.core.actions import ACTION_TYPES, Cancel
 from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.prompts import SlicePrompts
-from napari_spinalsam.core.replies import Clarify, Refuse, parse_action
+from napari_spinalsam.core.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.language.answers import in_language
 from napari_spinalsam.language.interpreter import Interpreter
+from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.language.settings import ViewerContext
 from napari_spinalsam.language.wording import language_of
 from napari_spinalsam.widgets.asking import AskingThread
@@ -24,8 +28,12 @@ from napari_spinalsam.widgets.searching import Searching
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_spinalsam.annotation.carrying import CarryJob
+    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import Outcome
+    from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.actions import Action
     from napari_spinalsam.language.interpreter import Understanding
     from napari_spinalsam.language.settings import LanguageSettings
@@ -42,6 +50,10 @@ WORDS = {
         "offline": "offline",
         "asking": "Asking {} …",
         "searching": "Looking for {} …",
+        "void": "Something has changed since this was asked, so nothing was done: say "
+        "it again.",
+        "then": "Afterwards: {}.",
+        "left": "Not done after that: {}.",
     },
     "zh": {
         "run": "执行",
@@ -51,6 +63,9 @@ WORDS = {
         "offline": "离线",
         "asking": "正在询问 {} …",
         "searching": "正在寻找 {} …",
+        "void": "提问之后情况已改变，因此没有执行：请重新说一遍。",
+        "then": "完成后：{}。",
+        "left": "其后未执行：{}。",
     },
 }
 
@@ -77,6 +92,34 @@ class Answer:
     choices: dict[str, Callable[[], None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a confirmation or a choice was asked for, and in which state.
+
+    Parameters
+    ----------
+    annotation : Annotation or None
+        What was open.
+    state : State or None
+        How it was.
+    place : tuple of int or None
+        The slice shown, where the steps act on it.
+    """
+
+    annotation: Annotation | None
+    state: State | None
+    place: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """Work that a sentence began: for what, in which language, and what comes after."""
+
+    annotation: Annotation | None
+    language: Language
+    rest: tuple[Action, ...] = ()
+
+
 class Conversation(QObject):
     """Holds the talk of one Chat dock.
 
@@ -92,11 +135,15 @@ class Conversation(QObject):
     answered(Answer)
         Something to show.
     waiting(sentence)
-        What is waited for, a language model or a search; empty when it is over.
+        What is waited for: a language model, a search, or work that a sentence began;
+        empty when it is over.
+    voided()
+        The choices offered last can no longer be made.
     """
 
     answered = Signal(object)
     waiting = Signal(str)
+    voided = Signal()
 
     def __init__(
         self,
@@ -109,14 +156,27 @@ class Conversation(QObject):
         self._thread: AskingThread | None = None
         self._searching: Searching | None = None
         self._language: Language = "en"
+        self._asked: _Asked | None = None
+        self._jobs: dict[CarryJob, _Begun] = {}
+        self._requests: dict[PredictionRequest, _Begun] = {}
+        self._followed: SegmentController | None = None
 
     def say(self, text: str) -> None:
         """Understand a sentence and act on it, or answer it."""
         language = language_of(text)
+        was_asked = self._asked is not None
+        self._void()
+        stops = _stops(text)
         if self._thread is not None or self._searching is not None:
-            self.answered.emit(Answer(WORDS[language]["busy"], "error"))
+            if stops:
+                self.cancel()
+            else:
+                self.answered.emit(Answer(WORDS[language]["busy"], "error"))
             return
         self._language = language
+        if stops and was_asked and not self._jobs:
+            self._decline()
+            return
         settings = self._settings()
         interpreter = Interpreter(settings)
         context = viewer_context(self._controller())
@@ -131,14 +191,15 @@ class Conversation(QObject):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Stop asking the language model, or looking for structures."""
+        """Stop asking the language model, searching, and what a sentence began."""
         if self._thread is not None:
             self._thread.cancel()
-        if self._searching is not None:
+        if self._searching is not None or self._jobs:
             self._controller().cancel()
 
     def close(self) -> None:
         """End the thread, if one is at work; what is looked for is not run."""
+        self._jobs.clear()
         if self._searching is not None:
             self._searching.ended.disconnect()
         if self._thread is not None:
@@ -146,23 +207,36 @@ class Conversation(QObject):
             self._thread.wait()
 
     def run(self, steps: Sequence[Action], detail: str = "") -> None:
-        """Apply a plan, after the search that it needs, and tell what came of it."""
+        """Apply a plan, after the search that it needs, and tell what came of it.
+
+        What needs the result of work that goes on is done when that has ended.
+        """
         controller = self._controller()
+        self._follow(controller)
+        steps, *later = stages(steps)
+        rest = tuple(step for part in later for step in part)
         try:
             search = controller.executor.search(steps)
         except SpinalSamError as error:
             self._tell_error(str(error), detail)
             return
         if search is None:
-            self._apply(steps, detail)
+            self._apply(steps, detail, rest)
             return
         names = ", ".join(search.names)
         self.waiting.emit(WORDS[self._language]["searching"].format(names))
         self._searching = Searching(controller, search)
-        self._searching.ended.connect(partial(self._on_searched, search, steps, detail))
+        self._searching.ended.connect(
+            partial(self._on_searched, search, steps, detail, rest)
+        )
 
     def _on_searched(
-        self, search: Search, steps: Sequence[Action], detail: str, found: bool
+        self,
+        search: Search,
+        steps: Sequence[Action],
+        detail: str,
+        rest: tuple[Action, ...],
+        found: bool,
     ) -> None:
         self._searching = None
         self.waiting.emit("")
@@ -171,10 +245,14 @@ class Conversation(QObject):
             return
         if search.failure:
             self._tell_error(search.failure)
-        self._apply(steps, detail, search)
+        self._apply(steps, detail, rest, search)
 
     def _apply(
-        self, steps: Sequence[Action], detail: str, search: Search | None = None
+        self,
+        steps: Sequence[Action],
+        detail: str,
+        rest: tuple[Action, ...],
+        search: Search | None = None,
     ) -> None:
         """Apply a plan and tell, step by step, what came of it."""
         try:
@@ -188,7 +266,119 @@ class Conversation(QObject):
                 f"› {describe(step, self._language)}\n{_told(outcome, self._language)}"
                 for step, outcome in zip(steps, outcomes, strict=True)
             ]
+            if rest:
+                lines.append(self._words("then", rest))
             self.answered.emit(Answer("\n".join(lines), "outcome", detail))
+            self._note_begun(outcomes, rest)
+
+    def _note_begun(
+        self, outcomes: Sequence[Outcome], rest: tuple[Action, ...]
+    ) -> None:
+        """Remember what goes on, to tell what comes of it."""
+        begun = _Begun(self._open_annotation(), self._language)
+        jobs = [outcome.job for outcome in outcomes if outcome.job is not None]
+        self._jobs |= dict.fromkeys(jobs, begun)
+        if rest and jobs:
+            self._jobs[jobs[-1]] = replace(begun, rest=rest)
+        asked = [o.request for o in outcomes if o.request is not None]
+        self._requests |= dict.fromkeys(asked, begun)
+
+    def _follow(self, controller: SegmentController) -> None:
+        """Hear of what a sentence began, and of every change."""
+        if controller is self._followed:
+            return
+        self._followed = controller
+        controller.predictions.job_advanced.connect(self._on_job_advanced)
+        controller.predictions.job_told.connect(self._on_job_told)
+        controller.predictions.request_told.connect(self._on_request_told)
+        controller.annotation_changed.connect(self._on_changed)
+
+    def _on_job_advanced(self, job: CarryJob, doing: str) -> None:
+        if job in self._jobs and self._thread is None and self._searching is None:
+            self.waiting.emit(in_language(doing, self._jobs[job].language))
+
+    def _on_job_told(self, job: CarryJob, sentence: str, end: str) -> None:
+        """Tell what came of work that a sentence began, and go on with the rest."""
+        begun = self._jobs.pop(job, None)
+        if begun is None:
+            return
+        if not self._jobs and self._thread is None and self._searching is None:
+            self.waiting.emit("")
+        self._language = begun.language
+        lines = [
+            f"› {in_language(job.step, begun.language)}",
+            in_language(sentence, begun.language),
+        ]
+        goes_on = end == "done" and self._open_annotation() is begun.annotation
+        if begun.rest and not goes_on:
+            lines.append(self._words("left", begun.rest))
+        kind: Kind = "error" if end == "failed" else "outcome"
+        self.answered.emit(Answer("\n".join(lines), kind))
+        if begun.rest and goes_on:
+            self.run(begun.rest)
+
+    def _on_request_told(self, request: PredictionRequest, failure: str) -> None:
+        """Tell which mask came, or why none did."""
+        begun = self._requests.pop(request, None)
+        annotation = self._open_annotation()
+        if begun is None or annotation is None or annotation is not begun.annotation:
+            return
+        if failure:
+            told = in_language(failure, begun.language)
+            self.answered.emit(Answer(told, "error"))
+        elif (preview := annotation.state.preview) is not None:
+            told = in_language(predicted(preview).text, begun.language)
+            self.answered.emit(Answer(told, "outcome"))
+
+    def _words(self, key: str, steps: Sequence[Action]) -> str:
+        """Return a sentence of `WORDS` about some steps."""
+        named = "; ".join(describe(step, self._language) for step in steps)
+        return WORDS[self._language][key].format(named)
+
+    def _offer(
+        self, choices: dict[str, Callable[[], None]], *, here: bool = False
+    ) -> dict[str, Callable[[], None]]:
+        """Bind choices to the state in which they are offered, and the slice if so."""
+        controller = self._controller()
+        self._follow(controller)
+        asked = _state_of(controller, here=here)
+        self._asked = asked
+        return {
+            text: partial(self._choose, asked, act) for text, act in choices.items()
+        }
+
+    def _choose(self, asked: _Asked, act: Callable[[], None]) -> None:
+        """Do what was chosen, unless anything has changed since it was offered."""
+        if asked is not self._asked or not self._holds(asked):
+            self._void()
+            self.answered.emit(Answer(WORDS[self._language]["void"], "refusal"))
+            return
+        self._asked = None
+        act()
+
+    def _open_annotation(self) -> Annotation | None:
+        """Return what is open in the dock that is followed; this opens none."""
+        return None if self._followed is None else self._followed.annotation
+
+    def _holds(self, asked: _Asked) -> bool:
+        if self._followed is None:
+            return False
+        now = _state_of(self._followed, here=asked.place is not None)
+        return (
+            now.annotation is asked.annotation
+            and now.state is asked.state
+            and now.place == asked.place
+        )
+
+    def _void(self) -> None:
+        """End the offer that was made last, if one is open."""
+        if self._asked is not None:
+            self._asked = None
+            self.voided.emit()
+
+    def _on_changed(self) -> None:
+        if self._asked is not None and not self._holds(self._asked):
+            self._void()
 
     def _on_understood(self, understanding: Understanding) -> None:
         words, reply = WORDS[self._language], understanding.reply
@@ -198,16 +388,19 @@ class Conversation(QObject):
         if understanding.failure:
             self._tell_error(understanding.failure)
         if isinstance(reply, Clarify):
-            choices = dict(map(self._option, reply.options))
+            choices = self._offer(dict(map(self._option, reply.options)))
             self.answered.emit(Answer(reply.question, "question", detail, choices))
         elif isinstance(reply, Refuse):
             self.answered.emit(Answer(reply.reason, "refusal", detail))
         elif understanding.needs_confirmation:
             steps = reply.steps
-            choices = {
-                words["run"]: lambda: self.run(steps),
-                words["cancel"]: self._decline,
-            }
+            choices = self._offer(
+                {
+                    words["run"]: lambda: self.run(steps),
+                    words["cancel"]: self._decline,
+                },
+                here=any(step.action_class is ActionClass.EDIT for step in steps),
+            )
             self.answered.emit(Answer(self._numbered(steps), "plan", detail, choices))
         else:
             self.run(reply.steps, detail)
@@ -236,6 +429,23 @@ class Conversation(QObject):
         self._thread = None
         if self._searching is None:
             self.waiting.emit("")
+
+
+def _stops(text: str) -> bool:
+    """Whether a sentence only asks to stop."""
+    reply = parse_offline(text)
+    return isinstance(reply, Plan) and reply.steps == (Cancel(),)
+
+
+def _state_of(controller: SegmentController, *, here: bool) -> _Asked:
+    """Return what is open and how it is, with the slice shown if that matters."""
+    annotation = controller.annotation
+    if annotation is None:
+        return _Asked(None, None)
+    place = None
+    if here and controller.viewer.dims.ndisplay == 2:
+        place = controller.view.current_slice()
+    return _Asked(annotation, annotation.state, place)
 
 
 def viewer_context(controller: SegmentController) -> ViewerContext:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEventLoop, QTimer
 
+from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
 from napari_spinalsam.core.replies import Clarify, Plan, parse_action
 from napari_spinalsam.language.offline import parse_offline
@@ -64,6 +65,9 @@ class SegmentHandle:
     def run(self, *actions: Action | dict[str, Any] | str) -> tuple[Outcome, ...]:
         """Apply a plan of actions, all or none, as one undo step.
 
+        What needs the result of propagating or finding is done when that has ended,
+        as a step of its own.
+
         Parameters
         ----------
         *actions : Action, dict or str
@@ -79,6 +83,15 @@ class SegmentHandle:
             If structures that are to be prompted are looked for too long.
         """
         steps = [step for action in actions for step in _steps(action)]
+        first, *later = stages(steps)
+        outcomes = self._run(first)
+        for part in later:
+            self.wait_for_objects()
+            outcomes += self._run(part)
+        return outcomes
+
+    def _run(self, steps: tuple[Action, ...]) -> tuple[Outcome, ...]:
+        """Apply one part of a plan, after the search that it needs."""
         controller = self.widget.controller
         search = controller.executor.search(steps)
         if search is not None:

@@ -52,7 +52,7 @@ class _Loading:
     build: Callable[[], SegmentationSession]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Carrying:
     """Work on whole objects for one annotation.
 
@@ -66,12 +66,15 @@ class Carrying:
         What the annotation was when it was asked for.
     cancelled : Event
         Set to end this work, and no other, after its present piece.
+    failure : str
+        Why it failed; empty if it did not.
     """
 
     annotation: Annotation
     work: CarryJob
     start: JobStart
     cancelled: Event = field(default_factory=Event)
+    failure: str = ""
 
 
 _Job = _Prediction | _Encoding | _Loading | Carrying
@@ -194,10 +197,10 @@ class InferenceThread(QThread):
         try:
             self._do(job)
         except SpinalSamError as error:
-            self.failed.emit(asked, str(error))
+            self.failed.emit(asked, _sentence(error))
         except Exception as error:
             logger.exception("The inference thread met an unexpected error")
-            self.failed.emit(asked, f"Unexpected error, please report: {error!r}")
+            self.failed.emit(asked, _sentence(error))
         if isinstance(job, _Prediction):
             self._answered.set()
 
@@ -257,6 +260,9 @@ class InferenceThread(QThread):
         try:
             if not job.cancelled.is_set():
                 self._carry_on(job)
+        except Exception as error:
+            job.failure = _sentence(error)
+            raise
         finally:
             self._running = None
             self.carrying_ended.emit(job)
@@ -278,6 +284,13 @@ class InferenceThread(QThread):
                 return
             self._prediction = None
         self._attempt(waiting)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error tells the user."""
+    if isinstance(error, SpinalSamError):
+        return str(error)
+    return f"Unexpected error, please report: {error!r}"
 
 
 def _describe(job: _Job) -> str:

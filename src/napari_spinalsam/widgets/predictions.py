@@ -51,6 +51,12 @@ class Predictions(QObject):
         Such work has ended, and what there was to write is written.
     carrying_ended(sentence)
         Likewise, told to the user.
+    job_advanced(CarryJob, sentence)
+        What such work does now.
+    job_told(CarryJob, sentence, end)
+        What came of it, and whether it was "done", "stopped" or "failed".
+    request_told(PredictionRequest, sentence)
+        A request was answered; the sentence says why it failed, if it did.
     """
 
     loaded = Signal(object)
@@ -61,6 +67,9 @@ class Predictions(QObject):
     carried = Signal(str, object)
     job_ended = Signal(object)
     carrying_ended = Signal(str)
+    job_advanced = Signal(object, str)
+    job_told = Signal(object, str, str)
+    request_told = Signal(object, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -101,6 +110,15 @@ class Predictions(QObject):
         self.answered.connect(loop.quit)
         loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         return True
+
+    @property
+    def at_once(self) -> bool:
+        """Return False: the thread does the work."""
+        return False
+
+    def work_ahead(self) -> str:
+        """Return the name of the work that was asked for last and has not ended."""
+        return self._carryings[-1].work.step if self._carryings else ""
 
     def carry(self, job: CarryJob) -> bool:
         """Work on whole objects in the thread; see annotation.carrying."""
@@ -154,16 +172,20 @@ class Predictions(QObject):
             except SpinalSamError as error:
                 self.failed.emit(str(error))
         self._finish(request)
+        self.request_told.emit(request, "")
 
     def _on_carried(self, carrying: Carrying, item: SliceMask | Progress) -> None:
         if carrying.annotation is not self._annotation:
             return
         step = carrying.work.step
         if isinstance(item, Progress):
-            self.working.emit(f"{step}: {item.what}")
+            doing = f"{step}: {item.what}"
             self.progress.emit(item.done)
         else:
-            self.working.emit(f"{step}: slice {item.index}")
+            doing = f"{step}: slice {item.index}"
+        self.working.emit(doing)
+        self.job_advanced.emit(carrying.work, doing)
+        if not isinstance(item, Progress):
             self.carried.emit(carrying.work.shown, item)
 
     def _on_carrying_ended(self, carrying: Carrying) -> None:
@@ -182,11 +204,18 @@ class Predictions(QObject):
                     annotation, masks, job.step, job.model, carrying.start
                 )
         except SpinalSamError as error:
+            carrying.failure = str(error)
             self.failed.emit(str(error))
         if annotation is not self._annotation:
             told.append(f"This belongs to {annotation.volume.name}, shown before.")
         self.carrying_ended.emit(" ".join(told))
         self.job_ended.emit(job)
+        if carrying.failure:
+            kept = told if job.masks() else []
+            self.job_told.emit(job, " ".join([carrying.failure, *kept]), "failed")
+        else:
+            end = "stopped" if carrying.cancelled.is_set() else "done"
+            self.job_told.emit(job, " ".join(told), end)
 
     def _on_failed(
         self, asked: PredictionRequest | Carrying | None, sentence: str
@@ -200,6 +229,8 @@ class Predictions(QObject):
         if wanted:
             self.failed.emit(sentence)
         self._finish(asked)
+        if asked is not None:
+            self.request_told.emit(asked, sentence)
 
     def _finish(self, request: PredictionRequest | None) -> None:
         """Note the end of a request; only the newest one counts."""

@@ -114,9 +114,14 @@ class Bubble(QFrame):
         if side_by_side:
             self._column.addLayout(row)
 
-    def _choose(self, chosen: Callable[[], None], once: bool) -> None:
-        for made in self.buttons if once else ():
+    def withdraw(self) -> None:
+        """End the offer: the buttons can be read, and no longer pressed."""
+        for made in self.buttons:
             made.setEnabled(False)
+
+    def _choose(self, chosen: Callable[[], None], once: bool) -> None:
+        if once:
+            self.withdraw()
         chosen()
 
 
