@@ -90,7 +90,16 @@ class Later:
     """A worker that answers when told to."""
 
     waits: list[bool] = field(default_factory=list)
+    jobs: list[Any] = field(default_factory=list)
+    at_once: bool = False
 
     def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
         self.waits.append(wait)
         return False
+
+    def carry(self, job: Any) -> bool:
+        self.jobs.append(job)
+        return False
+
+    def work_ahead(self) -> str:
+        return str(self.jobs[-1].step) if self.jobs else ""

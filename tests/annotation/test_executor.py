@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.executor import OPERATIONS, Executor
+from napari_spinalsam.annotation.executor import OPERATIONS, Executor, stages
 from napari_spinalsam.core.actions import ACTION_TYPES
 from napari_spinalsam.core.errors import InputError
 from tests.annotation.helpers import (
@@ -186,3 +186,31 @@ def test_a_plan_goes_on_in_the_image_that_it_opened(
     assert executor.annotation is not document
     assert executor.annotation.state.selected == "L2"
     assert len(executor.annotation.history.undo_names) == 1
+
+
+def test_work_that_only_began_is_no_step_and_begins_after_the_plan(
+    executor: Executor, labelled: Annotation
+) -> None:
+    steps = labelled.history.undo_names
+    executor.predict = worker = Later()
+    outcome = executor.run(act("segment_structures", structures=["L5"]))
+    assert outcome.job is worker.jobs[0]
+    assert labelled.history.undo_names == steps
+    plan = (act("select_structure", structure="L3"), act("propagate"))
+    second = executor.run_plan(plan)[1]
+    assert second.text.startswith("Propagate L3 waits until this has ended: Segment L5")
+    assert labelled.history.undo_names == ("Select L3", *steps)
+    with pytest.raises(InputError, match="no slice 99"):
+        executor.run_plan((act("propagate"), act("go_to_slice", index=99)))
+    assert len(worker.jobs) == 2
+
+
+def test_a_plan_is_cut_where_a_step_needs_what_is_still_being_made() -> None:
+    find, look = (
+        act("segment_structures", structures=["L3"]),
+        act("go_to_slice", index=5),
+    )
+    keep, size = act("save_labels"), act("measure")
+    assert stages((look, find, look)) == [(look, find, look)]
+    assert stages((find, look, keep)) == [(find,), (look, keep)]
+    assert stages((find, find, size)) == [(find,), (find,), (size,)]

@@ -67,7 +67,7 @@ def test_work_that_a_sentence_began_is_told_from_queue_to_result(
     assert handle.annotation.history.undo_names == before  # it only began
     type_and_enter(chat, "分割C1")
     assert "分割 C1将在此任务结束后开始：分割 L3" in last(chat)[1]
-    qtbot.waitUntil(lambda: "locating the spine" in chat.waiting.text())
+    qtbot.waitUntil(lambda: chat.waiting.text() == "Segment L3: locating the spine")
     assert chat.cancel.isVisibleTo(chat)
 
     released.set()
@@ -86,9 +86,10 @@ def test_cancel_stops_the_work_and_what_should_have_followed(
     type_and_enter(chat, "segment L3 and lock L3, then hide L3")
     assert "Afterwards: Lock L3; Hide L3." in last(chat)[1]
     type_and_enter(chat, "stop")
-    qtbot.waitUntil(lambda: not chat.waiting.text(), timeout=30_000)
+    left = "Not done after that: Lock L3; Hide L3."
+    qtbot.waitUntil(lambda: left in last(chat)[1], timeout=30_000)
     assert "Stopped; what is done by now stays." in "\n".join(told(chat))
-    assert "Not done after that: Lock L3; Hide L3." in last(chat)[1]
+    assert chat.waiting.text() == ""
     assert not handle.annotation.state.object_of("L3").locked
     type_and_enter(chat, "停")
     assert "没有正在进行的任务可以停止" in last(chat)[1]

@@ -295,7 +295,9 @@ class Conversation(QObject):
 
     def _on_job_advanced(self, job: CarryJob, doing: str) -> None:
         if job in self._jobs and self._thread is None and self._searching is None:
-            self.waiting.emit(in_language(doing, self._jobs[job].language))
+            language = self._jobs[job].language
+            parts = (in_language(part, language) for part in doing.split(": "))
+            self.waiting.emit(": ".join(parts))
 
     def _on_job_told(self, job: CarryJob, sentence: str, end: str) -> None:
         """Tell what came of work that a sentence began, and go on with the rest."""

@@ -58,6 +58,8 @@ class Shortcuts(QObject):
         self._owner = owner
         self._commands = {_stroke(key): command for key, command in commands.items()}
         self._due: Stroke | None = None
+        # The field that a key has just been announced to.
+        self._field: QWidget | None = None
         self._held: set[int] = set()
         application = QApplication.instance()
         if application is not None:
@@ -77,11 +79,13 @@ class Shortcuts(QObject):
             return False
         stroke = _stroke_of(event)
         if event.type() == QEvent.Type.ShortcutOverride:
+            self._note_field(receiver)
             ours = stroke in self._commands and self._is_meant(receiver)
             self._due = stroke if ours else None
             if ours:
                 event.accept()
             return ours
+        self._field = None
         if event.type() == QEvent.Type.KeyPress and stroke == self._due:
             self._due = None
             self._held.add(event.key())
@@ -94,8 +98,18 @@ class Shortcuts(QObject):
             return True
         return False
 
+    def _note_field(self, receiver: QObject | None) -> None:
+        """Note where a key is typed: what the field leaves is told to its parents."""
+        if isinstance(receiver, QWidget) and is_typed_in(receiver):
+            self._field = receiver
+        elif not (isinstance(receiver, QWidget) and self._is_left_to(receiver)):
+            self._field = None
+
+    def _is_left_to(self, parent: QWidget) -> bool:
+        return self._field is not None and parent.isAncestorOf(self._field)
+
     def _is_meant(self, receiver: QObject | None) -> bool:
-        if not isinstance(receiver, QWidget):
+        if not isinstance(receiver, QWidget) or self._is_left_to(receiver):
             return False
         dock = _dock_of(self._owner)
         main = main_window(self._owner)
