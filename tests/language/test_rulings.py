@@ -302,6 +302,9 @@ ADDED = [
     ("shift all names down one level", [step("shift_names", levels=1)]),
     ("shift names by -1", [step("shift_names", levels=-1)]),
     ("所有名称上移两个节段", [step("shift_names", levels=-2)]),
+    ("pixel size 0.35 mm", [step("set_pixel_size", mm=0.35)]),
+    ("每像素0.4毫米", [step("set_pixel_size", mm=0.4)]),
+    ("level 40.5 width 400", [step("set_window", level=40.5, width=400)]),
     ("show three views", [step("set_views", views="three")]),
     ("show axial, sagittal and coronal", [step("set_views", views="three")]),
     ("切换到三视图", [step("set_views", views="three")]),
@@ -337,7 +340,8 @@ def test_what_was_added_and_ruled_later_is_understood(text, steps):
         *("rename L3", "merge L3 and L4", "把L3和L4合并", "lock it", "show only L3"),
         *("shift the names", "lock the lumbar spine", "delete the lumbar spine"),
         *("delte L3", "delete the sacrm", "delete the L3 mask", "delete L3?"),
-        *("delete L3 and the box", "candidate 2"),
+        *("delete L3 and the box", "candidate 2", "pixel size -1", "像素大小"),
+        *("undo 1.5 steps", "go to slice 1.5", "move 2.5 slices forward"),
     ],
 )
 def test_what_is_open_or_no_plain_number_is_asked_back(text):

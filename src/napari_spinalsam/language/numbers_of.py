@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.language.lexicon import load_lexicon
+from napari_spinalsam.language.slots import UnclearError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +40,16 @@ def numbers_of(tokens: Sequence[Token]) -> list[tuple[int, float]]:
 
 
 def count_of(tokens: Sequence[Token]) -> int | None:
-    """Return the one whole number of a clause, None where none was said."""
-    numbers = [value for _, value in numbers_of(tokens) if value == int(value)]
+    """Return the one whole number of a clause, None where none was said.
+
+    Raises
+    ------
+    UnclearError
+        If a number has a fraction, as no count has.
+    """
+    numbers = [value for _, value in numbers_of(tokens)]
+    if any(value != int(value) for value in numbers):
+        raise UnclearError("which_number")
     return int(numbers[0]) if numbers and numbers[0] >= 1 else None
 
 

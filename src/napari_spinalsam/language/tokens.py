@@ -200,7 +200,7 @@ def _values(entry: Entry) -> dict[str, Any]:
 
 def _unknown(sentence: Sentence, start: int) -> Token:
     atom = sentence.atoms[start]
-    silent = atom in _SILENT or atom in _STOPS or not (atom.isalnum())
+    silent = atom in _SILENT or atom in _STOPS or not atom[0].isalnum()
     concepts = load_lexicon().bits["filler"] if silent else 0
     if _is_minus(sentence, start):
         concepts = load_lexicon().bits["minus"]
