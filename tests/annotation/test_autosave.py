@@ -20,6 +20,7 @@ from napari_spinalsam.annotation.recovery import (
 )
 from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.propagated import VolumeMask
 from napari_spinalsam.core.volume import FileGrid, Volume
 from tests.annotation.helpers import L3, L4, POINT, Ask, accept_disc, stroke
@@ -365,9 +366,9 @@ def test_work_that_was_put_down_can_be_found_unless_its_labels_are_still_shown(
 ) -> None:
     document.paint(stroke(document, (0, 0, 0), L3))
     autosave.follow(Annotation(document.volume))
-    autosave.release_all_but((document,))
+    autosave.keep((document,))
     assert find_recoverable(folder) == ()
-    autosave.release_all_but(())
+    autosave.keep(())
     (found,) = find_recoverable(folder)
     recovered = recover(found, document.volume)
     autosave.follow(document)  # another window has its file by now
@@ -376,6 +377,44 @@ def test_work_that_was_put_down_can_be_found_unless_its_labels_are_still_shown(
     assert autosave.path not in (None, found.path)
     assert recovered.storage.recovery is not None
     recovered.storage.recovery.release()
+
+
+def test_what_a_job_brings_to_an_annotation_that_was_put_down_is_saved(
+    document: Annotation, autosave: Autosave, folder: Path
+) -> None:
+    document.paint(stroke(document, (0, 0, 0), L3))
+    autosave.follow(Annotation(document.volume))
+    autosave.keep((document,))
+    assert not autosave.due(1e9)
+    box = (slice(1, 4), slice(2, 6), slice(3, 9))
+    mask = VolumeMask(np.ones((3, 4, 6), np.bool_), box, 0.9)
+    write_masks(document, {"L4": mask}, "Find L4", ModelReference("a" * 64))
+    assert autosave.due()
+    autosave.prepare()()
+    assert not autosave.due()
+    document.paint(stroke(document, (5, 5, 5), L3))
+    autosave.close()
+    (found,) = find_recoverable(folder)
+    again = open_annotation(found.path, document.volume)
+    np.testing.assert_array_equal(again.labels, document.labels)
+
+
+def test_a_stated_pixel_size_is_work_and_does_not_hide_the_image(
+    document: Annotation, folder: Path
+) -> None:
+    flat = Geometry.from_spacing((1, 20, 24), (1, 1, 1), is_2d=True, known=Known(0))
+    picture = Volume.from_geometry(document.volume.data[:1], flat, name="picture")
+    first, autosave = Annotation(picture), Autosave(folder)
+    autosave.follow(first)
+    first.set_pixel_size(0.35)
+    autosave.close()
+    (found,) = find_recoverable(folder)
+    present = Annotation(picture)
+    present.set_pixel_size(0.7)
+    again = recover(found, present.opened)
+    assert again.geometry.spacing[1:] == pytest.approx((0.35, 0.35))
+    autosave.follow(again)
+    autosave.close()
 
 
 def test_what_could_not_be_saved_when_it_was_put_down_is_due_when_it_comes_back(

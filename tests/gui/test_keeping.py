@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ from napari_spinalsam.contributions import METADATA_KEY, image_layer
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.masks import LabelDelta
-from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.widgets.handle import attach
 from tests.gui.conftest import make_volume
@@ -374,3 +377,56 @@ def test_a_file_of_another_image_is_refused(
     handle.widget.keeper.open()
     assert handle.annotation is before
     assert "none.spinalsam" in handle.widget.status.text()
+
+
+NAPARI_UNTIL_KILLED = """
+import sys
+import napari
+from qtpy.QtCore import QEventLoop, Qt
+from qtpy.QtTest import QTest
+from napari_spinalsam.contributions import image_layer
+from napari_spinalsam.core.prompts import PointPrompt
+from napari_spinalsam.widgets.handle import attach
+from tests.gui.conftest import make_volume
+from tests.gui.test_keeping import painted
+
+data, attributes, _ = image_layer(make_volume())
+viewer = napari.Viewer()
+viewer.add_image(data, **attributes)
+handle = attach(viewer)
+if sys.argv[1] == "work":
+    painted(handle.annotation)
+    handle.annotation.select_structure("L4")
+    handle.annotation.add_point(0, 2, PointPrompt(8, 8))
+    viewer.close()  # long before a change is saved by itself
+else:
+    offer, loop = handle.widget.offer, QEventLoop()
+    handle.widget.keeper.found.connect(lambda found: found and loop.quit())
+    if offer.isHidden():
+        loop.exec()
+    QTest.mouseClick(offer.recover, Qt.MouseButton.LeftButton)
+    print(int(handle.annotation.labels.sum()), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(os.name != "posix", reason="kills")
+def test_closing_napari_and_two_crashes_lose_nothing(recovery: Path) -> None:
+    wanted = painted(Annotation(make_volume())).labels
+    command = [sys.executable, "-c", NAPARI_UNTIL_KILLED]
+    subprocess.run([*command, "work"], check=True)
+    for _ in range(2):
+        with subprocess.Popen(
+            [*command, "recover"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == f"{int(wanted.sum())}\n"
+            process.kill()
+        (found,) = find_recoverable(recovery)
+        again = open_annotation(found.path, make_volume())
+        np.testing.assert_array_equal(again.labels, wanted)
+        assert again.prompts_at(0, 2).points == (PointPrompt(8, 8),)

@@ -123,6 +123,11 @@ class Annotation:
         return ImageReference.of(self._opened)
 
     @property
+    def opened(self) -> Volume:
+        """The image as it was opened, whatever grid was stated since."""
+        return self._opened
+
+    @property
     def volume(self) -> Volume:
         """The image, on the grid that holds at present."""
         grid = self.state.grid or self._opened.grid

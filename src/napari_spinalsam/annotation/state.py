@@ -235,16 +235,17 @@ class State:
         return frozenset(entry.label for entry in self.objects if entry.locked)
 
     def has_same_work(self, other: State) -> bool:
-        """Whether labels, prompts, locks and visibility are those of another state.
+        """Whether labels, prompts, locks, visibility and grid are those of another.
 
         Both are states of one annotation. What is selected or previewed is no work.
         """
-        return self.record is other.record and self._work == other._work
+        same = self.record is other.record and self.grid is other.grid
+        return same and self._work == other._work
 
     @property
     def has_work(self) -> bool:
         """Whether there is anything besides what is selected or previewed."""
-        return self.record is not None or bool(self._work)
+        return self.record is not None or self.grid is not None or bool(self._work)
 
     @property
     def _work(self) -> tuple[StructureObject, ...]:

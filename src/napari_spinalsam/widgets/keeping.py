@@ -218,12 +218,17 @@ class Keeper(QObject):
     ) -> None:
         """Go on with another annotation of the image, the present one in safety."""
         present = self._annotation()
-        opened = open_on(present.volume)
+        if self._controller.predictions.is_carrying():
+            raise InputError(
+                "Work on whole objects is going on: wait for it, or cancel it, before "
+                "another annotation takes the place of this one."
+            )
+        opened = open_on(present.opened)
         file = opened.storage.recovery
         try:
             self._secure(present, what)
             if opened.storage.file is not None and opened.storage.file.was_replaced:
-                opened = open_on(present.volume)  # the present one was saved there
+                opened = open_on(present.opened)  # the present one was saved there
             self._taking_up = True
             self._controller.take_up(opened)
         except SpinalSamError:
@@ -292,7 +297,7 @@ class Keeper(QObject):
         self._controller.attempt(partial(self.autosave.follow, annotation))
         layers = self._controller.viewer.layers
         reachable = [each for _, each in known_annotations(layers)]
-        self.autosave.release_all_but(reachable)
+        self._controller.attempt(partial(self.autosave.keep, reachable))
         if not self._taking_up:
             self.found.emit(())
             self.look_for_work()
