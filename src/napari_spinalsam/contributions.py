@@ -113,7 +113,7 @@ def placement(geometry: Geometry) -> dict[str, Any]:
     return {
         "scale": geometry.spacing[axes],
         "translate": geometry.translate[axes],
-        "units": ("mm",) * len(labels),
+        "units": ("mm" if geometry.spacing_known else "pixel",) * len(labels),
         "axis_labels": labels,
     }
 
@@ -139,8 +139,8 @@ def write_labels_layer(
     data : array of integers, shape (z, y, x) or (rows, columns)
         The layer's labels, 0 to 255.
     attributes : mapping
-        The layer's attributes. Its grid is taken from our metadata, else from
-        its scale and translate.
+        The layer's attributes. Its grid is taken from our metadata, where the layer
+        still lies on it; only a picture needs none.
 
     Returns
     -------
@@ -171,25 +171,25 @@ def write_labels_layer(
             f"{name} holds the value {labels.max()}, but labels go up to 255: convert "
             "it to the label convention first."
         )
-    grid = _grid_of(labels, attributes, name)
+    grid = _grid_of(labels, attributes, name, Path(path))
     write_labels(path, labels.reshape(grid.geometry.shape), grid)
     return [path]
 
 
 def _grid_of(
-    labels: NDArray[np.uint8], attributes: Mapping[str, Any], name: str
+    labels: NDArray[np.uint8], attributes: Mapping[str, Any], name: str, path: Path
 ) -> FileGrid:
-    """Return the grid that a layer came from, or one made of its placement."""
-    from napari_spinalsam.core.geometry import Geometry
+    """Return the grid that a layer came from, or for a picture one of its sizes."""
+    import numpy as np
+
+    from napari_spinalsam.core.errors import InputError
+    from napari_spinalsam.core.geometry import Geometry, Known
     from napari_spinalsam.core.volume import Volume
 
     entry = attributes.get("metadata", {}).get(METADATA_KEY, {})
     source = entry.get("grid") or getattr(entry.get("volume"), "grid", None)
     flat = labels.ndim == 2
     shape = (1, *labels.shape) if flat else labels.shape
-    if source is not None and source.geometry.shape == shape:
-        known: FileGrid = source
-        return known
     _check_upright(attributes, name)
     factors = [
         MILLIMETRES.get(str(unit), 1.0)
@@ -197,13 +197,35 @@ def _grid_of(
     ]
     sizes = [s * f for s, f in zip(attributes["scale"], factors, strict=True)]
     place = [t * f for t, f in zip(attributes["translate"], factors, strict=True)]
+    if source is not None and source.geometry.shape == shape:
+        wanted = placement(source.geometry)
+        same = np.allclose(sizes, wanted["scale"], rtol=1e-4) and np.allclose(
+            place, wanted["translate"], atol=1e-2 * min(wanted["scale"])
+        )
+        if same:
+            known: FileGrid = source
+            return known
+    if not is_picture(path):
+        raise InputError(
+            f"{name} does not lie where an image was opened, so its place in the "
+            "patient is unknown: make labels for an opened image, or use a name that "
+            "ends with .tif."
+        )
     geometry = Geometry.from_spacing(
         shape,
-        [1.0, *sizes] if flat else sizes,
-        [0.0, *place] if flat else place,
+        [1.0, *np.abs(sizes)] if flat else list(np.abs(sizes)),
         is_2d=flat,
+        known=Known(0) if np.allclose(sizes, 1) else Known.SPACING,
     )
     return Volume.from_geometry(labels.reshape(shape), geometry).grid
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a format has no place in the patient, so that none can be wrong."""
+    return FORMAT_OF_SUFFIX.get(suffix_of(path)) in (
+        FileFormat.PICTURE,
+        FileFormat.TIFF,
+    )
 
 
 def _check_upright(attributes: Mapping[str, Any], name: str) -> None:

@@ -98,6 +98,11 @@ class FileGrid:
         known = self.known | Known.ORIENTATION | Known.POSITION
         return FileGrid(self.shape, affine, known)
 
+    def equals(self, other: FileGrid) -> bool:
+        """Whether another grid tells exactly the same."""
+        same = self.shape == other.shape and self.known == other.known
+        return same and bool(np.array_equal(self.affine, other.affine))
+
     def rescaled(self, spacing: Sequence[float], known: Known) -> FileGrid:
         """Return a grid of the same axes with voxels of another size.
 

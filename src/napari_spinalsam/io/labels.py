@@ -229,6 +229,12 @@ def _check_place(path: Path, suffix: str, geometry: Geometry) -> None:
             f"{path.name} would state a wrong one; a name that ends with {pictures} "
             "leaves it open"
         )
+    if geometry.orientation_known and not geometry.position_known:
+        raise InputError(
+            f"The image was moved or scaled in the viewer since it was opened, so that "
+            f"{path.name} would state a wrong place: set its scale and translate back, "
+            "or use a name that ends with .tif."
+        )
     placed = geometry.known == Known.EVERYTHING
     # A flat file has no place in the patient to state.
     if suffix in {".nrrd", ".mha"} and not placed and not geometry.is_2d:

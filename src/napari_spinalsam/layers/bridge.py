@@ -21,12 +21,13 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
+from napari_spinalsam.layers.grids import set_transform, sized_transform, transform_of
 from napari_spinalsam.layers.hand_edits import take_prompts
 from napari_spinalsam.layers.making import NAMES, new_layer
 from napari_spinalsam.layers.orientation import OrientationLetters
-from napari_spinalsam.layers.roles import Role, find_layer, role_of
+from napari_spinalsam.layers.roles import Role, entry_of, find_layer, role_of
 from napari_spinalsam.layers.tools import TOOLS
-from napari_spinalsam.layers.view import current_slice
+from napari_spinalsam.layers.view import current_slice, shares_units, to_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.core.volume import FileGrid
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class AnnotationLayers:
         self._closed = False
         self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
         self.letters = OrientationLetters(viewer, image, annotation)
+        # Where the image was shown on each grid, for undo to bring it back there.
+        self._transforms = {annotation.volume.grid: transform_of(image)}
         for role in NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
@@ -140,6 +144,13 @@ class AnnotationLayers:
     def arm(self, tool: str) -> None:
         """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
         axis, _ = current_slice(self.viewer, self.image)
+        drawn = TOOLS[tool].role is not Role.POINTS
+        if drawn and not shares_units(self.viewer, self.image):
+            raise InputError(
+                f"Another layer is in a smaller unit than {self.image.name!r}, which "
+                "napari's drawing tools ignore: give all layers the same unit, or use "
+                "points."
+            )
         self.disarm()
         self._tool = TOOLS[tool]
         self.set_axis(axis)
@@ -164,6 +175,36 @@ class AnnotationLayers:
         """Let prompts placed from now on belong to slices of another axis."""
         self._axis = axis
         self._set_next_prompt()
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether layers change because they are drawn, and not by the user."""
+        return self._blocked
+
+    def note_place(self, grid: FileGrid) -> None:
+        """Remember that the image is shown where it is now when it has a grid."""
+        self._transforms[grid] = transform_of(self.image)
+
+    def follow_image(self) -> None:
+        """Let all layers lie where the image is now, which its grid tells already."""
+        self.note_place(self.annotation.volume.grid)
+        transform = transform_of(self.image)
+        with self._quiet():
+            for role in NAMES:
+                layer = self.layer(role)
+                set_transform(layer, transform)
+                if "grid" in entry_of(layer):
+                    entry_of(layer)["grid"] = self.annotation.volume.grid
+
+    def show_grid(self) -> None:
+        """Show image and layers where the grid of the annotation has them."""
+        grid = self.annotation.volume.grid
+        wanted = self._transforms.get(grid)
+        if wanted is None:
+            wanted = sized_transform(self.image, grid.geometry)
+        with self._quiet():
+            set_transform(self.image, wanted)
+        self.follow_image()
 
     def close(self) -> None:
         """Stop following; the layers stay."""
@@ -311,7 +352,7 @@ class AnnotationLayers:
         self._prompts_due = True
         with self._edit():
             axis, index = current_slice(self.viewer, self.image)
-            place = np.asarray(self.image.world_to_data(position[-self.image.ndim :]))
+            place = to_data(self.viewer, self.image, position)
             polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
             self.annotation.add_point(axis, index, point)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.layers.roles import Role, find_layer
+from napari_spinalsam.layers.view import to_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -100,8 +101,7 @@ class ImageClicks:
     def _name_at(self, position: tuple[float, ...]) -> str | None:
         """Return the visible structure at a place of the world."""
         image, annotation = self._image, self._annotation
-        place = image.world_to_data(position[-image.ndim :])
-        voxel = np.rint(place).astype(int)
+        voxel = np.rint(to_data(self._viewer, image, position)).astype(int)
         labels = annotation.labels.reshape(image.data.shape)
         inside = (voxel >= 0).all() and (voxel < labels.shape).all()
         layer = find_layer(self._viewer.layers, Role.LABELS, annotation)

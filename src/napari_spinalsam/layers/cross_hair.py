@@ -34,9 +34,11 @@ class CrossHair:
         self._model = model
         # Isotropic, so that all lines are equally thick, and no finer than the image,
         # so that the steps of the sliders stay the image's.
-        self._unit = float(np.max(image.scale))
-        self._low = np.asarray(image.translate, float)
-        size = np.asarray(image.scale) * (np.asarray(image.data.shape) - 1)
+        ends = [np.zeros(image.ndim), np.asarray(image.data.shape) - 1]
+        corners = np.array([image.data_to_world(end) for end in ends])
+        self._unit = float(np.max(image.extent.step))
+        self._low = corners.min(axis=0)
+        size = np.ptp(corners, axis=0)
         # A rounding error less than the image, whose extent must stay the largest.
         self._size = size * (1 - 1e-9)
         self.layer = Vectors(

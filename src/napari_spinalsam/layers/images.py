@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.contributions import MILLIMETRES
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import check_image, guess_modality
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import stem_of
+from napari_spinalsam.layers.grids import lying_of
 from napari_spinalsam.layers.roles import Role, entry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from napari.components import LayerList
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.geometry import Geometry
 
-def volume_of(layer: Image) -> Volume:
+
+def volume_of(layer: Image, others: Iterable[Layer] = ()) -> Volume:
     """Return the volume that an image layer shows.
 
-    A layer of our own reader still knows its file's grid. Any other layer is taken as
-    it lies in the viewer, its first axis as axial slices.
+    A layer of our own reader knows its file's grid, and one that lies on such a layer
+    inherits it. Any other layer is taken as it lies in the viewer, its first axis as
+    slices; its grid says that the orientation is unknown.
 
     Parameters
     ----------
     layer : napari.layers.Image
         Grey, two- or three-dimensional, neither turned nor sheared.
+    others : iterable of Layer
+        The layers beside it, from which it may inherit a grid.
 
     Raises
     ------
@@ -48,13 +53,13 @@ def volume_of(layer: Image) -> Volume:
         raise InputError(f"{name} is a pyramid: open it as one full-resolution image.")
     data = np.asarray(layer.data)
     check_image(data)
+    _check_axes(data.shape, name)
+    grid = lying_of(layer, others, name).grid
     stored = entry_of(layer).get("volume")
     if isinstance(stored, Volume) and shows(layer, stored):
-        return stored
-    geometry = _placed_geometry(layer, data.shape, name)
-    return Volume.from_geometry(
-        data.reshape(geometry.shape), geometry, guess_modality(data), layer.name
-    )
+        return stored if stored.grid is grid else replace(stored, grid=grid)
+    flat = data.reshape(grid.geometry.shape)
+    return Volume(flat, grid, guess_modality(data), layer.name)
 
 
 def shows(layer: Image, volume: Volume) -> bool:
@@ -94,8 +99,17 @@ def path_beside(image: Image, ending: str) -> Path:
     return path.parent / name if os.access(path.parent, os.W_OK) else Path(name)
 
 
-def labels_of(layer: Labels) -> tuple[NDArray[Any], Geometry]:
+def labels_of(
+    layer: Labels, others: Iterable[Layer] = ()
+) -> tuple[NDArray[Any], Geometry]:
     """Return a labels layer as an array (z, y, x) with its place.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The labels.
+    others : iterable of Layer
+        The layers beside it, from which it may inherit a grid.
 
     Raises
     ------
@@ -106,43 +120,13 @@ def labels_of(layer: Labels) -> tuple[NDArray[Any], Geometry]:
     if layer.multiscale:
         raise InputError(f"{name} are a pyramid: open them at full resolution.")
     data = np.asarray(layer.data)
-    entry = entry_of(layer)
-    if "grid" in entry and entry["grid"].geometry.shape == _shape3(data.shape):
-        geometry: Geometry = entry["grid"].geometry
-    else:
-        geometry = _placed_geometry(layer, data.shape, name)
+    _check_axes(data.shape, name)
+    geometry = lying_of(layer, others, name).grid.geometry
     return data.reshape(geometry.shape), geometry
 
 
-def _shape3(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (1, *shape) if len(shape) == 2 else shape
-
-
-def _placed_geometry(
-    layer: Image | Labels, shape: tuple[int, ...], name: str
-) -> Geometry:
-    """Return the geometry of a layer from its scale and translate."""
+def _check_axes(shape: tuple[int, ...], name: str) -> None:
     if len(shape) not in (2, 3):
         raise InputError(
             f"{name} has {len(shape)} axes: choose one 2-D or 3-D image of it."
         )
-    matrix = layer.affine.affine_matrix
-    if not (
-        np.allclose(matrix, np.eye(len(matrix)))
-        and np.allclose(layer.rotate, np.eye(len(shape)))
-        and np.allclose(layer.shear, 0)
-    ):
-        raise InputError(
-            f"{name} is turned or sheared in the viewer: open its file with the "
-            "SpinalSAM reader instead."
-        )
-    units = [MILLIMETRES.get(str(unit), 1.0) for unit in layer.units]
-    spacing = np.abs(np.asarray(layer.scale) * units)
-    place = np.asarray(layer.translate) * units
-    flat = len(shape) == 2
-    return Geometry.from_spacing(
-        _shape3(shape),
-        [1.0, *spacing] if flat else list(spacing),
-        [0.0, *place] if flat else list(place),
-        is_2d=flat,
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.contributions import placement
 from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
+from napari_spinalsam.layers.grids import transform_of
 from napari_spinalsam.layers.roles import Role, role_metadata
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ NAMES = {
 def new_layer(role: Role, image: Image, annotation: Annotation) -> Layer:
     """Return a layer that plays a part for an annotation, lying on its image."""
     attributes: dict[str, Any] = {
-        **placement(annotation.geometry),
-        "scale": image.scale,
-        "translate": image.translate,
+        **transform_of(image),
+        "axis_labels": image.axis_labels,
         "name": f"{image.name} {NAMES[role]}",
         "metadata": role_metadata(role, annotation, image),
     }

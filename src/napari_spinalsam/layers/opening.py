@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.volume import Volume
 
 
-def add_volume(viewer: Viewer, volume: Volume, path: Path) -> Image:
-    """Add the volume of a file as an image layer and return the layer."""
+def add_volume(viewer: Viewer, volume: Volume, path: Path | None) -> Image:
+    """Add a volume, of a file if it has one, as an image layer; return the layer."""
     data, attributes, _ = image_layer(volume)
     layer = viewer.add_image(data, **attributes)
     layer.metadata[METADATA_KEY]["path"] = path

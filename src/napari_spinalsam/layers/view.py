@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari import Viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
+    from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import Plane
 
@@ -31,9 +34,33 @@ def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:
     if image.ndim == 2:
         return 0, 0
     axis = image_axes(viewer, image)[0]
-    voxel = image.world_to_data(viewer.dims.point[-image.ndim :])
+    voxel = to_data(viewer, image, viewer.dims.point)
     index = int(np.clip(np.rint(voxel[axis]), 0, image.data.shape[axis] - 1))
     return axis, index
+
+
+def to_data(viewer: Viewer, layer: Layer, position: Sequence[float]) -> NDArray[Any]:
+    """Turn world coordinates of the viewer into coordinates of a layer's data.
+
+    The world of napari is in the smallest unit of its layers, the transform of a layer
+    in its own.
+    """
+    own = np.asarray(position[-layer.ndim :]) * _units(viewer, layer)
+    return np.asarray(layer.world_to_data(own))
+
+
+def shares_units(viewer: Viewer, layer: Layer) -> bool:
+    """Whether napari's drawing tools, which know one unit only, suit a layer."""
+    return bool(np.allclose(_units(viewer, layer), 1.0))
+
+
+def _units(viewer: Viewer, layer: Layer) -> NDArray[np.float64]:
+    """Return one unit of the viewer's world in units of a layer, by axis."""
+    world = viewer.dims.units
+    if world is None or len(world) < layer.ndim:
+        return np.ones(layer.ndim)
+    pairs = zip(world[-layer.ndim :], layer.units, strict=True)
+    return np.array([(1.0 * one).to(own).magnitude for one, own in pairs])
 
 
 def image_axes(viewer: Viewer, image: Image) -> list[int]:
@@ -47,8 +74,10 @@ def go_to_slice(viewer: Viewer, image: Image, index: int) -> None:
     if image.ndim == 2:
         return
     axis = image_axes(viewer, image)[0]
-    world = image.translate[axis] + image.scale[axis] * index
-    viewer.dims.set_point(axis + viewer.dims.ndim - image.ndim, float(world))
+    voxel = np.zeros(image.ndim)
+    voxel[axis] = index
+    world = np.asarray(image.data_to_world(voxel)) / _units(viewer, image)
+    viewer.dims.set_point(axis + viewer.dims.ndim - image.ndim, float(world[axis]))
 
 
 def set_plane(viewer: Viewer, image: Image, plane: Plane) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
@@ -11,10 +12,13 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
+from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
+from napari_spinalsam.layers.grids import TRANSFORM, lying_of
 from napari_spinalsam.layers.images import known_annotations, labels_of, volume_of
+from napari_spinalsam.layers.opening import add_volume
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer
-from napari_spinalsam.layers.view import current_slice
+from napari_spinalsam.layers.view import current_slice, set_plane
 from napari_spinalsam.model.engine import SessionInfo
 from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.predictions import Predictions
@@ -137,6 +141,50 @@ class SegmentController(QObject):
         self._take(image, annotation)
         self.annotation_changed.emit(EVERYTHING)
 
+    def set_orientation(self, codes: str) -> None:
+        """Show the chosen image anew as it is said to lie, and annotate it so.
+
+        Parameters
+        ----------
+        codes : str
+            Where slices, rows and columns grow to; see `FileGrid.oriented`.
+
+        Raises
+        ------
+        InputError
+            If no image is chosen, its orientation is known, or the codes name none.
+        """
+        if self.layers is None or self.annotation is None:
+            raise InputError("There is no image: open one, or the sample CT, first.")
+        annotation, image = self.annotation, self.layers.image
+        if annotation.geometry.orientation_known:
+            raise InputError(
+                f"The file of {image.name!r} tells how it lies: correct the file if "
+                "that is wrong."
+            )
+        before = annotation.volume
+        turned = before.oriented(codes)
+        labels = turned.grid.to_canonical(before.grid.from_canonical(annotation.labels))
+        named = replace(turned, name=f"{image.name} ({codes.upper()})")
+        shown = add_volume(self.viewer, named, entry_of(image).get("path"))
+        self.choose_image(shown)
+        self.annotation.set_window(annotation.state.window)
+        if labels.any():
+            self.annotation.replace_labels(labels, "Turn labels")
+        for layer in list(self.viewer.layers):
+            if entry_of(layer).get("annotation") is annotation:
+                kept = entry_of(layer).get("role") == Role.LABELS and labels.any()
+                layer.visible = False
+                if not kept:
+                    self.viewer.layers.remove(layer)
+        image.visible = False
+        set_plane(self.viewer, shown, Plane.AXIAL)
+        self.message.emit(
+            f"{shown.name} is {image.name} as you say that it lies; the one before is "
+            "hidden.",
+            False,
+        )
+
     def choose_reference(self, layer: Labels | None) -> None:
         """Measure against a labels layer from now on, or against none.
 
@@ -147,7 +195,8 @@ class SegmentController(QObject):
         """
         if self.annotation is None:
             return
-        labels = (None,) if layer is None else labels_of(layer)
+        beside = self.viewer.layers
+        labels = (None,) if layer is None else labels_of(layer, beside)
         before = self.reference
         # Known before it is told of: who listens shows which layer it is.
         self._hold_reference(layer)
@@ -220,7 +269,7 @@ class SegmentController(QObject):
         return next((annotation for each, annotation in known if each is image), None)
 
     def _new_annotation(self, image: Image) -> Annotation:
-        volume = volume_of(image)
+        volume = volume_of(image, self.viewer.layers)
         return Annotation(volume, first_window(volume))
 
     def _take(self, image: Image, annotation: Annotation) -> None:
@@ -230,8 +279,12 @@ class SegmentController(QObject):
         self.layers = AnnotationLayers(
             self.viewer, image, annotation, self.report_error, after_drawing
         )
+        if annotation.state.grid is not None:
+            self.layers.show_grid()
         annotation.changed.connect(self._on_changed)
         image.events.data.connect(self._on_image_replaced)
+        for name in TRANSFORM:
+            getattr(image.events, name).connect(self._on_image_moved)
         self._name_model()
         self._ahead.start()
 
@@ -240,7 +293,10 @@ class SegmentController(QObject):
         self.view.disarm()
         if self.layers is not None and self.annotation is not None:
             self.annotation.changed.disconnect(self._on_changed)
-            self.layers.image.events.data.disconnect(self._on_image_replaced)
+            image = self.layers.image
+            image.events.data.disconnect(self._on_image_replaced)
+            for name in TRANSFORM:
+                getattr(image.events, name).disconnect(self._on_image_moved)
             self.layers.close()
             if self.reference is not None:
                 # Taken up again, the annotation has none, as the dock will show.
@@ -251,7 +307,9 @@ class SegmentController(QObject):
         self.executor.annotation = None
 
     def _on_changed(self, change: Change) -> None:
-        asks = change.prompts or change.selection or change.window
+        if change.geometry and self.layers is not None:
+            self.layers.show_grid()
+        asks = change.prompts or change.selection or change.window or change.geometry
         if asks and self.layers is not None and self.viewer.dims.ndisplay == 2:
             self.predictions.answer_prompts(self.view.current_slice())
         if change.prompts:
@@ -312,6 +370,24 @@ class SegmentController(QObject):
         layer = self.reference
         if layer is not None and not self.attempt(lambda: self.choose_reference(layer)):
             self.choose_reference(None)
+
+    def _on_image_moved(self) -> None:
+        """Follow another scale, place or unit of the image, or put it down."""
+        layers, annotation = self.layers, self.annotation
+        if layers is None or annotation is None or layers.is_drawing:
+            return
+        name = f"The image {layers.image.name!r}"
+        try:
+            grid = lying_of(layers.image, (), name).grid
+        except InputError as error:
+            self.choose_image(None)
+            self.report_error(f"{error} Until then it is put down; its labels stay.")
+            return
+        if grid.equals(annotation.volume.grid):
+            layers.follow_image()
+        else:
+            layers.note_place(grid)
+            annotation.set_grid(grid)
 
     def _on_image_replaced(self) -> None:
         if self.layers is not None:

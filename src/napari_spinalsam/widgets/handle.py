@@ -14,6 +14,7 @@ from napari_spinalsam.widgets.searching import Searching
 from napari_spinalsam.widgets.segment import SegmentWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari import Viewer
@@ -103,10 +104,17 @@ class SegmentHandle:
 
         Raises
         ------
+        InputError
+            If none will be, because no image is chosen; the sentence tells why.
         ModelError
             If none is loaded after `timeout` seconds.
         """
         controller = self.widget.controller
+        if controller.session is None and controller.annotation is None:
+            raise InputError(
+                "A model is loaded once an image is chosen, and none is: "
+                f"{self.widget.status.text()}"
+            )
         if controller.session is None:
             self._wait(controller.model_changed, timeout)
         if controller.session is None:
@@ -146,6 +154,40 @@ class SegmentHandle:
                 f"The work on whole objects takes longer than {timeout:g} s: wait for "
                 "longer, or cancel it."
             )
+
+    def set_orientation(self, codes: str) -> None:
+        """Say how an image lies in the patient that does not tell it itself.
+
+        The image is shown anew as it lies, head up, and annotated from then on; labels
+        that there are already are turned with it.
+
+        Parameters
+        ----------
+        codes : str
+            Where slices, rows and columns of the image grow to: three of R or L, A or
+            P, and S or I, such as "SPL" for an array of SimpleITK.
+
+        Raises
+        ------
+        InputError
+            If the orientation is known, or the codes name none.
+        """
+        self.widget.controller.set_orientation(codes)
+
+    def set_spacing(self, spacing: Sequence[float]) -> None:
+        """State the voxel size of an image that does not tell it itself.
+
+        Parameters
+        ----------
+        spacing : sequence of float
+            Millimetres along slices, rows and columns, above 0.
+
+        Raises
+        ------
+        InputError
+            If the file of the image tells it, or a size is none.
+        """
+        self.annotation.set_spacing(spacing)
 
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""

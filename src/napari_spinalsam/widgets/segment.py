@@ -30,6 +30,7 @@ from napari_spinalsam.widgets.choosers import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.docks import join_tabs
 from napari_spinalsam.widgets.first_steps import FirstSteps
+from napari_spinalsam.widgets.geometry_row import GeometryRow
 from napari_spinalsam.widgets.keeping import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.models import ModelRow
@@ -76,6 +77,7 @@ class SegmentWidget(QWidget):
         self.controller = SegmentController(napari_viewer, self)
         self.choices = Choices(self.controller)
         self.images = LayerChooser(napari_viewer, Image, "choose an image")
+        self.geometry_ = GeometryRow(self.controller)
         self.reference = LayerChooser(napari_viewer, Labels, "no reference")
         self.models = ModelRow(self.controller)
         self.window_ = sections.WindowChooser()
@@ -181,6 +183,7 @@ class SegmentWidget(QWidget):
         image.addWidget(self.open)
         image.addWidget(self.steps)
         form.addRow("Image", image)
+        form.addRow(self.geometry_)
         form.addRow("Window", self.window_)
         form.addRow(self.views)
         form.addRow("Structure", self.structures)

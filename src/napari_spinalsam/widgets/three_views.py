@@ -183,8 +183,8 @@ class ThreeViews(QObject):
     def _on_changed(self, change: Change) -> None:
         if self.views is None:
             return
-        if self._controller.layers is not self._main:
-            self.hide()  # another image, or another annotation of it
+        if self._controller.layers is not self._main or change.geometry:
+            self.hide()  # another image, another annotation of it, or another place
             if self._controller.layers is not None:
                 self._controller.attempt(self.show)
         elif change.reference:

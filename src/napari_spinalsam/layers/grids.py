@@ -1,0 +1,313 @@
+"""Where the voxels of a layer lie: as napari shows it, and what is known of it.
+
+A layer that an image was opened as knows the grid of its file. Any other layer of the
+same shape and placement lies on the same voxels and inherits that grid: labels that
+napari or another plugin made, a copy, smoothed data. What is left has only the place
+that the viewer shows, which says nothing of the patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+from napari_spinalsam import contributions
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.geometry import Geometry, Known
+from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.layers.roles import entry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+# Parts of a voxel by which two layers may differ and still lie on each other.
+SAME_PLACE_VOXELS = 1e-3
+# What makes up the transform of a layer; each has an event of the same name.
+TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """How napari shows the voxels of a layer, along the axes of the world.
+
+    Each axis of the data runs along that of the world: napari shows no slices of
+    layers whose axes are exchanged.
+
+    Parameters
+    ----------
+    step : ndarray of float, shape (ndim,)
+        Distance of neighbouring voxels, below zero where the axis runs against that of
+        the world; in mm, or in pixels where the layer has no unit.
+    origin : ndarray of float, shape (ndim,)
+        World coordinates of the first voxel, likewise.
+    sized : bool
+        Whether the layer states how large a voxel is: in a unit of length, or by a
+        scale, which is taken for millimetres.
+    """
+
+    step: NDArray[np.float64]
+    origin: NDArray[np.float64]
+    sized: bool
+
+    @classmethod
+    def of(cls, layer: Layer, name: str) -> Placement:
+        """Read the transform of a layer.
+
+        Raises
+        ------
+        InputError
+            If it turns or shears the layer, is no transform, or has a unit that is no
+            length. The sentence begins with `name`.
+        """
+        first = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
+        ends = [np.asarray(layer.data_to_world(end)) for end in np.eye(layer.ndim)]
+        columns = np.stack(ends, axis=1) - first[:, None]
+        step = np.diag(columns)
+        aside = np.abs(columns - np.diag(step))
+        if not np.isfinite(columns).all() or not np.abs(columns).max(axis=0).all():
+            raise InputError(
+                f"{name} has a scale of {np.round(step, 6).tolist()} in the viewer: "
+                "set a scale above or below zero for each axis."
+            )
+        if (aside > 1e-6 * np.abs(columns).max(axis=0)).any() or not step.all():
+            raise InputError(
+                f"{name} is turned or sheared in the viewer, which its slices cannot "
+                "follow: set its rotation, shear and affine back, or open its file "
+                "with the SpinalSAM reader instead."
+            )
+        factors = [_millimetres(unit, name) for unit in layer.units]
+        scales = np.array([1.0 if f is None else f for f in factors])
+        step = step * scales
+        pixels = [factor is None for factor in factors]
+        unstated = np.isclose(np.abs(step), 1.0)[pixels]
+        sized = not any(pixels) or not unstated.all()
+        return cls(step, first * scales, sized)
+
+    def lies_on(self, other: Placement) -> bool:
+        """Whether the same voxels are shown at the same place."""
+        size = np.abs(other.step)
+        return self.sized == other.sized and bool(
+            (np.abs(self.step - other.step) <= SAME_PLACE_VOXELS * size / 100).all()
+            and (np.abs(self.origin - other.origin) <= SAME_PLACE_VOXELS * size).all()
+        )
+
+    def geometry(self, shape: tuple[int, ...]) -> Geometry:
+        """Return what the viewer alone tells: first axis as slices, nothing named."""
+        flat = len(shape) == 2
+        spacing, place = np.abs(self.step), np.sign(self.step) * self.origin
+        z, y, x = _shape3(shape)
+        return Geometry.from_spacing(
+            (z, y, x),
+            [1.0, *spacing] if flat else list(spacing),
+            [0.0, *place] if flat else list(place),
+            is_2d=flat,
+            known=Known.SPACING if self.sized else Known(0),
+        )
+
+
+def _millimetres(unit: Any, name: str) -> float | None:
+    """Return millimetres of a unit of napari; None for pixels, which have no size."""
+    if str(unit) in ("pixel", "dimensionless", ""):
+        return None
+    if not unit.is_compatible_with("millimeter"):
+        raise InputError(
+            f"{name} has the unit {unit}, which is no length: give its axes a unit "
+            "such as mm or µm."
+        )
+    return float((1.0 * unit).to("millimeter").magnitude)
+
+
+def _shape3(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *shape) if len(shape) == 2 else shape
+
+
+def _opened_placement(geometry: Geometry) -> Placement:
+    """Return how a layer of our reader is shown; see `contributions.placement`."""
+    first = 1 if geometry.is_2d else 0
+    return Placement(
+        np.array(geometry.spacing[first:]),
+        np.array(geometry.translate[first:]),
+        geometry.spacing_known,
+    )
+
+
+def stored_grid(layer: Layer) -> FileGrid | None:
+    """Return the grid that a layer was made with; None if it has none that fits."""
+    entry = entry_of(layer)
+    volume = entry.get("volume")
+    grid = volume.grid if isinstance(volume, Volume) else entry.get("grid")
+    fits = isinstance(grid, FileGrid) and grid.geometry.shape == _shape3(
+        tuple(layer.data.shape)
+    )
+    return grid if fits else None
+
+
+@dataclass(frozen=True, eq=False)
+class Lying:
+    """What is known of where a layer lies.
+
+    Parameters
+    ----------
+    grid : FileGrid
+        Its grid, which says what of it is known.
+    why : str
+        Why its place in the patient is not known; empty where it is.
+    """
+
+    grid: FileGrid
+    why: str = ""
+
+
+def lying_of(layer: Layer, others: Iterable[Layer], name: str) -> Lying:
+    """Return the grid of a layer: its own, or that of a layer that it lies on.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image or Labels
+        Two- or three-dimensional.
+    others : iterable of Layer
+        The layers beside it.
+    name : str
+        Begins the sentence of an error.
+
+    Raises
+    ------
+    InputError
+        If the layer is turned or sheared, or lies on several images whose files place
+        them differently.
+    """
+    placement = Placement.of(layer, name)
+    shape = tuple(layer.data.shape)
+    stored = stored_grid(layer)
+    if stored is not None and placement.lies_on(_made_at(layer, stored)):
+        return Lying(stored)
+    inherited = [grid for other in others if (grid := _shared(other, layer, placement))]
+    if any(not grid.geometry.same_grid(inherited[0].geometry) for grid in inherited):
+        raise InputError(
+            f"{name} lies on several images whose files place them differently: close "
+            "all but the one that it belongs to."
+        )
+    if inherited:
+        return Lying(inherited[0])
+    if stored is not None:
+        spacing = np.abs(placement.step)
+        whole = [stored.geometry.spacing[0], *spacing] if len(shape) == 2 else spacing
+        known = stored.known & Known.ORIENTATION
+        if placement.sized:
+            known |= Known.SPACING
+        return Lying(
+            stored.rescaled(list(whole), known),
+            f"{name} was moved or scaled in the viewer since it was opened, so its "
+            "place in the patient is unknown: set its scale and translate back.",
+        )
+    geometry = placement.geometry(shape)
+    grid = Volume.from_geometry(np.empty(geometry.shape, np.uint8), geometry).grid
+    return Lying(
+        grid,
+        f"{name} lies on no image that was opened from a file, so its place in the "
+        "patient is unknown: make it for such an image.",
+    )
+
+
+def _made_at(layer: Layer, grid: FileGrid) -> Placement:
+    """Return how a layer of a grid was shown at first, or its image is shown now."""
+    image = entry_of(layer).get("image")
+    if isinstance(image, Image):
+        return Placement.of(image, f"The image {image.name!r}")
+    return _opened_placement(grid.geometry)
+
+
+def _shared(other: Layer, layer: Layer, placement: Placement) -> FileGrid | None:
+    """Return the grid of another layer, if this one lies on the same voxels."""
+    if other is layer or not isinstance(other, Image | Labels) or other.multiscale:
+        return None
+    grid = stored_grid(other)
+    if grid is None or tuple(other.data.shape) != tuple(layer.data.shape):
+        return None
+    try:
+        beside, made_at = Placement.of(other, ""), _made_at(other, grid)
+    except InputError:
+        return None  # it is turned, so that nothing upright lies on it
+    return grid if beside.lies_on(made_at) and placement.lies_on(beside) else None
+
+
+def transform_of(layer: Layer) -> dict[str, Any]:
+    """Return what makes other layers lie exactly where this one does."""
+    transform = {name: getattr(layer, name) for name in TRANSFORM}
+    return {**transform, "affine": layer.affine.affine_matrix}
+
+
+def set_transform(layer: Layer, transform: Mapping[str, Any]) -> None:
+    """Let a layer lie where a transform says; what is so already is not touched."""
+    now = transform_of(layer)
+    for name, value in transform.items():
+        same = (
+            now[name] == value if name == "units" else np.array_equal(now[name], value)
+        )
+        if not same:
+            setattr(layer, name, value)
+
+
+def sized_transform(layer: Layer, geometry: Geometry) -> dict[str, Any]:
+    """Return the transform that gives the voxels of a layer the size of a geometry."""
+    placement = Placement.of(layer, f"The layer {layer.name!r}")
+    wanted = np.array(geometry.spacing[3 - layer.ndim :])
+    transform = transform_of(layer)
+    if not geometry.spacing_known:
+        return {**transform, "units": ("pixel",) * layer.ndim}
+    factors = [_millimetres(unit, layer.name) or 1.0 for unit in layer.units]
+    scale = np.asarray(layer.scale) * wanted / np.abs(placement.step)
+    return {
+        **transform,
+        "scale": scale * np.array(factors),
+        "translate": np.asarray(layer.translate) * factors,
+        "units": ("mm",) * layer.ndim,
+    }
+
+
+def write_labels_layer(
+    path: str, data: Any, attributes: Mapping[str, Any]
+) -> list[str]:
+    """Write a labels layer of a viewer; called by napari through the manifest.
+
+    A layer that lies on an opened image is written in the geometry of its file; see
+    `contributions.write_labels_layer` for the rest.
+
+    Parameters
+    ----------
+    path : str
+        A name with a suffix that labels can be written to.
+    data : array of integers
+        The labels.
+    attributes : mapping
+        The attributes of the layer.
+
+    Returns
+    -------
+    list of str
+        The path that was written.
+
+    Raises
+    ------
+    InputError
+        If the layer cannot be written so.
+    """
+    viewer = napari.current_viewer()
+    beside = [] if viewer is None else list(viewer.layers)
+    layer = next((each for each in beside if each.data is data), None)
+    if isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale:
+        lying = lying_of(layer, beside, f"The layer {layer.name!r}")
+        if lying.why and not contributions.is_picture(Path(path)):
+            raise InputError(lying.why)
+        entry = {contributions.METADATA_KEY: {"grid": lying.grid}}
+        place = contributions.placement(lying.grid.geometry)
+        upright = {"rotate": np.eye(1), "shear": 0.0, "affine": np.eye(1)}
+        attributes = {**attributes, **upright, **place, "metadata": entry}
+    return contributions.write_labels_layer(path, data, attributes)
