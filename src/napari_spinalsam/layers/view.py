@@ -45,8 +45,10 @@ def to_data(viewer: Viewer, layer: Layer, position: Sequence[float]) -> NDArray[
     The world of napari is in the smallest unit of its layers, the transform of a layer
     in its own.
     """
-    own = np.asarray(position[-layer.ndim :]) * _units(viewer, layer)
-    return np.asarray(layer.world_to_data(own))
+    own = np.zeros(layer.ndim)  # while layers are removed, the world has fewer axes
+    given = position[-layer.ndim :]
+    own[layer.ndim - len(given) :] = given
+    return np.asarray(layer.world_to_data(own * _units(viewer, layer)))
 
 
 def shares_units(viewer: Viewer, layer: Layer) -> bool:
