@@ -89,6 +89,7 @@ def test_a_picture_is_a_layer_with_two_axes(tmp_path: Path) -> None:
     assert data.shape == (6, 9)
     assert attributes["axis_labels"] == ("y", "x")
     assert attributes["scale"] == (1.0, 1.0)
+    assert attributes["units"] == ("pixel", "pixel")
 
 
 def test_labels_of_an_opened_image_are_written_in_its_geometry(
@@ -114,16 +115,29 @@ class Holder:
 
 
 @pytest.mark.parametrize("units", [("mm",) * 3, ("pixel",) * 3, None])
-def test_labels_of_another_layer_are_written_where_they_are_shown(
+def test_labels_that_lie_on_no_opened_image_get_no_place(
     tmp_path: Path, units: tuple[str, ...] | None
 ) -> None:
     labels = np.arange(120, dtype=np.uint8).reshape(4, 5, 6)
     layer = {"scale": (3, 1, 0.7), "translate": (10, 20, 30), "units": units}
-    contributions.write_labels_layer(str(tmp_path / "a.nii"), labels, layer)
-    back = read_labels(tmp_path / "a.nii")
+    for name in ("a.nii", "a.nrrd", "a.mha"):
+        with pytest.raises(InputError, match="place in the patient is unknown"):
+            contributions.write_labels_layer(str(tmp_path / name), labels, layer)
+    assert list(tmp_path.iterdir()) == []
+    contributions.write_labels_layer(str(tmp_path / "a.tif"), labels, layer)
+    back = read_labels(tmp_path / "a.tif")
     assert back.grid.geometry.spacing == pytest.approx((3, 1, 0.7))
-    assert back.grid.geometry.translate == pytest.approx((10, 20, 30))
     assert (back.data == labels).all()
+
+
+def test_labels_that_were_moved_are_not_written_where_they_were(
+    scan: Path, tmp_path: Path
+) -> None:
+    ((data, attributes, _),) = contributions.read_layers(str(scan))
+    moved = {**attributes, "translate": np.add(attributes["translate"], 11)}
+    labels = np.zeros(data.shape, np.uint8)
+    with pytest.raises(InputError, match="does not lie where"):
+        contributions.write_labels_layer(str(tmp_path / "a.nii"), labels, moved)
 
 
 def test_flat_labels_of_another_layer_are_written_flat(tmp_path: Path) -> None:
