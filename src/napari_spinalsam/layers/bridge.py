@@ -191,7 +191,9 @@ class AnnotationLayers:
         transform = transform_of(self.image)
         with self._quiet():
             for role in NAMES:
-                layer = self.layer(role)
+                layer = self._present(role)
+                if layer is None:
+                    continue
                 set_transform(layer, transform)
                 if "grid" in entry_of(layer):
                     entry_of(layer)["grid"] = self.annotation.volume.grid
