@@ -19,6 +19,7 @@ from napari_spinalsam.core.anatomy import (
 )
 from napari_spinalsam.core.errors import InputError
 
+ALL_CONES = np.eye(3).tolist()
 # Linear RGB as seen without red and without green cones (Machado et al. 2009).
 PROTANOPIA = [
     [0.152286, 1.052583, -0.204868],
@@ -186,25 +187,35 @@ def as_seen(color: tuple[float, ...], cones: list[list[float]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("levels", "cones", "least"),
+    ("levels", "cones", "lightness", "least"),
     [
-        (1, np.eye(3).tolist(), 17),
-        (6, np.eye(3).tolist(), 14),
-        (99, np.eye(3).tolist(), 7),
-        (1, PROTANOPIA, 9),
-        (1, DEUTERANOPIA, 8.9),
+        (1, ALL_CONES, 1, 18),
+        (1, ALL_CONES, 0.25, 15),
+        (2, ALL_CONES, 0.25, 14),
+        (6, ALL_CONES, 1, 14),
+        (99, ALL_CONES, 1, 7),
+        (1, PROTANOPIA, 1, 9),
+        (1, DEUTERANOPIA, 1, 8.9),
     ],
-    ids=["touching", "in one view", "anywhere", "protanopia", "deuteranopia"],
+    ids=[
+        "touching",
+        "touching, over any image",
+        "next but one, over any image",
+        "in one view",
+        "anywhere",
+        "protanopia",
+        "deuteranopia",
+    ],
 )
 def test_structures_differ_clearly_in_color(
-    levels: float, cones: list[list[float]], least: float
+    levels: float, cones: list[list[float]], lightness: float, least: float
 ) -> None:
     pairs = pairs_within(levels)
     one, two = (
         rgb2lab(np.array([[as_seen(pair[side].color, cones) for pair in pairs]]))
         for side in (0, 1)
     )
-    difference = deltaE_ciede2000(one, two)[0]
+    difference = deltaE_ciede2000(one, two, kL=1 / lightness)[0]
     worst = int(difference.argmin())
     names = [s.name for s in pairs[worst]]
     assert difference[worst] > least, f"{names} look alike"

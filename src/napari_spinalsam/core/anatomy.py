@@ -93,22 +93,23 @@ _VARIANT_PAIRS = (
 
 # No two labels have the same colour. By search for colours that stand out from gray and
 # whose CIEDE2000 difference is at least 14 within six levels, which is what one view
-# shows (canal and cord are in all views), at least 17 where structures touch, and there
-# about 9 as seen with protanopia and deuteranopia. From C1 to the coccyx:
+# shows (canal and cord are in all views), and at least 18 where structures touch; there
+# also at least 15 with a quarter of the lightness, which the image under a label
+# changes, and about 9 as seen with protanopia and deuteranopia. From C1 to the coccyx:
 _VERTEBRA_COLORS = (
-    "9977FF 777700 FFAA99 EE66CC 00AAFF 885599 00AAAA 8899FF BB00EE "
-    "886600 CCFFBB 2255FF 117755 BB4400 FFEEAA 00CCAA 88BBFF 229900 "
-    "66FFFF CC0088 CCAAFF AA5544 7744EE 66CCFF EE7711 BBCC88 0088FF "
-    "FF99FF 996633"
+    "BB3388 BB7744 0066CC CC2233 FF9933 FF66FF 7777BB 00DD22 CC5500 "
+    "007755 9944BB 00AAEE FF88AA 996600 EE22FF FF7700 BBBBFF FF0022 "
+    "22FFEE DD8888 7788FF 008844 885599 AA5500 00BB22 FF99DD 1177AA "
+    "00CCAA AA88EE"
 )
 # By the vertebra above, from C2 on:
 _DISC_COLORS = (
-    "00EEDD 0066CC DDFF88 008844 EE0000 FFBBEE 00FF99 EE9966 77EEFF "
-    "BB88CC 999900 AA4477 00AACC 7766AA FF8866 EE00FF FFAACC 99FF88 "
-    "0077AA AA8800 EEFF33 009977 00FFCC AA66BB 337700"
+    "33AA88 FFBBEE 0099BB 00FFCC EE7766 00EEFF EE0088 88AAFF FFBB00 "
+    "DD0011 99FFDD 5566AA 55DDFF CC1155 008877 9900FF 0099FF EEAAFF "
+    "CC8800 FF00CC 66CCFF FF1166 009999 6644FF BB6655"
 )
-_CANAL_COLOR = "FFBB00"
-_CORD_COLOR = "EE5577"
+_CANAL_COLOR = "EEFF00"
+_CORD_COLOR = "CCCC88"
 
 
 def _rgba(code: str) -> Rgba:
