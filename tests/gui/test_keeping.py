@@ -9,6 +9,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import nibabel as nib
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
@@ -24,7 +25,6 @@ from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
-from napari_spinalsam.io.labels import write_labels
 from napari_spinalsam.widgets.handle import attach
 from tests.gui.conftest import make_volume
 
@@ -321,7 +321,8 @@ def test_labels_are_proposed_beside_the_image(
 ) -> None:
     source = tmp_path / "spine.nii.gz"
     volume = make_volume()
-    write_labels(source, (volume.data > 300).astype(np.uint8), volume.grid)
+    array = volume.grid.from_canonical(volume.data)
+    nib.save(nib.Nifti1Image(array, volume.grid.affine), source)
     proposals: list[str] = []
 
     def chosen(*arguments: object, **_: object) -> tuple[str, str]:
