@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEventLoop, QTimer
@@ -15,7 +16,6 @@ from napari_spinalsam.widgets.segment import SegmentWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from napari import Viewer
 
@@ -192,6 +192,24 @@ class SegmentHandle:
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""
         return self.widget.controller.view.write_labels(path)
+
+    def open_labels(self, path: str | Path) -> str:
+        """Go on from an existing segmentation: its labels replace the present ones.
+
+        One step, which undo takes back. A script is not asked.
+
+        Parameters
+        ----------
+        path : str or Path
+            Labels of the chosen image, in the numbering of VerSe and of this program.
+
+        Raises
+        ------
+        InputError
+            If the file lies on another grid or in another numbering, or would change a
+            locked structure; nothing has changed then.
+        """
+        return self.widget.start.open(Path(path))
 
     def _look_for(self, search: Search) -> None:
         """Let the window go on until structures have been looked for."""

@@ -38,6 +38,7 @@ from napari_spinalsam.widgets.objects import ObjectsPanel
 from napari_spinalsam.widgets.preferences import segment_settings
 from napari_spinalsam.widgets.prompt_tools import PromptTools
 from napari_spinalsam.widgets.shortcuts import CanvasFocus, Shortcuts
+from napari_spinalsam.widgets.start_labels import StartLabels
 from napari_spinalsam.widgets.three_views import ThreeViews
 from napari_spinalsam.widgets.views_row import ViewsRow
 
@@ -90,6 +91,7 @@ class SegmentWidget(QWidget):
         self.save = QPushButton("Save labels…")
         self.keeper = Keeper(self.controller, self)
         self.offer = RecoveryOffer(self.keeper)
+        self.start = StartLabels(self.controller)
         self.more = QPushButton("Annotation")
         self.more.setToolTip("Prompts, labels and their history as one file")
         self.status = QLabel(HINT)
@@ -164,6 +166,7 @@ class SegmentWidget(QWidget):
         self.viewer.layers.events.inserted.disconnect(self._choose_first_image)
         self.images.disconnect_viewer()
         self.reference.disconnect_viewer()
+        self.start.disconnect_viewer()
         self.models.close_threads()
         self.objects.close_windows()
         self.controller.close()
@@ -222,7 +225,7 @@ class SegmentWidget(QWidget):
         column = QVBoxLayout(foot)
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(4)
-        for part in (self.offer, self.preview, self.status, self.busy):
+        for part in (self.offer, self.start, self.preview, self.status, self.busy):
             column.addWidget(part)
         return foot
 
@@ -263,6 +266,7 @@ class SegmentWidget(QWidget):
         files.addAction("Save\tCtrl+S", self.keeper.save)
         files.addAction("Save as…", self.keeper.save_as)
         files.addAction("Open…", self.keeper.open)
+        files.addAction("Open labels to go on from…", self.start.choose)
         self.more.setMenu(files)
         dims = self.viewer.dims.events
         dims.order.connect(self._show_plane)

@@ -1,0 +1,101 @@
+"""Going on from an existing segmentation, by menu, by a dropped file and by script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QFileDialog
+
+from napari_spinalsam.core import actions as a
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.widgets import start_labels
+from tests.gui.conftest import make_volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_spinalsam.widgets.handle import SegmentHandle
+
+L3, L4 = 22, 23
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """Return a file of labels of the block."""
+    grid = make_volume().grid
+    labels = np.zeros(grid.geometry.shape, np.uint8)
+    labels[3:6, 12:28, 14:34], labels[6:9, 12:28, 14:34] = L3, L4
+    write_labels(tmp_path / "of_before.nii.gz", labels, grid)
+    return tmp_path / "of_before.nii.gz"
+
+
+def test_opening_labels_is_one_step_and_asks_before_it_replaces(
+    handle: SegmentHandle, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotation, asked = handle.annotation, []
+    monkeypatch.setattr(
+        QFileDialog, "getOpenFileName", lambda *_, **__: (str(saved), "")
+    )
+    answer = [""]
+    monkeypatch.setattr(
+        start_labels, "choose", lambda *told, **_: asked.append(told) or answer[0]
+    )
+    entry = next(
+        each
+        for each in handle.widget.more.menu().actions()
+        if each.text() == "Open labels to go on from…"
+    )
+    entry.trigger()
+    assert asked == []  # nothing to replace
+    assert set(np.unique(annotation.labels)) == {0, L3, L4}
+    shown = handle.widget.controller.layers.labels.data
+    assert np.array_equal(shown, annotation.labels)
+    names = [each.name for each in annotation.state.objects]
+    assert {"L3", "L4"} <= set(names)
+    annotation.replace_labels(np.where(annotation.labels == L3, L3, 0))
+    entry.trigger()
+    assert len(asked) == 1
+    assert set(np.unique(annotation.labels)) == {0, L3}
+    answer[0] = start_labels.REPLACE
+    entry.trigger()
+    assert set(np.unique(annotation.labels)) == {0, L3, L4}
+    handle.run(a.Undo())
+    assert set(np.unique(annotation.labels)) == {0, L3}
+    handle.open_labels(saved)  # a script is not asked
+    assert len(asked) == 2
+    assert set(np.unique(annotation.labels)) == {0, L3, L4}
+    foreign = make_volume((7, 20, 20)).grid
+    write_labels(saved, np.full((7, 20, 20), L3, np.uint8), foreign)
+    with pytest.raises(InputError, match="grid"):
+        handle.open_labels(saved)
+    assert set(np.unique(annotation.labels)) == {0, L3, L4}
+
+
+def test_a_dropped_file_of_labels_is_offered_to_go_on_from(
+    handle: SegmentHandle, saved: Path
+) -> None:
+    viewer, start = handle.viewer, handle.widget.start
+    count = len(viewer.layers)
+
+    def drop() -> None:
+        # What napari does with it once its question for the reader is answered.
+        viewer.open(str(saved), plugin="napari-spinalsam")
+
+    drop()
+    assert not start.isHidden()
+    assert len(viewer.layers) == count + 1
+    assert not handle.annotation.labels.any()
+    start.go_on.click()
+    assert set(np.unique(handle.annotation.labels)) == {0, L3, L4}
+    assert len(viewer.layers) == count
+    assert start.isHidden()
+    drop()
+    assert "replace the present labels" in start.text.text()
+    start.leave.click()
+    assert len(viewer.layers) == count + 1
+    assert start.isHidden()
+    handle.run(a.Undo())
+    assert not handle.annotation.labels.any()
