@@ -38,9 +38,15 @@ CLEAR = '{"kind": "plan", "steps": [{"action": "clear_all"}]}'
         f"```JSON\r\n{UNDO}\r\n```",
         f"Here it is:\n```json\n{UNDO}\n```\nAnything else?",
         f"<think>\nwell\n</think>\n\n```json\n{UNDO}\n```\n",
+        f"\ufeff{UNDO}",
+        f"{UNDO} done",
+        f"Sure, here is [my] plan for {{you}}: {UNDO} Shall I?",
+        '{"kind": "plan", "steps": [{"action": "undo",},],}',
+        '{"kind": "plan", // so:\n "steps": [{"action": "undo"} /* one, */ , ]}',
+        f"```json\n{UNDO[:-1]},\n}}\n```\nThat takes the last step back.",
     ],
 )
-def test_thinking_and_fences_are_put_aside(content: str) -> None:
+def test_thinking_fences_prose_and_comments_are_put_aside(content: str) -> None:
     assert read_reply(Answer(content)) == PLAN
 
 
@@ -82,7 +88,13 @@ def test_only_a_model_that_came_to_its_end_is_heard(finish: str) -> None:
         "I will undo that.",
         UNDO[:-1],
         UNDO + UNDO,
-        f"{UNDO} done",
+        f"{UNDO} or rather {CLEAR}",
+        f"First {CLEAR}, then:\n```json\n{UNDO}\n```",
+        f"{UNDO} {CLEAR[:-1]}",
+        f"[{UNDO}]",
+        '{"kind": "plan", "steps": [{"action": "undo", "action": "redo"}]}',
+        '{"kind": "plan", "steps": [{"action": "undo"},,]}',
+        "{'kind': 'plan', 'steps': [{'action': 'undo'}]}",
         f"```json\n{UNDO}\n```\n```json\n{CLEAR}\n```",
         '{"kind": "plan", "steps": []}',
         json.dumps({"kind": "plan", "steps": [{"action": "undo"}] * 9}),
@@ -110,6 +122,17 @@ def test_the_words_of_a_model_become_one_short_plain_line() -> None:
     reply = clarify("Which\none?\x00\u202e\u200b  " + "x" * 999)
     assert reply.question.startswith("Which one? xxx")
     assert len(reply.question) == LONGEST_SENTENCE
+
+
+def test_signs_of_json_within_texts_are_left_alone() -> None:
+    words = 'Which {one}, "this" or /* that */ // [or],}?'
+    assert clarify(words.replace("}", ")").replace("{", "(")).question
+    told = json.dumps({"kind": "refuse", "reason": "No, ] // [ not, } this."})
+    with pytest.raises(InputError, match="no links, paths or markup"):
+        read_reply(Answer(f"Well: {told}"))
+    plain = json.dumps({"kind": "refuse", "reason": "No, ] // [ not this."})
+    reply = read_reply(Answer(f"Well: {plain}"))
+    assert reply == Refuse(reason="No, ] // [ not this.")
 
 
 def test_options_are_few_and_can_be_carried_out_as_they_are() -> None:

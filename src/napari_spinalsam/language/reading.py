@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +31,11 @@ LONGEST_OPTION = 80
 MOST_OPTIONS = 6
 _THINKING_ENDS = "</think>"
 _THINKING_BEGINS = "<think>"
-_FENCED = re.compile(r"```[ \t]*[\w+-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
+# Texts in quotes, comments, brackets and commas; everything else in one piece.
+_PIECES = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|[{}\[\],]|[^"{}\[\],/]+|.', re.DOTALL
+)
+_BYTE_ORDER_MARK = "\ufeff"
 _UNFIT_WORDS = re.compile(
     r"https?:|www\.|\b[\w-]+\.(?:com|org|net|io|cn)\b|[<>`\\{}]|\]\(|~/|(?:^|\s)/\w+/",
     re.IGNORECASE,
@@ -114,8 +120,9 @@ def read_model_ids(body: bytes, settings: LanguageSettings) -> tuple[str, ...]:
 def read_reply(answer: Answer) -> Reply:
     """Read the reply in an answer.
 
-    Nothing is repaired: an answer that was cut off is refused as a whole, since what
-    is left of a plan may be another plan.
+    Thinking, fences, prose around the object, comments and commas before a closing
+    bracket are put aside; nothing is repaired. Two objects are refused, and so is an
+    answer that was cut off, since what is left of a plan may be another plan.
 
     Raises
     ------
@@ -136,9 +143,9 @@ def read_reply(answer: Answer) -> Reply:
             "The language model stopped before its answer was complete: say it again "
             "or in other words."
         )
-    content = _without_fences(_without_thinking(answer.content))
+    content = _without_thinking(answer.content.strip(_BYTE_ORDER_MARK))
     if content:
-        return _fit(parse_reply(content))
+        return _fit(parse_reply(_one_object(content)))
     return _reply_among_thinking(answer.reasoning)
 
 
@@ -158,10 +165,66 @@ def _without_thinking(content: str) -> str:
     return after.partition(_THINKING_BEGINS)[0].strip()
 
 
-def _without_fences(content: str) -> str:
-    """Return what is in the fence, if there is exactly one."""
-    fenced = _FENCED.findall(content)
-    return fenced[0].strip() if len(fenced) == 1 else content
+def _one_object(content: str) -> str:
+    """Return the one JSON object of an answer, as plain JSON; all of it without one.
+
+    Raises
+    ------
+    InputError
+        If there are several, one without its end, or a key that is there twice.
+    """
+    found, depth = [""], 0
+    for piece in _PIECES.findall(content):
+        if depth and piece.startswith(("//", "/*")):
+            continue
+        depth += piece in ("{", "[")
+        if depth:
+            found[-1] += piece
+        depth -= piece in ("}", "]")
+        if not depth and found[-1]:
+            found.append("")
+        depth = max(depth, 0)
+    if found[-1]:
+        raise InputError("This is no valid reply: a bracket is not closed.")
+    # Brackets around plain words, as in "[note]", are prose.
+    objects = [each for each in found if '"' in each]
+    if len(objects) > 1:
+        raise InputError(
+            f"This is no valid reply: it holds {len(objects)} JSON objects, and one "
+            "is asked for."
+        )
+    if not objects:
+        return content
+    plain = _without_last_commas(objects[0])
+    _check_keys(plain)
+    return plain
+
+
+def _without_last_commas(text: str) -> str:
+    """Drop commas that only a closing bracket follows."""
+    kept: list[str] = []
+    comma: int | None = None
+    for piece in _PIECES.findall(text):
+        if piece in ("}", "]") and comma is not None:
+            kept[comma] = ""
+        if piece.strip():
+            comma = len(kept) if piece == "," else None
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _check_keys(text: str) -> None:
+    """Refuse an object with a key that is there twice; other faults are found later."""
+
+    def check(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"This is no valid reply: {twice!r} is there twice.")
+        return dict(pairs)
+
+    with suppress(json.JSONDecodeError):
+        json.loads(text, object_pairs_hook=check)
 
 
 def _fit(reply: Reply) -> Reply:
