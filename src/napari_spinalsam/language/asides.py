@@ -139,7 +139,7 @@ def orders(fragment: Fragment, follows: Token | None = None) -> bool:
     lead = serious[0].text
     if lead.split()[0] in _SPEAKERS or lead in _INTENDS or _starts_as_aside(lead):
         return False
-    if any(token.text in ("把", "将") for token in fragment.tokens):
+    if any(token.text.endswith(("把", "将")) for token in fragment.tokens):
         return True
     first = said[0]
     verb = not first.known or bool(
