@@ -9,7 +9,7 @@ import pytest
 
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.layers.images import volume_of
 from napari_spinalsam.widgets.handle import attach
@@ -22,20 +22,13 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 
-def nan_image() -> np.ndarray:
-    """Return an image with one voxel that is no number."""
-    image = np.ones((4, 16, 16), np.float32)
-    image[1, 2, 3] = np.nan
-    return image
-
-
 # A turn by 30 degrees within axial slices.
 IN_PLANE = np.array([[1, 0, 0], [0, 0.866, -0.5], [0, 0.5, 0.866]])
 BAD_IMAGES = {
     "colour": (np.zeros((16, 16, 3), np.uint8), {"rgb": True}, "colour"),
     "four axes": (np.zeros((2, 4, 16, 16), np.float32), {}, "4"),
     "one row": (np.zeros((1, 64), np.float32), {}, "64"),
-    "not a number": (nan_image(), {}, "1 of 1024"),
+    "not a number": (np.full((4, 16, 16), np.nan, np.float32), {}, "1024 of 1024"),
     "infinite": (np.full((4, 16, 16), np.inf, np.float32), {}, "infinite"),
     "turned": (np.zeros((4, 16, 16), np.float32), {"rotate": IN_PLANE}, "turned"),
 }
@@ -74,6 +67,28 @@ def test_a_flat_image_is_annotated_in_its_one_slice(viewer: Viewer) -> None:
     docked.run(a.AcceptMask())
     assert docked.annotation.labels.shape == (1, *image.shape)
     assert docked.widget.controller.layers.labels.data.shape == image.shape
+
+
+def test_leading_axes_of_one_and_voxels_without_a_number_are_no_hindrance(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
+    data = make_volume().data.astype(np.float32)[None]
+    data[0, 0] = np.nan
+    layer = viewer.add_image(data, name="four", scale=(1, 3, 1, 0.7), units="mm")
+    with pytest.warns(InputWarning, match="four has no number"):
+        docked = attach(viewer)
+    assert layer.data.shape == data.shape[1:]
+    assert layer.scale == pytest.approx((3, 1, 0.7))
+    assert (layer.data[0] == np.nanmin(data)).all()
+    assert (layer.data[1:] == data[0, 1:]).all()
+    docked.wait_for_model()
+    docked.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    docked.annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
+    docked.wait_for_mask()
+    docked.run(a.AcceptMask())
+    labels = docked.widget.controller.layers.labels
+    assert labels.data.shape == layer.data.shape
+    assert (labels.data[6] == 22).any()
 
 
 def test_closing_the_image_keeps_the_labels_and_stays_usable(

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.intensity import check_image, guess_modality
+from napari_spinalsam.core.intensity import check_image, fill_missing, guess_modality
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import stem_of
 from napari_spinalsam.layers.grids import lying_of
@@ -60,6 +60,23 @@ def volume_of(layer: Image, others: Iterable[Layer] = ()) -> Volume:
         return stored if stored.grid is grid else replace(stored, grid=grid)
     flat = data.reshape(grid.geometry.shape)
     return Volume(flat, grid, guess_modality(data), layer.name)
+
+
+def make_usable(layer: Image) -> None:
+    """Rid an image layer of what keeps it from being annotated, before it is.
+
+    Leading axes of length 1, as of an array (1, z, y, x), are dropped from the layer.
+    Voxels without a number become the lowest intensity; a warning says so.
+    """
+    if layer.rgb or layer.multiscale:
+        return
+    data = np.asarray(layer.data)
+    axes = data.ndim
+    while axes > 3 and data.shape[data.ndim - axes] == 1:
+        axes -= 1
+    usable = fill_missing(data.reshape(data.shape[data.ndim - axes :]), layer.name)
+    if usable.shape != data.shape or not np.shares_memory(usable, data):
+        layer.data = usable
 
 
 def shows(layer: Image, volume: Volume) -> bool:

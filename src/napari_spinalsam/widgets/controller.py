@@ -15,7 +15,12 @@ from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamEr
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.grids import TRANSFORM, lying_of
-from napari_spinalsam.layers.images import known_annotations, labels_of, volume_of
+from napari_spinalsam.layers.images import (
+    known_annotations,
+    labels_of,
+    make_usable,
+    volume_of,
+)
 from napari_spinalsam.layers.opening import add_volume
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer
 from napari_spinalsam.layers.view import current_slice, set_plane
@@ -121,6 +126,7 @@ class SegmentController(QObject):
             return
         annotation = None
         if layer is not None:
+            make_usable(layer)
             annotation = self._known_annotation(layer) or self._new_annotation(layer)
         self._leave()
         if layer is not None and annotation is not None:
