@@ -12,6 +12,7 @@ from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.annotation.masking import predicted
 from napari_spinalsam.core.action_fields import ActionClass
 from napari_spinalsam.core.actions import ACTION_TYPES, Cancel
+from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
@@ -223,7 +224,7 @@ class Conversation(QObject):
         if search is None:
             self._apply(steps, detail, rest)
             return
-        names = ", ".join(search.names)
+        names = listed(search.names)
         self.waiting.emit(WORDS[self._language]["searching"].format(names))
         self._searching = Searching(controller, search)
         self._searching.ended.connect(
