@@ -150,6 +150,10 @@ def test_keys_go_to_the_keyring_and_another_computer_needs_a_tick(
     dialog.remove.click()
     assert "no key of api.deepseek.com" in told(dialog, qtbot)
     assert ring.kept == {}
+    dialog.address.setText("https://api.example.org/v1")
+    dialog.address.editingFinished.emit()
+    assert not settings.allow_remote  # that was for another computer
+    assert not dialog.consent.isChecked()
 
 
 def test_an_address_that_is_none_is_told_and_not_kept(

@@ -75,12 +75,18 @@ def language_settings() -> LanguageSettings:
 def change_language_settings(**values: object) -> None:
     """Keep other values, as if they had been entered in the Preferences.
 
+    The consent to send sentences to one computer is none for another one.
+
     Raises
     ------
     InputError
         If one cannot be used; nothing has changed then.
     """
-    LanguageSettings.of({**stored_language_settings(), **values})
+    stored = stored_language_settings()
+    where = ("profile", "base_url")
+    if any(name in values and values[name] != stored[name] for name in where):
+        values = {"allow_remote": False, **values}
+    LanguageSettings.of({**stored, **values})
     page = get_plugin_settings(PLUGIN).language
     for name, value in values.items():
         setattr(page, name, value)
