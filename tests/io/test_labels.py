@@ -342,6 +342,17 @@ def test_labels_of_another_numbering_are_no_start(
     assert "a.nii" in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::napari_spinalsam.core.errors.InputWarning")
+def test_where_the_head_is_unknown_the_order_of_labels_tells_nothing(
+    tmp_path: Path,
+) -> None:
+    grid = FileGrid((4, 5, 6), np.diag([-1.0, -1, -1, 1]), Known.SPACING)
+    labels = np.zeros((6, 5, 4), np.uint8)
+    labels[:3], labels[3:] = 21, 20
+    write_labels(tmp_path / "a.nii", labels, grid)
+    assert (read_labels_for(image_on(grid), tmp_path / "a.nii") == labels).all()
+
+
 def test_labels_of_another_image_are_no_start(tmp_path: Path) -> None:
     grid = oblique_grid()
     other = FileGrid(grid.shape, grid.affine + np.diag([0, 0, 0.5, 0]))

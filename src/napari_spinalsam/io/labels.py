@@ -144,7 +144,7 @@ def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
             "to 19, L1 to L6 20 to 25, a disc is 100 + the vertebra above): renumber "
             "the labels first."
         )
-    if _runs_upwards(labels):
+    if volume.geometry.orientation_known and _runs_upwards(labels):
         raise InputError(
             f"The vertebrae in {path.name} run from foot to head where the numbering "
             "of VerSe and of this program runs from head to foot: renumber the labels "
