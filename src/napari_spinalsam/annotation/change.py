@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,8 @@ class Change:
         Whether another reference was chosen.
     geometry : bool
         Whether the image lies elsewhere or has voxels of another size.
+    deltas : tuple of LabelDelta
+        The changes of the labels, the first one first.
     """
 
     prompts: bool = False
@@ -46,6 +48,7 @@ class Change:
     objects: bool = False
     reference: bool = False
     geometry: bool = False
+    deltas: tuple[LabelDelta, ...] = field(default=(), compare=False)
 
     @classmethod
     def between(
@@ -60,6 +63,7 @@ class Change:
             window=before.window != after.window,
             objects=before.objects != after.objects,
             geometry=before.grid is not after.grid,
+            deltas=tuple(deltas),
         )
 
 

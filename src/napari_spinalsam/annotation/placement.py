@@ -73,12 +73,20 @@ def place_points(
 
 
 def place_box(mask: NDArray[np.bool_]) -> BoxPrompt | None:
-    """Return the tight box around a mask, shape (rows, cols); None if it is empty."""
+    """Return the tight box around a mask, shape (rows, cols); None if it is empty.
+
+    Around a single row or column it is a pixel wide, for a box needs an area.
+    """
     box = bounding_box(mask)
     if box is None:
         return None
-    rows, cols = box
-    return BoxPrompt(rows.start, cols.start, rows.stop - 1, cols.stop - 1)
+    (top, bottom), (left, right) = (
+        (side.start, side.stop - 1)
+        if side.stop - side.start > 1
+        else (max(side.start - 0.5, 0), min(side.start + 0.5, n - 1))
+        for side, n in zip(box, mask.shape, strict=True)
+    )
+    return BoxPrompt(top, left, bottom, right)
 
 
 def _around(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.bool_]:

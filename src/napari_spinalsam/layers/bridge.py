@@ -12,20 +12,19 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from napari.layers import Labels, Points, Shapes
 
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError, SpinalSamError
-from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
 from napari_spinalsam.layers.grids import set_transform, sized_transform, transform_of
 from napari_spinalsam.layers.hand_edits import take_prompts
+from napari_spinalsam.layers.label_edits import LabelEdits
 from napari_spinalsam.layers.making import NAMES, new_layer
 from napari_spinalsam.layers.orientation import OrientationLetters
-from napari_spinalsam.layers.roles import Role, entry_of, find_layer, role_of
+from napari_spinalsam.layers.roles import Role, entry_of, find_layer, retire, role_of
 from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.layers.view import current_slice, shares_units, to_data
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-    from napari_spinalsam.annotation.change import Box, Change
+    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.core.volume import FileGrid
 
@@ -77,8 +76,8 @@ class AnnotationLayers:
         self._blocked = self._prompts_due = False
         self._connected: list[Layer] = []
         self.preview: masks.PreviewView | None = None
+        self.label_edits: LabelEdits | None = None
         self._tool, self._axis = TOOLS["positive"], 0
-        self._stroke_expected = False
         # A shape that napari has begun and not finished, and whether it is void.
         self._half_drawn = self._void = False
         self._closed = False
@@ -90,6 +89,8 @@ class AnnotationLayers:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
         viewer.layers.events.removed.connect(self._on_layer_removed)
+        viewer.layers.events.inserted.connect(self._on_layer_inserted)
+        self._on_layer_inserted()
         self.refresh()
 
     @property
@@ -135,11 +136,15 @@ class AnnotationLayers:
     def refresh(self) -> None:
         """Draw everything from the annotation."""
         self.image.contrast_limits = self.annotation.state.window.limits
-        self._show_labels()
-        masks.hide_labels(self.labels, self.annotation.state.objects)
+        self._hide_labels()
         self._show_prompts_when_free()
         self.show_preview()
         self.letters.show()
+
+    def take_edits(self) -> None:
+        """Enter what the labels layer holds and napari has not told of."""
+        if self.label_edits is not None:
+            self.label_edits.take()
 
     def arm(self, tool: str) -> None:
         """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
@@ -215,6 +220,7 @@ class AnnotationLayers:
         self.letters.close()
         self.annotation.changed.disconnect(self._on_changed)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self.viewer.layers.events.inserted.disconnect(self._on_layer_inserted)
         for layer in list(self._connected):
             self._disconnect(layer)
 
@@ -223,6 +229,8 @@ class AnnotationLayers:
         points, drawn = self._present(Role.POINTS), self._present(Role.DRAWINGS)
         if points is not None:
             prompt_layers.arm_polarity(points, polarity, axis)
+        if (boxes := self._present(Role.BOXES)) is not None:
+            prompt_layers.arm_axis(boxes, axis)
         if drawn is not None:
             closed = self._tool is TOOLS["lasso"]
             drawings.arm_drawing(drawn, polarity, axis, closed=closed)
@@ -231,9 +239,18 @@ class AnnotationLayers:
         self._connected.append(layer)
         if role in (Role.POINTS, Role.BOXES, Role.DRAWINGS):
             layer.events.data.connect(self._on_prompts_edited)
-        elif role is Role.LABELS:
-            layer.events.paint.connect(self._on_paint)
-            layer.events.labels_update.connect(self._take_stroke)
+            layer.events.features.connect(self._on_prompts_refreshed)
+            layer.events.set_data.connect(self._on_prompts_refreshed)
+        elif isinstance(layer, Labels) and role is Role.LABELS:
+            self.label_edits = LabelEdits(
+                self.viewer,
+                self.image,
+                layer,
+                self.annotation,
+                self._edit,
+                self._report,
+                self.later,
+            )
         else:
             self.preview = masks.PreviewView(layer, self.annotation.geometry)
 
@@ -242,9 +259,12 @@ class AnnotationLayers:
         if self.preview is not None and self.preview.layer is layer:
             self.preview = None
         layer.events.data.disconnect(self._on_prompts_edited)
-        if isinstance(layer, Labels):
-            layer.events.paint.disconnect(self._on_paint)
-            layer.events.labels_update.disconnect(self._take_stroke)
+        if not isinstance(layer, Labels):
+            layer.events.features.disconnect(self._on_prompts_refreshed)
+            layer.events.set_data.disconnect(self._on_prompts_refreshed)
+        if self.label_edits is not None and self.label_edits.layer is layer:
+            self.label_edits.close()
+            self.label_edits = None
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value in self._connected:
@@ -267,6 +287,14 @@ class AnnotationLayers:
         self._show_prompts_when_free()
         self.show_preview()
 
+    def _on_layer_inserted(self, _event: Any = None) -> None:
+        """Let a duplicate of one of our layers be a layer like any other."""
+        played = {role_of(layer) for layer in self._connected}
+        for layer in self.viewer.layers:
+            is_ours = entry_of(layer).get("annotation") is self.annotation
+            if is_ours and layer not in self._connected and role_of(layer) in played:
+                retire(layer)
+
     @contextmanager
     def _quiet(self) -> Iterator[None]:
         """Ignore layer events that come from drawing."""
@@ -283,20 +311,18 @@ class AnnotationLayers:
             self._set_brush()
         if change.preview:
             self.show_preview()
-        if change.labels is not None:
-            self._show_labels(change.labels)
+        if self.label_edits is not None:
+            self.label_edits.show(change.deltas)
         if change.objects:
-            masks.hide_labels(self.labels, self.annotation.state.objects)
+            self._hide_labels()
         if change.window:
             self.image.contrast_limits = self.annotation.state.window.limits
 
-    def _show_labels(self, box: Box | None = None) -> None:
-        """Draw the labels inside of a box, or all of them."""
-        if box is None:
-            z, y, x = (slice(0, n) for n in self.annotation.geometry.shape)
-            box = (z, y, x)
-        with self._quiet():
-            masks.update_labels(self.labels, self.annotation.labels, box)
+    def _hide_labels(self) -> None:
+        """Draw the structures that are shown, and no others."""
+        if self.label_edits is not None:
+            with self.label_edits.quiet():
+                masks.hide_labels(self.label_edits.layer, self.annotation.state.objects)
 
     def _show_prompts_when_free(self) -> None:
         """Draw the prompts, but not into a shape that the hand is drawing.
@@ -406,24 +432,14 @@ class AnnotationLayers:
                 raise InputError(f"Nothing was drawn. {self._tool.tip}.")
         self._show_prompts()
 
-    def _on_paint(self, event: Any) -> None:
-        """Take a stroke; one that is only written after this event comes then."""
-        if not self._blocked:
-            self._stroke_expected = True
-            self._take_stroke()
-
-    def _take_stroke(self, event: Any = None) -> None:
-        """Offer what the labels layer holds: the voxels tell, not napari's event."""
-        if self._blocked or not self._stroke_expected:
+    def _on_prompts_refreshed(self, event: Any) -> None:
+        """Take what others wrote into the arrays or the features of a prompt layer."""
+        in_hand = event.type == "set_data" and str(event.source.mode) != "pan_zoom"
+        if self._blocked or self._prompts_due or self._half_drawn or in_hand:
             return
-        before = self.annotation.labels
-        painted = np.asarray(self.labels.data, np.uint8).reshape(before.shape)
-        stroke = LabelDelta.between(before, painted)
-        if stroke.is_empty:
-            return
-        self._stroke_expected = False
+        failed, taken = True, 0
         with self._edit():
-            spared = self.annotation.paint(stroke)
-            if spared:
-                self._report(f"{spared} voxels are locked: unlock them to paint there.")
-        self._show_labels()
+            taken = take_prompts(self.annotation, *map(self._present, PROMPT_ROLES))
+            failed = False
+        if failed or taken:
+            self._show_prompts()

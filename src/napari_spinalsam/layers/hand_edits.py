@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
 
 
-# Rows or columns; a box that is smaller was a click.
+# Rows and columns; a box that is smaller was a click or a line.
 LEAST_BOX = 1.0
 
 
@@ -80,8 +80,8 @@ def _check_box(before: SlicePrompts, after: SlicePrompts) -> None:
     box = after.box
     if box is None or box == before.box:
         return
-    if max(box.row_max - box.row_min, box.col_max - box.col_min) < LEAST_BOX:
+    if min(box.row_max - box.row_min, box.col_max - box.col_min) < LEAST_BOX:
         raise InputError(
-            "The box is smaller than a pixel: drag from one corner of the structure "
+            "The box is thinner than a pixel: drag from one corner of the structure "
             "to the other."
         )

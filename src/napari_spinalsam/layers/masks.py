@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Box
     from napari_spinalsam.annotation.state import Preview, StructureObject
     from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
@@ -129,10 +128,3 @@ def _colors(objects: Iterable[StructureObject]) -> dict[int | None, Rgba]:
     """Return the colour of each label, clear for hidden structures."""
     hidden = {entry.label: CLEAR for entry in objects if not entry.visible}
     return label_colormap() | hidden
-
-
-def update_labels(layer: Labels, labels: NDArray[np.uint8], box: Box) -> None:
-    """Copy the changed box of the labels, (z, y, x), into their layer."""
-    data = np.asarray(layer.data)
-    data.reshape(labels.shape)[box] = labels[box]
-    layer.refresh(extent=False, thumbnail=False)

@@ -68,6 +68,7 @@ def new_boxes_layer(ndim: int, **attributes: Any) -> Shapes:
     """Return an empty layer for box prompts."""
     layer = Shapes(
         ndim=ndim,
+        features=_axes([]),
         face_color="transparent",
         edge_color=BOX_COLOR,
         edge_width=1,
@@ -75,7 +76,19 @@ def new_boxes_layer(ndim: int, **attributes: Any) -> Shapes:
     )
     layer.current_edge_color = BOX_COLOR
     layer.current_face_color = "transparent"
+    arm_axis(layer, 0)
     return layer
+
+
+def _axes(axes: list[int]) -> pd.DataFrame:
+    """Return a features table whose column keeps its type also when empty."""
+    return pd.DataFrame({"axis": pd.Series(axes, dtype=int)})
+
+
+def arm_axis(boxes: Shapes, axis: int) -> None:
+    """Let the next boxes that the user draws lie in slices of this axis."""
+    if not boxes.feature_defaults.equals(armed := _axes([axis])):
+        boxes.feature_defaults = armed
 
 
 def _features(polarities: list[Polarity], axes: list[int]) -> pd.DataFrame:
@@ -125,9 +138,11 @@ def read_prompts(
         prompts = entry(int(axis), voxel[0])
         point = point_at(place, int(axis), Polarity(polarity), geometry)
         found[prompts.key] = prompts.with_point(point)
-    for vertices in () if boxes is None else boxes.data:
+    for vertices, axis in () if boxes is None else _boxes_of(boxes):
         voxels = as_voxels(vertices, geometry)
-        axis = int(np.ptp(voxels, axis=0).argmin())
+        extent = np.ptp(voxels, axis=0)
+        if extent[axis] > SAME_PLACE:  # drawn or put there for another plane
+            axis = int(extent.argmin())
         prompts = entry(axis, voxels[0])
         corners = np.delete(voxels, axis, axis=1)
         plane = geometry.plane(*prompts.key)
@@ -140,6 +155,12 @@ def _rows_of(points: Points) -> Iterable[tuple[NDArray[Any], str, int]]:
     return zip(
         np.asarray(points.data), features["polarity"], features["axis"], strict=True
     )
+
+
+def _boxes_of(boxes: Shapes) -> Iterable[tuple[NDArray[Any], int]]:
+    # napari keeps the row of a shape that was too short and that it dropped.
+    axes = boxes.features["axis"].iloc[: boxes.nshapes]
+    return zip(boxes.data, map(int, axes), strict=True)
 
 
 def point_at(
@@ -201,7 +222,9 @@ def show_points(layer: Points, items: list[Item], geometry: Geometry) -> None:
     features = _features(polarities, [item.prompts.axis for item, _ in flat])
     if moved or not layer.features.equals(features):
         layer.features = features
-        layer.symbol = [SYMBOLS[polarity] for polarity in polarities]
+    symbols = [SYMBOLS[polarity] for polarity in polarities]
+    if [str(symbol) for symbol in layer.symbol] != symbols:
+        layer.symbol = symbols
     faces = [
         (*COLORS[point.polarity], DIM if item.accepted else BRIGHT)
         for item, point in flat
@@ -236,6 +259,9 @@ def show_boxes(layer: Shapes, items: list[Item], geometry: Geometry) -> None:
                 edge_color=BOX_COLOR,
                 face_color="transparent",
             )
+    axes = _axes([item.prompts.axis for item in boxed])
+    if not layer.features.equals(axes):
+        layer.features = axes
     edges = np.array(layer.edge_color)
     wanted = [DIM if item.accepted else BRIGHT for item in boxed]
     if boxed and not np.allclose(edges[:, 3], wanted):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+# What the metadata of a layer tell of its data, whatever part it plays.
+KEPT = ("grid",)
+
 
 class Role(StrEnum):
     """The parts that layers of an annotation play."""
@@ -52,3 +55,9 @@ def role_metadata(role: Role, owner: object, image: Layer) -> dict[str, Any]:
     """
     entry = {"role": role.value, "annotation": owner, "image": image}
     return {METADATA_KEY: entry}
+
+
+def retire(layer: Layer) -> None:
+    """Let a layer play no part any more; what it knows of its grid stays."""
+    entry = {name: entry_of(layer)[name] for name in KEPT if name in entry_of(layer)}
+    layer.metadata = {**layer.metadata, METADATA_KEY: entry}

@@ -202,7 +202,9 @@ class NapariView:
 
     def write_labels(self, path: Path) -> str:
         """Write the labels on the grid of the image's file; return the file's name."""
-        annotation = self._layers().annotation
+        layers = self._layers()
+        layers.take_edits()
+        annotation = layers.annotation
         write_labels(path, annotation.labels, annotation.volume.grid)
         return path.name
 
