@@ -328,9 +328,10 @@ class RandomSteps:
         return int(self.one_of((0, 20, 21, 22, 23, 199)))
 
     def visible_labels(self) -> Labels:
-        """Return the labels layer; napari fails to paint one that it never drew."""
+        """Return the labels layer; napari fails to paint one that it does not draw."""
         layer = self.layers.labels
         layer.visible = True
+        self.viewer.dims.point = layer.data_to_world(self.voxel())
         return layer
 
     def paint(self) -> None:
