@@ -197,6 +197,7 @@ def test_the_way_of_the_head_is_asked_and_turns_image_and_labels(
     np.testing.assert_array_equal(handle.annotation.volume.data, data[::-1])
     np.testing.assert_array_equal(handle.annotation.labels, labels[::-1])
     assert not plain.visible
+    assert viewer.layers.extent.units is not None  # else napari warns
     assert row.isHidden()
     handle.save(tmp_path / "labels.nii.gz")
     stored = nib.load(tmp_path / "labels.nii.gz")

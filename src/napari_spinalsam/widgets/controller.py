@@ -14,7 +14,12 @@ from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
-from napari_spinalsam.layers.grids import TRANSFORM, lying_of
+from napari_spinalsam.layers.grids import (
+    TRANSFORM,
+    lying_of,
+    set_transform,
+    sized_transform,
+)
 from napari_spinalsam.layers.images import (
     known_annotations,
     labels_of,
@@ -171,7 +176,10 @@ class SegmentController(QObject):
         before = annotation.volume
         turned = before.oriented(codes)
         labels = turned.grid.to_canonical(before.grid.from_canonical(annotation.labels))
-        named = replace(turned, name=f"{image.name} ({codes.upper()})")
+        if before.geometry.spacing_known:
+            # In millimetres like the new one: napari warns of layers without a unit.
+            set_transform(image, sized_transform(image, before.geometry))
+        named = replace(turned, name=f"{image.name} (turned)")
         shown = add_volume(self.viewer, named, entry_of(image).get("path"))
         self.choose_image(shown)
         self.annotation.set_window(annotation.state.window)
