@@ -299,6 +299,23 @@ def test_the_pixel_size_of_a_picture_is_found_told_or_stated(
     assert main([*command, *more]) == 0
 
 
+def test_a_size_that_nobody_knows_is_refused_before_a_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, out = tmp_path / "flat.png", tmp_path / "out.nii.gz"
+    Image.fromarray(np.zeros((20, 30), np.uint8)).save(picture)
+    entry = {"structure": "L3", "prompts": [{"box": [[1, 4], [6, 12]]}]}
+    prompts = save_prompts(tmp_path, entry)
+    command = ["segment", str(picture), "--prompts", prompts, "-o", str(out)]
+    assert main([*command, "--model", "none"]) == 2
+    assert "pixel size" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*command, "--pixel-mm", "0.4"]) == 0
+    header = nib.load(out).header
+    assert header.get_zooms() == pytest.approx((0.4, 0.4))
+    assert (header["sform_code"], header["qform_code"]) == (0, 0)
+
+
 @pytest.mark.parametrize("more", [["--structures", "L3"], []])
 def test_a_flat_image_has_no_spine_to_follow(
     tmp_path: Path,

@@ -9,7 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat, suffix_of
+from napari_spinalsam.io.formats import (
+    FORMAT_OF_SUFFIX,
+    FileFormat,
+    is_picture,
+    suffix_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -218,14 +223,6 @@ def _grid_of(
         known=Known(0) if np.allclose(sizes, 1) else Known.SPACING,
     )
     return Volume.from_geometry(labels.reshape(shape), geometry).grid
-
-
-def is_picture(path: Path) -> bool:
-    """Whether a format has no place in the patient, so that none can be wrong."""
-    return FORMAT_OF_SUFFIX.get(suffix_of(path)) in (
-        FileFormat.PICTURE,
-        FileFormat.TIFF,
-    )
 
 
 def _check_upright(attributes: Mapping[str, Any], name: str) -> None:

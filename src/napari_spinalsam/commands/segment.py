@@ -22,8 +22,8 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window, parse_window
 from napari_spinalsam.core.propagated import check_counted, check_findable
-from napari_spinalsam.io.formats import output_suffix
-from napari_spinalsam.io.labels import read_labels_for, write_labels
+from napari_spinalsam.io.formats import is_picture, output_suffix
+from napari_spinalsam.io.labels import check_place, read_labels_for, write_labels
 from napari_spinalsam.io.promptfile import read_prompts
 from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.segmenting import (
@@ -77,6 +77,10 @@ def run(options: Namespace) -> None:
     _check_options(options, output)
     volume = read_volume(options.image)
     seen = with_pixel_size(volume, options.pixel_mm) if options.pixel_mm else volume
+    # A picture is written as it is stored; other formats have to state the size.
+    as_stored = volume.geometry.spacing_known or is_picture(output)
+    grid = volume.grid if as_stored else seen.grid
+    check_place(output, grid.geometry)
     objects = read_prompts(options.prompts, seen.grid) if options.prompts else ()
     start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
@@ -93,7 +97,7 @@ def run(options: Namespace) -> None:
             )
         else:
             found = segment_objects(seen, objects, session, window, progress, start)
-    write_labels(output, found.labels, volume.grid)
+    write_labels(output, found.labels, grid)
     _warn(found, wanted, kept=[each for each in structures if each not in wanted])
     record = session.record
     told = (record.doubt, record.told_of_window(window), *found.remarks)

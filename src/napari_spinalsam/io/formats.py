@@ -56,6 +56,12 @@ def suffix_of(path: Path) -> str:
     return max(known, key=len, default="")
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a format has no place in the patient, so that none can be wrong."""
+    pictures = (FileFormat.PICTURE, FileFormat.TIFF)
+    return FORMAT_OF_SUFFIX.get(suffix_of(path)) in pictures
+
+
 def stem_of(path: Path) -> str:
     """Return the name of a file without its folder and known suffix."""
     suffix = suffix_of(path)

@@ -24,7 +24,13 @@ from napari_spinalsam.core.geometry import (
     Known,
     largest_offset,
 )
-from napari_spinalsam.io.formats import cannot_be_written, name_of, output_suffix
+from napari_spinalsam.io.formats import (
+    cannot_be_written,
+    is_picture,
+    name_of,
+    output_suffix,
+    suffix_of,
+)
 from napari_spinalsam.io.stored import read_stored
 from napari_spinalsam.io.values import to_labels
 
@@ -202,7 +208,7 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
             f"Labels of shape {labels.shape} and type {labels.dtype} do not fit an "
             f"image of shape {grid.geometry.shape}: give uint8 labels of that shape."
         )
-    _check_place(path, suffix, grid.geometry)
+    check_place(path, grid.geometry)
     array = np.asfortranarray(grid.from_canonical(labels))
     try:
         # A folder beside the target: on the same disk, and never half a file.
@@ -219,9 +225,15 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
         ) from error
 
 
-def _check_place(path: Path, suffix: str, geometry: Geometry) -> None:
-    """Refuse a format that would state a size or a place which nobody knows."""
-    if suffix in {".png", ".tif", ".tiff"}:
+def check_place(path: Path, geometry: Geometry) -> None:
+    """Refuse a format that would state a size or a place which nobody knows.
+
+    Raises
+    ------
+    InputError
+        If labels of this geometry cannot be written under such a name.
+    """
+    if is_picture(path):
         return  # they say only what is known
     if not geometry.spacing_known:
         pictures = ".png or .tif" if geometry.is_2d else ".tif"
@@ -237,7 +249,7 @@ def _check_place(path: Path, suffix: str, geometry: Geometry) -> None:
         )
     placed = geometry.known == Known.EVERYTHING
     # A flat file has no place in the patient to state.
-    if suffix in {".nrrd", ".mha"} and not placed and not geometry.is_2d:
+    if suffix_of(path) in {".nrrd", ".mha"} and not placed and not geometry.is_2d:
         raise InputError(
             f"It is unknown how this image lies in the patient, which {path.name} "
             "would have to state: use a name that ends with .nii.gz or .tif, which "

@@ -20,6 +20,7 @@ from napari_spinalsam import contributions
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io.formats import is_picture
 from napari_spinalsam.layers.roles import entry_of
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ def write_labels_layer(
     layer = next((each for each in beside if each.data is data), None)
     if isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale:
         lying = lying_of(layer, beside, f"The layer {layer.name!r}")
-        if lying.why and not contributions.is_picture(Path(path)):
+        if lying.why and not is_picture(Path(path)):
             raise InputError(lying.why)
         entry = {contributions.METADATA_KEY: {"grid": lying.grid}}
         place = contributions.placement(lying.grid.geometry)
