@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,20 @@ def test_manifest_at_the_root_is_the_one_that_ships() -> None:
         pytest.skip("the tests run outside a checkout")
 
     assert (root / "napari.yaml").read_text() == MANIFEST.read_text()
+
+
+def test_every_promise_of_the_documentation_has_its_test() -> None:
+    root = Path(__file__).parent.parent
+    page = root / "docs" / "reliability.md"
+    if not page.exists():
+        pytest.skip("the tests run outside a checkout")
+
+    rows = [row for row in page.read_text().splitlines() if row.startswith("| ")]
+    promises = [row for row in rows if not row.startswith("| Promise")]
+
+    assert promises
+    for row in promises:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"def {test}(" in (root / file).read_text(), f"{file}::{test}"
