@@ -58,7 +58,7 @@ class JobStart:
         return cls(state.record, frozenset(entry.label for entry in state.objects))
 
 
-class _Meanwhile:
+class _ConcurrentEdits:
     """What the user did to the labels while work on whole objects went on.
 
     Parameters
@@ -147,10 +147,10 @@ def carried(
     tuple of str
         A sentence for each thing that the hand kept or changed meanwhile.
     """
-    meanwhile = _Meanwhile(start or JobStart.of(state), state)
-    targets, remarks = _targets(state, masks, meanwhile)
+    edits = _ConcurrentEdits(start or JobStart.of(state), state)
+    targets, remarks = _targets(state, masks, edits)
     by_hand = _by_hand(labels, state)
-    touched = meanwhile.touched(labels.shape)
+    touched = edits.touched(labels.shape)
     after = labels.copy()
     for name, target in targets.items():
         whole, label = masks[name], structure(target).label
@@ -159,7 +159,7 @@ def carried(
             here = slice_box(*entry.prompts.key)
             if (labels[here] == label).any():
                 kept[here] = True
-        for key in meanwhile.slices(name) | meanwhile.slices(target):
+        for key in edits.slices(name) | edits.slices(target):
             kept[slice_box(*key)] = since[slice_box(*key)] = True
         present = labels == label
         overruled = present & since
@@ -203,10 +203,10 @@ def write_masks(
 
 
 def _targets(
-    state: State, masks: Mapping[str, VolumeMask], meanwhile: _Meanwhile
+    state: State, masks: Mapping[str, VolumeMask], edits: _ConcurrentEdits
 ) -> tuple[dict[str, str], list[str]]:
     """Return under which name each structure is written, and why others are not."""
-    found = {name: meanwhile.target(name) for name in masks}
+    found = {name: edits.target(name) for name in masks}
     wanted = Counter(found.values())
     targets, remarks = {}, []
     for name, target in found.items():

@@ -60,8 +60,8 @@ def read_itk(path: Path) -> StoredImage:
             )
     reader = sitk.ImageFileReader()
     try:
-        with _lent_name(path, parts) as lent:
-            reader.SetFileName(str(lent))
+        with _readable_name(path, parts) as readable:
+            reader.SetFileName(str(readable))
             reader.ReadImageInformation()
             _check_header(path, reader)
             image = reader.Execute()
@@ -101,8 +101,8 @@ def _files_of_voxels(path: Path) -> list[str]:
 
 
 @contextmanager
-def _lent_name(path: Path, parts: list[str]) -> Iterator[Path]:
-    """Lend a file a name that SimpleITK takes: one that is not UTF-8 ends the process.
+def _readable_name(path: Path, parts: list[str]) -> Iterator[Path]:
+    """Give a file a name that SimpleITK can read: any that is not UTF-8 ends it.
 
     Parameters
     ----------
@@ -120,15 +120,18 @@ def _lent_name(path: Path, parts: list[str]) -> Iterator[Path]:
             "folder: rename it."
         )
     with TemporaryDirectory(prefix="spinalsam-") as folder:
-        lent = Path(folder) / f"image{suffix_of(path)}"
-        for source, name in [(path, lent.name), *((path.parent / p, p) for p in parts)]:
+        readable = Path(folder) / f"image{suffix_of(path)}"
+        for source, name in [
+            (path, readable.name),
+            *((path.parent / p, p) for p in parts),
+        ]:
             target = Path(folder) / name
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 target.symlink_to(source.absolute())
             except OSError:  # not every file system has links
                 shutil.copyfile(source, target)
-        yield lent
+        yield readable
 
 
 def _is_utf8(path: Path) -> bool:

@@ -151,8 +151,8 @@ def stored_grid(layer: Layer) -> FileGrid | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Lying:
-    """What is known of where a layer lies.
+class LayerGrid:
+    """The grid of a layer, and what is known of its place in the patient.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class Lying:
     why: str = ""
 
 
-def lying_of(layer: Layer, others: Iterable[Layer], name: str) -> Lying:
+def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid:
     """Return the grid of a layer: its own, or that of a layer that it lies on.
 
     Parameters
@@ -188,7 +188,7 @@ def lying_of(layer: Layer, others: Iterable[Layer], name: str) -> Lying:
     shape = tuple(layer.data.shape)
     stored = stored_grid(layer)
     if stored is not None and placement.lies_on(_made_at(layer, stored)):
-        return Lying(stored)
+        return LayerGrid(stored)
     inherited = [grid for other in others if (grid := _shared(other, layer, placement))]
     if any(not grid.geometry.same_grid(inherited[0].geometry) for grid in inherited):
         raise InputError(
@@ -196,21 +196,21 @@ def lying_of(layer: Layer, others: Iterable[Layer], name: str) -> Lying:
             "all but the one that it belongs to."
         )
     if inherited:
-        return Lying(inherited[0])
+        return LayerGrid(inherited[0])
     if stored is not None:
         spacing = np.abs(placement.step)
         whole = [stored.geometry.spacing[0], *spacing] if len(shape) == 2 else spacing
         known = stored.known & Known.ORIENTATION
         if placement.sized:
             known |= Known.SPACING
-        return Lying(
+        return LayerGrid(
             stored.rescaled(list(whole), known),
             f"{name} was moved or scaled in the viewer since it was opened, so its "
             "place in the patient is unknown: set its scale and translate back.",
         )
     geometry = placement.geometry(shape)
     grid = Volume.from_geometry(np.empty(geometry.shape, np.uint8), geometry).grid
-    return Lying(
+    return LayerGrid(
         grid,
         f"{name} lies on no image that was opened from a file, so its place in the "
         "patient is unknown: make it for such an image.",
@@ -304,11 +304,11 @@ def write_labels_layer(
     beside = [] if viewer is None else list(viewer.layers)
     layer = next((each for each in beside if each.data is data), None)
     if isinstance(layer, Labels) and layer.ndim in (2, 3) and not layer.multiscale:
-        lying = lying_of(layer, beside, f"The layer {layer.name!r}")
-        if lying.why and not is_picture(Path(path)):
-            raise InputError(lying.why)
-        entry = {contributions.METADATA_KEY: {"grid": lying.grid}}
-        place = contributions.placement(lying.grid.geometry)
+        found = grid_of_layer(layer, beside, f"The layer {layer.name!r}")
+        if found.why and not is_picture(Path(path)):
+            raise InputError(found.why)
+        entry = {contributions.METADATA_KEY: {"grid": found.grid}}
+        place = contributions.placement(found.grid.geometry)
         upright = {"rotate": np.eye(1), "shear": 0.0, "affine": np.eye(1)}
         attributes = {**attributes, **upright, **place, "metadata": entry}
     return contributions.write_labels_layer(path, data, attributes)

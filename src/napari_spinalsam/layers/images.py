@@ -14,7 +14,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import check_image, fill_missing, guess_modality
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import stem_of
-from napari_spinalsam.layers.grids import lying_of
+from napari_spinalsam.layers.grids import grid_of_layer
 from napari_spinalsam.layers.roles import Role, entry_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def volume_of(layer: Image, others: Iterable[Layer] = ()) -> Volume:
     data = np.asarray(layer.data)
     check_image(data)
     _check_axes(data.shape, name)
-    grid = lying_of(layer, others, name).grid
+    grid = grid_of_layer(layer, others, name).grid
     stored = entry_of(layer).get("volume")
     if isinstance(stored, Volume) and shows(layer, stored):
         return stored if stored.grid is grid else replace(stored, grid=grid)
@@ -138,7 +138,7 @@ def labels_of(
         raise InputError(f"{name} are a pyramid: open them at full resolution.")
     data = np.asarray(layer.data)
     _check_axes(data.shape, name)
-    geometry = lying_of(layer, others, name).grid.geometry
+    geometry = grid_of_layer(layer, others, name).grid.geometry
     return data.reshape(geometry.shape), geometry
 
 

@@ -16,7 +16,7 @@ from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.grids import (
     TRANSFORM,
-    lying_of,
+    grid_of_layer,
     set_transform,
     sized_transform,
 )
@@ -392,7 +392,7 @@ class SegmentController(QObject):
             return
         name = f"The image {layers.image.name!r}"
         try:
-            grid = lying_of(layers.image, (), name).grid
+            grid = grid_of_layer(layers.image, (), name).grid
         except InputError as error:
             self.choose_image(None)
             self.report_error(f"{error} Until then it is put down; its labels stay.")

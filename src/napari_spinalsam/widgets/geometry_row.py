@@ -145,18 +145,18 @@ class GeometryRow(QWidget):
         if annotation is None:
             return
         geometry = annotation.geometry
-        unsized = not geometry.spacing_known
-        unturned = not geometry.orientation_known and not geometry.is_2d
+        spacing_unknown = not geometry.spacing_known
+        orientation_unknown = not geometry.orientation_known and not geometry.is_2d
         told = []
-        if unsized:
+        if spacing_unknown:
             size = "pixel" if geometry.is_2d else "voxel"
             told.append(f"The {size} size is unknown: nothing is measured in mm.")
-        if unturned:
+        if orientation_unknown:
             told.append("The way of the head is unknown: nothing is found by name.")
         self.text.setText(" ".join(told))
         self.spacing.ask(is_2d=geometry.is_2d)
-        self.spacing.setVisible(unsized)
-        self.orientation.setVisible(unturned)
+        self.spacing.setVisible(spacing_unknown)
+        self.orientation.setVisible(orientation_unknown)
         self.setVisible(bool(told))
 
     def _set_spacing(self) -> None:
