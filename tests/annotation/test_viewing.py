@@ -52,6 +52,7 @@ def test_measures_are_shown_and_returned(
         "Structure  Dice",
         "L3         1.000",
         "L4         1.000",
+        "mean       1.000",
     ]
 
 

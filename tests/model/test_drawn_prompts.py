@@ -48,7 +48,7 @@ def test_logits_of_a_mask_mean_the_same_place_to_the_network(
     rows, cols = plane.shape
     mask = np.zeros(plane.shape, np.bool_)
     mask[rows // 2 :, : cols // 2] = True
-    embedding, _ = session._embed(0, 2, window)
+    embedding, _ = session._embed(plane, window)
     low = backend.to_low_res(embedding, np.where(mask, 6, -6).astype(np.float32))
     answer = session.predict(
         plane, SlicePrompts(0, 2, (PointPrompt(3, 3),)), window=window
