@@ -241,6 +241,10 @@ def test_segment_goes_on_from_labels(
     errors = capsys.readouterr().err
     assert "there already and left as they are: L1" in errors
     assert "guess" not in errors
+    prompts = save_prompts(tmp_path, boxed("L1"))
+    assert main([*command, "--structures", "L1", "--prompts", prompts]) == 0
+    assert np.count_nonzero(read_labels(out).data == 20) == 12
+    assert "there already" not in capsys.readouterr().err
 
 
 def test_an_adapter_sees_the_window_that_it_was_trained_with(
@@ -527,6 +531,20 @@ def test_evaluate_prints_a_table_for_people(
         "missing (only in the reference, Dice 0 in the mean): L4",
         "extra (only in the prediction, not in the mean): L5",
     ]
+
+
+def test_many_missing_labels_are_told_by_first_and_last(
+    image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = read_volume(image).grid
+    labels = np.zeros(grid.geometry.shape, np.uint8)
+    paths = str(tmp_path / "prediction.nii.gz"), str(tmp_path / "reference.nii.gz")
+    write_labels(paths[0], labels, grid)
+    for at in range(8):  # T8 to T12, L1 to L3
+        labels[at] = 15 + at
+    write_labels(paths[1], labels, grid)
+    assert main(["evaluate", *paths]) == 0
+    assert capsys.readouterr().out.endswith("in the mean): T8 to L3\n")
 
 
 def test_evaluate_reconciles_another_orientation(

@@ -297,6 +297,27 @@ def test_labelled_vertebrae_are_counted_from_and_stay_as_they_are(
         find_structures(volume, wanted[:1], session, BONE, start=start)
 
 
+@pytest.mark.parametrize("names", [("L3",), ("L2", "L3", "L4")])
+def test_a_prompted_vertebra_is_found_anew_and_replaces_its_label(
+    volume: Volume, names: tuple[str, ...]
+) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[:, 6, 4:6] = 21
+    start[:, 7, 4:6] = 22
+    session = FillsTheBox()
+    wanted = [structure(name) for name in names]
+    anchor = boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))
+    found = find_structures(
+        volume, wanted, session, BONE, anchors=[anchor], start=start
+    )
+    assert session.anchors["L3"] == {(0, 2): anchor.prompts[0]}
+    assert [each.structure for each in found.objects] == [n for n in names if n != "L2"]
+    assert found.kept == tuple(name for name in names if name == "L2")
+    assert ((found.labels == 21) == (start == 21)).all()
+    assert (found.labels[:, 0] == 22).all()
+    assert np.count_nonzero(found.labels == 22) == 60
+
+
 @pytest.mark.parametrize(
     ("start", "words"),
     [

@@ -127,7 +127,7 @@ def _add_segment(
         "--start",
         metavar="LABELS",
         help="labels of the image to go on from, in the numbering of VerSe; what is "
-        "prompted is replaced in them, all else stays",
+        "prompted, and in --structures if that is given, is replaced, all else stays",
     )
     segment.add_argument(
         "-o",

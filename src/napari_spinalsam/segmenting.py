@@ -123,7 +123,8 @@ def find_structures(
         Called with the steps done and all of them, after each.
     start : ndarray of uint8, shape (z, y, x), or None
         Labels to go on from, see `io.labels.read_labels_for`. What they hold stays as
-        it is, and their vertebrae are known like the anchors.
+        it is, and their vertebrae are known like the anchors; an anchor that is wanted
+        is found anew and replaced.
 
     Raises
     ------
@@ -133,9 +134,9 @@ def find_structures(
     """
     volume.geometry.require_orientation("structures cannot be found by name")
     work = _Work(volume, session, window, progress, start)
+    wanted = work.wanted(structures, anchors)
     session.set_volume(volume)
     work.total = STEPS
-    wanted = {each.name: each for each in missing_from(start, structures)}
     known = work.known(anchors)
     for found in work.find(list(wanted), known):
         guessed = None if known else found.confidence
@@ -146,27 +147,6 @@ def find_structures(
             "with its name, and the others are counted from it."
         )
     return result
-
-
-def missing_from(
-    start: NDArray[np.uint8] | None, structures: Sequence[Structure]
-) -> tuple[Structure, ...]:
-    """Return the structures that labels to go on from do not hold.
-
-    Raises
-    ------
-    InputError
-        If they hold all of them.
-    """
-    present = set() if start is None else set(np.unique(start).tolist())
-    missing = tuple(each for each in structures if each.label not in present)
-    if not missing:
-        raise InputError(
-            f"The labels to go on from hold {', '.join(s.name for s in structures)} "
-            "already, and what they hold stays: name other structures, or prompt one "
-            "to replace it."
-        )
-    return missing
 
 
 def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
@@ -210,6 +190,7 @@ class _Work:
         self._encode_ms = self._decode_ms = 0.0
         self._remarks: dict[str, None] = {}
         self._pixel_mm: float | None = None
+        self._kept: tuple[str, ...] = ()
 
     def result(self) -> Segmentation:
         """Return what has been written."""
@@ -220,6 +201,7 @@ class _Work:
             decode_seconds=self._decode_ms / 1e3,
             remarks=tuple(self._remarks),
             pixel_mm=self._pixel_mm,
+            kept=self._kept,
         )
 
     def find_pixel_size(self, objects: Sequence[PromptedObject]) -> None:
@@ -261,6 +243,27 @@ class _Work:
                 index = int(mask.sum(axis=(0, 1)).argmax())
                 seeds[found.name] = {(axis, index): mask[:, :, index]}
         return seeds | {each.structure.name: self._seeds(each) for each in anchors}
+
+    def wanted(
+        self, structures: Sequence[Structure], anchors: Sequence[PromptedObject]
+    ) -> dict[str, Structure]:
+        """Return what is to be found: what is prompted, or was not there before.
+
+        Raises
+        ------
+        InputError
+            If nothing is left.
+        """
+        prompted = {each.structure for each in anchors}
+        present = set(np.unique(self._earlier).tolist())
+        kept = [s for s in structures if s.label in present and s not in prompted]
+        self._kept = tuple(each.name for each in kept)
+        if len(kept) == len(structures):
+            raise InputError(
+                f"The labels to go on from hold {listed(self._kept)} already, and what "
+                "they hold stays: name other structures, or prompt one to replace it."
+            )
+        return {each.name: each for each in structures if each not in kept}
 
     def find(
         self, names: Sequence[str], known: Mapping[str, Seeds]

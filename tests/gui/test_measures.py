@@ -18,7 +18,7 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.metrics import SurfaceDistances
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.widgets.handle import attach
-from napari_spinalsam.widgets.measure_rows import MeasureRow
+from napari_spinalsam.widgets.measure_rows import MeasureRow, told_of_means
 from napari_spinalsam.widgets.spine_plot import SpinePlot, along_spine
 from napari_spinalsam.widgets.tables import ReportWindow
 
@@ -110,6 +110,9 @@ def test_the_mean_is_over_the_structures_of_the_reference(
     )
     report = measure_report(handle.annotation, ("dice",))
     assert report.rows[-1] == ("mean", f"{expected:.3f}")
+    names = ["T10", "T11", "T12", "L1", "L2", "L3", "L4"]
+    many = [MeasureRow(name, at + 17, 0.0, 9.0) for at, name in enumerate(names)]
+    assert told_of_means(many).endswith("in the mean: T10 to L4.")
 
 
 def test_the_reference_box_shows_the_reference_and_follows_it(

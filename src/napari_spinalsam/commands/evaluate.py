@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.commands.terminal import show, show_json, show_table
-from napari_spinalsam.core.anatomy import by_label, structure
+from napari_spinalsam.core.anatomy import by_label, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.metrics import (
     evaluate_labels,
@@ -114,8 +114,8 @@ def _show(result: dict[str, Any]) -> None:
     show_table(rows, figures=True)
     for key, told in UNMATCHED.items():
         if result[key]:
-            listed = ", ".join(result["labels"][str(n)]["name"] for n in result[key])
-            show(f"{key} ({told}): {listed}")
+            names = listed(result["labels"][str(n)]["name"] for n in result[key])
+            show(f"{key} ({told}): {names}")
 
 
 def _number(value: float | None, digits: int = 3) -> str:

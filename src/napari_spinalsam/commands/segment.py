@@ -17,7 +17,7 @@ from napari_spinalsam.commands.terminal import (
     show_table,
     warn,
 )
-from napari_spinalsam.core.anatomy import REGIONS, structure
+from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window, parse_window
@@ -29,7 +29,6 @@ from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.segmenting import (
     check_objects,
     find_structures,
-    missing_from,
     segment_objects,
 )
 
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 
 # A name that is right less often than this is said to be a guess.
 LOW_CONFIDENCE = 0.8
-# Names in a warning: a region such as the discs is seldom seen as a whole.
-TOLD = 5
 
 
 def load_session(model: str, device: str, adapter: str | None) -> SegmentationSession:
@@ -84,21 +81,20 @@ def run(options: Namespace) -> None:
     objects = read_prompts(options.prompts, seen.grid) if options.prompts else ()
     start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
-    wanted = missing_from(start, structures) if structures else ()
     asked = parse_window(options.window) if options.window else None
     session = load_session(options.model, options.device, options.adapter)
     trained = session.record.window
     window = asked or default_window(volume.data, volume.modality, trained)
     loaded = perf_counter()
     with progress_bar("segment") as progress:
-        if wanted:
+        if structures:
             found = find_structures(
-                seen, wanted, session, window, objects, progress, start
+                seen, structures, session, window, objects, progress, start
             )
         else:
             found = segment_objects(seen, objects, session, window, progress, start)
     write_labels(output, found.labels, grid)
-    _warn(found, wanted, kept=[each for each in structures if each not in wanted])
+    _warn(found, structures)
     record = session.record
     told = (record.doubt, record.told_of_window(window), *found.remarks)
     remarks = dict.fromkeys(told)
@@ -185,11 +181,9 @@ def _check_input(
     volume.geometry.require_orientation("structures cannot be found by name")
 
 
-def _warn(
-    found: Segmentation, structures: Sequence[Structure], kept: Sequence[Structure]
-) -> None:
+def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:
     """Say in one line what is missing, was guessed or was there already."""
-    names = {each.structure for each in found.objects}
+    names = {*found.kept, *(each.structure for each in found.objects)}
     missing = [each.name for each in structures if each.name not in names]
     guesses = [each.confidence for each in found.objects if each.confidence is not None]
     sentences = []
@@ -199,17 +193,11 @@ def _warn(
             "vertebra with its name to be sure"
         )
     if missing:
-        sentences.append(f"not found: {_listed(missing)}")
-    if kept:
-        left = _listed([each.name for each in kept])
-        sentences.append(f"there already and left as they are: {left}")
+        sentences.append(f"not found: {listed(missing)}")
+    if found.kept:
+        sentences.append(f"there already and left as they are: {listed(found.kept)}")
     if sentences:
         warn("; ".join(sentences))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - TOLD} more" * (len(names) > TOLD)
-    return ", ".join(names[:TOLD]) + more
 
 
 def _shown_window(window: Window, trained: Window | None) -> dict[str, object]:

@@ -108,6 +108,8 @@ class Segmentation:
         Sentences on what the model was not made for and saw all the same.
     pixel_mm : float or None
         The pixel size that was taken because the image does not tell it; else None.
+    kept : tuple of str
+        What was to be found, but was in the labels before and stays as it was.
     """
 
     labels: NDArray[np.uint8]
@@ -116,3 +118,4 @@ class Segmentation:
     decode_seconds: float
     remarks: tuple[str, ...] = ()
     pixel_mm: float | None = None
+    kept: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from napari_spinalsam.annotation.saved import (
     open_annotation,
     save_annotation,
 )
+from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.layers.images import known_annotations, path_beside
 from napari_spinalsam.widgets.dialogs import REPLACE, choose, path_to_write
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 ASK_MS = 2_000
 FILES = f"Annotations (*{SUFFIX})"
 SAVE, DO_NOT_SAVE, SAVE_AS = "Save", "Do not save", "Save as…"
-# More structures than these are told by the first and the last.
-NAMES_TOLD = 5
 
 
 class Keeper(QObject):
@@ -251,7 +250,7 @@ class Keeper(QObject):
         """
         if annotation.storage.has_all_of(annotation.state):
             return
-        names = _names([entry.name for entry in annotation.state.objects])
+        names = listed(entry.name for entry in annotation.state.objects)
         kept = "Without, it stays in the recovery folder and is offered next time."
         lost = "Without, it is lost: autosave is switched off."
         answer = choose(
@@ -411,12 +410,5 @@ def _told_of(found: Recoverable) -> str:
     if found.summary is None:
         return found.path.name
     saved = datetime.fromisoformat(found.summary.saved).astimezone()
-    names = _names([each.name for each in found.summary.objects])
+    names = listed(each.name for each in found.summary.objects)
     return f"{names or 'prompts'}, {saved:%Y-%m-%d %H:%M}"
-
-
-def _names(names: list[str]) -> str:
-    """Name structures, in the order of the spine, in one short line."""
-    if len(names) <= NAMES_TOLD:
-        return ", ".join(names)
-    return f"{names[0]} to {names[-1]} ({len(names)} structures)"

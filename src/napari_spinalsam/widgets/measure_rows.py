@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.anatomy import STRUCTURES, by_label
+from napari_spinalsam.core.anatomy import STRUCTURES, by_label, listed
 from napari_spinalsam.core.metrics import mean_over_reference, unmatched
 from napari_spinalsam.widgets.object_model import SIZE_NAMES, voxel_unit
 
@@ -159,7 +159,7 @@ def told_of_means(rows: Sequence[MeasureRow]) -> str:
     }
     names = {row.label: row.name for row in rows}
     missing, extra = (
-        ", ".join(names[label] for label in labels) for labels in unmatched(sizes)
+        listed(names[label] for label in labels) for labels in unmatched(sizes)
     )
     told = []
     if missing:
