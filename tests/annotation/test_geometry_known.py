@@ -15,7 +15,8 @@ from napari_spinalsam.annotation.measuring import measure
 from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
-from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io.labels import read_labels, write_labels
 from tests.annotation.helpers import act, stroke
 
 if TYPE_CHECKING:
@@ -113,6 +114,35 @@ def test_no_level_is_told_while_the_way_of_the_head_is_unknown(
     assert document.state is before
 
 
+def plain_grid_turned() -> FileGrid:
+    """Return the grid of an array of unknown size whose orientation was stated."""
+    return array_of_unknown_size().oriented("SPL").grid
+
+
+def array_of_unknown_size() -> Volume:
+    geometry = Geometry.from_spacing((4, 6, 5), (1, 1, 1), known=Known(0))
+    return Volume.from_geometry(np.zeros(geometry.shape, np.float32), geometry)
+
+
+def test_the_size_of_a_turned_array_is_stated_and_corrected(tmp_path: Path) -> None:
+    document = Annotation(array_of_unknown_size().oriented("SPL"))
+    document.set_spacing((30, 1, 1))
+    document.set_spacing((3, 1, 1))
+    assert document.geometry.spacing == pytest.approx((3, 1, 1))
+    assert document.geometry.known is Known.EVERYTHING
+    labels = np.full(document.labels.shape, L3, np.uint8)
+    write_labels(tmp_path / "labels.nii.gz", labels, document.volume.grid)
+    back = read_labels(tmp_path / "labels.nii.gz", document.volume.grid)
+    np.testing.assert_array_equal(back.data, labels)
+    # Where it has a size by its scale, that can be corrected as well.
+    sized = Geometry.from_spacing((4, 6, 5), (3, 1, 1), known=Known.SPACING)
+    volume = Volume.from_geometry(np.zeros(sized.shape, np.float32), sized)
+    document = Annotation(volume.oriented("SPL"))
+    assert document.geometry.known is Known.EVERYTHING
+    document.set_spacing((2, 1, 1))
+    assert document.geometry.spacing == pytest.approx((2, 1, 1))
+
+
 def test_an_image_that_is_said_to_lie_otherwise_is_turned(plain: Executor) -> None:
     document = plain.annotation
     assert document is not None
@@ -121,6 +151,7 @@ def test_an_image_that_is_said_to_lie_otherwise_is_turned(plain: Executor) -> No
     assert turned.geometry.known is Known.EVERYTHING
     # Slices grew to the head; canonical ones grow to the feet.
     np.testing.assert_array_equal(turned.data, volume.data[::-1])
+    assert plain_grid_turned().known is Known.ORIENTATION
     for codes in ("SP", "SSL", "XPL"):
         with pytest.raises(InputError, match="no orientation"):
             volume.oriented(codes)

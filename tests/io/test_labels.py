@@ -101,7 +101,7 @@ def test_a_png_keeps_its_pixel_size_to_a_thousandth(tmp_path: Path) -> None:
 
 
 def test_tiff_stacks_are_written_with_their_spacing(tmp_path: Path) -> None:
-    grid = FileGrid((4, 5, 6), np.diag([-0.5, -1.0, -3.0, 1.0]))
+    grid = FileGrid((4, 5, 6), np.diag([-0.5, -1.0, -3.0, 1.0]), Known.SPACING)
     labels = some_labels(grid)
     write_labels(tmp_path / "out.tif", labels, grid)
     back = read_labels(tmp_path / "out.tif", grid)
@@ -359,6 +359,23 @@ def test_labels_of_another_image_are_no_start(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.nii", stacked(20, 21), other)
     with pytest.raises(InputError, match="wanted grid"):
         read_labels_for(image_on(grid), tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("unit", [None, "mm"])
+def test_labels_of_unknown_place_are_no_labels_of_a_placed_scan(
+    tmp_path: Path, unit: str | None
+) -> None:
+    placed = FileGrid((4, 5, 6), np.diag([-1.0, -1.0, -1.0, 1.0]))
+    plain = FileGrid(placed.shape, placed.affine, Known.SPACING if unit else Known(0))
+    labels = some_labels(placed)
+    labels[labels > 0] = 22
+    write_labels(tmp_path / "stack.tif", labels, plain)
+    write_labels(tmp_path / "scan.nii.gz", labels, placed)
+    with pytest.raises(InputError, match=r"known.*head is in the image.*in stack.tif"):
+        read_labels_for(image_on(placed), tmp_path / "stack.tif")
+    with pytest.raises(InputError, match=r"head is in scan.nii.gz, but not in the ima"):
+        read_labels_for(image_on(plain), tmp_path / "scan.nii.gz")
+    assert read_labels_for(image_on(plain), tmp_path / "stack.tif").any()
 
 
 def test_people_s_labels_of_a_scan_are_a_start(data_dir: Path) -> None:

@@ -195,6 +195,15 @@ class Annotation:
         stated = None if grid is self._opened.grid else grid
         self.history.do(step, replace(self.state, grid=stated, preview=None))
 
+    @property
+    def size_told_by_file(self) -> bool:
+        """Whether the size of a voxel comes with a place, from a header.
+
+        What was stated is not told, nor what a picture notes as its resolution.
+        """
+        grid = self._opened.grid
+        return Known.POSITION in grid.known and not grid.turned
+
     def set_spacing(
         self, spacing: Sequence[float], step: str = "Set voxel size"
     ) -> None:
@@ -210,13 +219,15 @@ class Annotation:
                 f"The voxel size {tuple(spacing)} is none: give three numbers of "
                 "millimetres above 0, along slices, rows and columns."
             )
-        if self.geometry.position_known:
+        if self.size_told_by_file:
             told = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing)
             raise InputError(
                 f"The file of the image tells that a voxel measures {told} mm: correct "
                 "the file if that is wrong."
             )
         known = self.geometry.known | Known.SPACING
+        if self._opened.grid.turned:
+            known |= Known.POSITION  # it lies where it is shown, now in mm
         self.set_grid(self.volume.grid.rescaled(spacing, known), step)
 
     def set_pixel_size(self, mm: float) -> None:

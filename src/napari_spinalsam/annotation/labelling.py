@@ -240,15 +240,10 @@ def check_grid(
     """
     if labels is None:
         return
-    if labels.shape != wanted.shape or not (geometry or wanted).same_grid(wanted):
+    lying = geometry or wanted
+    wanted.check_orientation_of(lying)
+    if labels.shape != wanted.shape or not lying.same_grid(wanted):
         raise InputError(
             f"The labels of shape {labels.shape} do not lie on the grid of the image, "
             f"{wanted.shape}: choose labels that were made on this image."
-        )
-    lying = wanted if geometry is None else geometry
-    if not wanted.is_2d and lying.orientation_known != wanted.orientation_known:
-        whose = "image" if lying.orientation_known else "labels"
-        raise InputError(
-            f"The way of the head is unknown in the {whose} and known in the "
-            "other: open both from their files, or neither."
         )

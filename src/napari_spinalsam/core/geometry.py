@@ -253,6 +253,40 @@ class Geometry:
         """
         return SlicePlane(self, axis, index)
 
+    def oriented_alike(self, other: Geometry) -> bool:
+        """Whether the way of the head is known of both or of neither, or both are flat.
+
+        Otherwise the axes of one are placeholders, and nothing tells which way its
+        voxels run in the other.
+        """
+        flat = self.is_2d and other.is_2d
+        return flat or self.orientation_known == other.orientation_known
+
+    def check_orientation_of(self, labels: Geometry, name: str = "the labels") -> None:
+        """Refuse labels of which not as much is known as of this image.
+
+        Parameters
+        ----------
+        labels : Geometry
+            Where the labels lie.
+        name : str
+            What the sentence calls them.
+
+        Raises
+        ------
+        InputError
+            If the way of the head is known of one and not of the other.
+        """
+        if self.oriented_alike(labels):
+            return
+        known, unknown = "the image", name
+        if labels.orientation_known:
+            known, unknown = unknown, known
+        raise InputError(
+            f"It is known which way the head is in {known}, but not in {unknown}: use "
+            "image and labels that both tell it, such as .nii.gz, or both do not."
+        )
+
     def same_grid(self, other: Geometry, tolerance: float = SAME_GRID_VOXELS) -> bool:
         """Whether another geometry has the same shape and, within that, place.
 

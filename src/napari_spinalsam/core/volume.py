@@ -46,6 +46,8 @@ class FileGrid:
     header : mapping of str to ndarray
         What the header of a NIfTI file says of place and size, field by field as it is
         stored, so that it can be written back unchanged; empty for other files.
+    turned : bool
+        Whether its orientation was stated, and not told by a file.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class FileGrid:
     affine: NDArray[np.float64]
     known: Known = Known.EVERYTHING
     header: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    turned: bool = False
 
     def __post_init__(self) -> None:
         check_affine(self.affine)
@@ -75,7 +78,7 @@ class FileGrid:
         -------
         FileGrid
             Of the same file; its canonical axes are others. What it is placed at is
-            taken for its place along these axes.
+            taken for its place along these axes, if its voxels have a size.
 
         Raises
         ------
@@ -95,8 +98,10 @@ class FileGrid:
             affine[world, axis] = sign * self.geometry.spacing[axis]
             affine[world, 3] = sign * self.geometry.translate[axis]
         affine = affine @ np.linalg.inv(self._canonical_to_file)
-        known = self.known | Known.ORIENTATION | Known.POSITION
-        return FileGrid(self.shape, affine, known)
+        known = self.known | Known.ORIENTATION
+        if Known.SPACING in known:
+            known |= Known.POSITION
+        return FileGrid(self.shape, affine, known, turned=True)
 
     def equals(self, other: FileGrid) -> bool:
         """Whether another grid tells exactly the same."""

@@ -94,6 +94,8 @@ def labels_of(
 ) -> LabelVolume:
     """Return what a file holds as labels; see `read_labels`."""
     array, grid = to_labels(stored.array, path.name), stored.grid
+    if like is not None:
+        like.geometry.check_orientation_of(grid.geometry, path.name)
     if like is not None and _both_unplaced(grid, like):
         grid = like  # nothing is known but the order of the voxels, which is the same
     data = grid.to_canonical(array)

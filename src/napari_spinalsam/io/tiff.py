@@ -53,7 +53,6 @@ MILLIMETRES = {
 }
 RESOLUTION_UNIT = {2: "inch", 3: "cm"}
 SLICE_SPACING = "slice_spacing_mm"
-PLACE_TOLERANCE_MM = 1e-3
 
 
 def read_tiff(path: Path) -> StoredImage:
@@ -184,9 +183,7 @@ def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
         If the grid is a volume with a place in the world, which TIFF cannot hold.
     """
     x, y, z = np.linalg.norm(grid.affine[:3, :3], axis=0)
-    plain = flat_grid(grid.shape, (x, y, z)).affine
-    elsewhere = np.abs(plain - grid.affine).max() > PLACE_TOLERANCE_MM
-    if array.ndim > 2 and elsewhere and Known.POSITION in grid.known:
+    if array.ndim > 2 and Known.POSITION in grid.known:
         raise InputError(
             f"{path.name} is a TIFF, which cannot hold the position of this volume: "
             "use a name that ends with .nii.gz, .nrrd or .mha."

@@ -190,7 +190,7 @@ def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid
     if stored is not None and placement.lies_on(_made_at(layer, stored)):
         return LayerGrid(stored)
     inherited = [grid for other in others if (grid := _shared(other, layer, placement))]
-    if any(not grid.geometry.same_grid(inherited[0].geometry) for grid in inherited):
+    if not all(_placed_alike(inherited[0], grid) for grid in inherited):
         raise InputError(
             f"{name} lies on several images whose files place them differently: close "
             "all but the one that it belongs to."
@@ -215,6 +215,12 @@ def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid
         f"{name} lies on no image that was opened from a file, so its place in the "
         "patient is unknown: make it for such an image.",
     )
+
+
+def _placed_alike(grid: FileGrid, other: FileGrid) -> bool:
+    """Whether two grids of the same voxels tell the same of their place."""
+    here, there = grid.geometry, other.geometry
+    return here.oriented_alike(there) and here.same_grid(there)
 
 
 def _made_at(layer: Layer, grid: FileGrid) -> Placement:
