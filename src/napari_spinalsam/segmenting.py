@@ -133,6 +133,7 @@ def find_structures(
         together, or `start` has another shape.
     """
     volume.geometry.require_orientation("structures cannot be found by name")
+    volume.geometry.require_spacing("structures cannot be found by name")
     work = _Work(volume, session, window, progress, start)
     wanted = work.wanted(structures, anchors)
     session.set_volume(volume)
@@ -155,13 +156,18 @@ def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
     Raises
     ------
     InputError
-        If an object is to be propagated through a flat image.
+        If an object is to be propagated through a flat image, or through one whose
+        voxel size is unknown.
     """
     for each in objects:
         if each.propagate and volume.geometry.is_2d:
             raise InputError(
                 f"The object {each.structure.name} is to be propagated, but the image "
                 "is flat and has no other slices: leave propagate out."
+            )
+        if each.propagate:
+            volume.geometry.require_spacing(
+                f"{each.structure.name} cannot be propagated"
             )
 
 

@@ -17,7 +17,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.labels import read_labels, write_labels
-from tests.annotation.helpers import act, stroke
+from tests.annotation.helpers import FakeWindow, act, stroke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,17 +94,10 @@ def test_a_pixel_size_that_a_file_tells_is_not_overruled() -> None:
         volume.run(act("set_pixel_size", mm=0.4))
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        act("segment_structures", structures=["lumbar"]),
-        act("shift_names", levels=1),
-        act("add_points", structure="L2"),
-    ],
-)
-def test_no_level_is_told_while_the_way_of_the_head_is_unknown(
-    plain: Executor, action: object
+def test_no_level_is_found_while_the_way_of_the_head_is_unknown(
+    plain: Executor,
 ) -> None:
+    action = act("segment_structures", structures=["lumbar"])
     document = plain.annotation
     assert document is not None
     document.replace_labels(np.where(document.labels, L4, 0))
@@ -112,6 +105,37 @@ def test_no_level_is_told_while_the_way_of_the_head_is_unknown(
     with pytest.raises(InputError, match=r"which way the head.*set_orientation"):
         plain.run(action)
     assert document.state is before
+
+
+def test_nothing_is_propagated_or_found_by_millimetres_that_nobody_knows() -> None:
+    executor = opened((4, 20, 24), Known(0), is_2d=False)
+    document = executor.annotation
+    assert document is not None
+    document.select_structure("L3")
+    with pytest.raises(InputError, match=r"voxel size.*propagated.*set_spacing.*nii"):
+        executor.run(act("propagate"))
+    turned = Annotation(document.volume.oriented("SPL"))
+    executor = Executor(turned, HeadlessView(turned.geometry))
+    with pytest.raises(InputError, match=r"voxel size.*cannot be found.*set_spacing"):
+        executor.run(act("segment_structures", structures=["lumbar"]))
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_where_nothing_is_looked_for_the_tool_is_armed_and_names_can_be_shifted(
+    picture: Executor, plain: Executor, flat: bool
+) -> None:
+    executor = picture if flat else plain
+    assert executor.annotation is not None
+    executor.view = window = FakeWindow(executor.annotation)
+    document, action = executor.annotation, act("add_points", count=3, structure="L2")
+    assert document is not None
+    assert executor.search((action,)) is None
+    told = executor.run(action).text
+    assert told.endswith("Click 3 points inside L2.")
+    assert window.armed
+    assert ("orientation of the image is unknown" in told) is not flat
+    executor.run(act("shift_names", levels=1))
+    assert set(np.unique(document.labels)) == {0, L4}
 
 
 def plain_grid_turned() -> FileGrid:

@@ -81,6 +81,26 @@ def test_cancel_ends_it_and_keeps_what_is_done(
     np.testing.assert_array_equal(painted.annotation.labels[SLICE], seed)
 
 
+def test_another_size_of_the_voxels_stops_what_was_begun_with_the_old_one(
+    painted: SegmentHandle, qtbot: QtBot
+) -> None:
+    controller, told = painted.widget.controller, []
+    controller.predictions.job_told.connect(lambda job, text, end: told.append(end))
+    controller.message.connect(lambda text, _: told.append(text))
+    assert controller.layers is not None
+    image = controller.layers.image
+
+    def scale_once(*_: object) -> None:
+        controller.predictions.carried.disconnect(scale_once)
+        image.scale = np.asarray(image.scale) * 2
+
+    controller.predictions.carried.connect(scale_once)
+    painted.run({"action": "propagate"})
+    qtbot.waitUntil(lambda: "stopped" in told, timeout=60_000)
+    assert any("the work on whole objects is stopped" in text for text in told)
+    assert painted.annotation.labels[SLICE].any()
+
+
 def test_nothing_to_propagate_is_told(handle: SegmentHandle) -> None:
     handle.run({"action": "select_structure", "structure": "L3"})
     handle.widget.whole.propagate_pressed.emit("both")

@@ -186,6 +186,11 @@ def test_the_way_of_the_head_is_asked_and_turns_image_and_labels(
     labels = handle.annotation.labels.copy()
     labels[2:4, 14:24, 16:30] = 22
     handle.annotation.replace_labels(labels)
+    handle.annotation.set_locked("L3", True)
+    handle.annotation.set_visible("L3", False)
+    handle.annotation.select_structure("L4")
+    handle.annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
+    before = handle.annotation
     with pytest.raises(InputError, match="set_orientation"):
         handle.run(a.SegmentStructures(structures=("lumbar",)))
     assert row.orientation.codes() == "SPL"
@@ -198,11 +203,19 @@ def test_the_way_of_the_head_is_asked_and_turns_image_and_labels(
     np.testing.assert_array_equal(handle.annotation.labels, labels[::-1])
     assert not plain.visible
     assert viewer.layers.extent.units is not None  # else napari warns
-    assert row.isHidden()
+    assert row.orientation.isHidden()
+    assert [box.value() for box in row.spacing.sizes] == [3, 1, 0.7]
+    turned = handle.annotation.state.object_of("L3")
+    assert (turned.locked, turned.visible) == (True, False)
+    assert "prompts, undo" in handle.widget.status.text()
     handle.save(tmp_path / "labels.nii.gz")
     stored = nib.load(tmp_path / "labels.nii.gz")
     assert (labels == np.asarray(stored.dataobj).T).all()
     assert nib.aff2axcodes(stored.affine) == ("L", "P", "S")
+    # What was not carried over is where it was.
+    handle.widget.controller.choose_image(plain)
+    assert handle.annotation is before
+    assert before.state.object_of("L4").prompts
 
 
 def test_the_pixel_size_of_a_picture_is_asked_and_shown(
@@ -220,9 +233,15 @@ def test_the_pixel_size_of_a_picture_is_asked_and_shown(
     row.spacing.sizes[0].setValue(0.4)
     row.spacing.state.click()
     assert handle.annotation.geometry.spacing[1:] == pytest.approx((0.4, 0.4))
-    assert row.isHidden()
+    assert row.text.isHidden()
+    assert row.spacing.sizes[0].toolTip() == "Side of a pixel in mm"
+    row.spacing.sizes[0].setValue(4.0)  # mistyped, and put right
+    row.spacing.state.click()
+    row.spacing.sizes[0].setValue(0.4)
+    row.spacing.state.click()
+    assert handle.annotation.geometry.spacing[1:] == pytest.approx((0.4, 0.4))
     assert image.scale == pytest.approx([0.4, 0.4])
     assert {str(unit) for unit in image.units} == {"millimeter"}
-    handle.run(a.Undo())
-    assert not row.isHidden()
+    handle.run(a.Undo(steps=3))
+    assert not row.text.isHidden()
     assert image.scale == pytest.approx([1.0, 1.0])

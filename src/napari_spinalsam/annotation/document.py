@@ -85,6 +85,7 @@ class Annotation:
     merge_objects = objects.merge_objects
     delete_object = objects.delete_object
     shift_names = objects.shift_names
+    take_over_objects = objects.take_over_objects
     next_free_structure = objects.next_free_structure
 
     def __init__(self, volume: Volume, window: Window | None = None) -> None:

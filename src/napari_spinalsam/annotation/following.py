@@ -36,6 +36,7 @@ def propagate(run: Run, action: a.Propagate) -> Outcome:
         raise InputError(
             "A flat image has no other slices to propagate to: open a volume."
         )
+    document.geometry.require_spacing("masks cannot be propagated")
     name = selected_name(document.state)
     if document.state.object_of(name).locked:
         raise InputError(f"{name} is locked: unlock it to propagate its mask.")
@@ -61,6 +62,7 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
             "Structures cannot be found in a flat image: choose one and prompt it."
         )
     document.geometry.require_orientation("structures cannot be found by name")
+    document.geometry.require_spacing("structures cannot be found by name")
     names = [
         structure(name).name
         for given in action.structures

@@ -13,7 +13,7 @@ from napari_spinalsam.core.anatomy import REGIONS, Kind, listed, structure
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.state import State, StructureObject
@@ -111,10 +111,9 @@ def shift_names(annotation: Annotation, offset: int) -> None:
     Raises
     ------
     InputError
-        If there is nothing to shift, something that would move is locked, a name would
-        leave the spine, or it is unknown which way the head is.
+        If there is nothing to shift, something that would move is locked, or a name
+        would leave the spine.
     """
-    annotation.geometry.require_orientation("names cannot be shifted along the spine")
     moving = [
         entry
         for entry in annotation.state.objects
@@ -127,6 +126,22 @@ def shift_names(annotation: Annotation, offset: int) -> None:
     for entry in moving:
         _check_unlocked(entry)
     _rename(annotation, f"Shift names by {offset:+d}", names)
+
+
+def take_over_objects(
+    annotation: Annotation, others: Iterable[StructureObject]
+) -> None:
+    """Give objects the names, locks and visibility of those of another annotation.
+
+    Prompts and accepted slices belong to the other image and stay there.
+    """
+    state = annotation.state
+    for entry in others:
+        mine = state.object_of(entry.name)
+        state = state.with_object(
+            replace(mine, locked=entry.locked, visible=entry.visible)
+        )
+    annotation.history.do("Take over objects", state)
 
 
 def next_free_structure(annotation: Annotation) -> str:

@@ -8,6 +8,7 @@ from napari_spinalsam.annotation.locating import locate
 from napari_spinalsam.annotation.placement import place_box, place_points
 from napari_spinalsam.annotation.ports import Arming, Outcome
 from napari_spinalsam.annotation.requests import selected_name
+from napari_spinalsam.annotation.searching import can_search
 from napari_spinalsam.core.anatomy import REGIONS, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity
@@ -108,6 +109,12 @@ def _arm(run: Run, place: str | None, arming: Arming) -> Outcome:
     run.armings.append(arming)
     lost = run.search is not None and name in run.search.names
     why = f"{name} could not be located. " if lost else ""
+    geometry = document.geometry
+    if place is not None and not (geometry.is_2d or can_search(geometry)):
+        why = (
+            "The size or the orientation of the image is unknown, so "
+            f"{name} is not looked for. "
+        )
     if arming.kind == "box":
         return Outcome(f"{why}Draw a box around {name}.")
     points = _several(arming.count, "point")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.state import SliceKey
     from napari_spinalsam.core.actions import Action
+    from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.propagated import (
         FoundStructure,
         Progress,
@@ -90,6 +91,12 @@ class Search:
         return next((each for each in self.finding.found if each.name == name), None)
 
 
+def can_search(geometry: Geometry) -> bool:
+    """Whether there is a known way along the spine."""
+    known = geometry.spacing_known and geometry.orientation_known
+    return known and not geometry.is_2d
+
+
 def search_for(
     document: Annotation, key: SliceKey, actions: Sequence[Action]
 ) -> Search | None:
@@ -97,7 +104,8 @@ def search_for(
 
     It looks for the structures that the plan itself names for points or boxes and that
     have no label on the slice shown. What comes after an image is opened is not known
-    yet.
+    yet. Nothing is looked for where there is no way along the spine: in a flat image,
+    and where the size of a voxel or the way of the head is unknown.
 
     Parameters
     ----------
@@ -108,6 +116,8 @@ def search_for(
     actions : sequence of Action
         The plan.
     """
+    if not can_search(document.geometry):
+        return None
     shown = document.geometry.plane(*key).take(document.labels)
     wanted: dict[str, None] = {}
     selected: str | None = None
@@ -127,6 +137,5 @@ def search_for(
             wanted |= dict.fromkeys(names)
     if not wanted:
         return None
-    document.geometry.require_orientation("structures cannot be found by name")
     anchors = anchors_of(document, key)
     return Search(FindingJob(tuple(wanted), anchors, document.state.window))

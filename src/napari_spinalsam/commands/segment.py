@@ -179,6 +179,7 @@ def _check_input(
             "--structures out and prompt each structure."
         )
     volume.geometry.require_orientation("structures cannot be found by name")
+    volume.geometry.require_spacing("structures cannot be found by name")
 
 
 def _warn(found: Segmentation, structures: Sequence[Structure]) -> None:

@@ -184,12 +184,13 @@ class Geometry:
         if not self.spacing_known and self.is_2d:
             raise InputError(
                 f"The pixel size of the image is unknown, so {purpose}: state it "
-                "first, with set_pixel_size or in the Segment dock."
+                "first, with set_pixel_size, --pixel-mm or in the Segment dock."
             )
         if not self.spacing_known:
             raise InputError(
                 f"The voxel size of the image is unknown, so {purpose}: state it "
-                "first, with set_spacing or in the Segment dock."
+                "first, with set_spacing or in the Segment dock, or give a file that "
+                "tells it, such as .nii.gz."
             )
 
     def require_orientation(self, purpose: str) -> None:
@@ -208,7 +209,8 @@ class Geometry:
         if not self.orientation_known:
             raise InputError(
                 f"It is unknown which way the head is in this image, so {purpose}: "
-                "state it first, with set_orientation or in the Segment dock."
+                "state it first, with set_orientation or in the Segment dock, or give "
+                "a file that tells it, such as .nii.gz."
             )
 
     @cached_property

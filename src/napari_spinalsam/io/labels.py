@@ -239,9 +239,12 @@ def check_place(path: Path, geometry: Geometry) -> None:
         return  # they say only what is known
     if not geometry.spacing_known:
         pictures = ".png or .tif" if geometry.is_2d else ".tif"
-        geometry.require_spacing(
-            f"{path.name} would state a wrong one; a name that ends with {pictures} "
-            "leaves it open"
+        what = "pixel" if geometry.is_2d else "voxel"
+        way = "set_pixel_size, --pixel-mm" if geometry.is_2d else "set_spacing"
+        raise InputError(
+            f"The {what} size of the image is unknown, which {path.name} would have to "
+            f"state: use a name that ends with {pictures}, which leaves it open, or "
+            f"state the size first, with {way} or in the Segment dock."
         )
     if geometry.orientation_known and not geometry.position_known:
         raise InputError(

@@ -183,19 +183,23 @@ class SegmentController(QObject):
         shown = add_volume(self.viewer, named, entry_of(image).get("path"))
         self.choose_image(shown)
         self.annotation.set_window(annotation.state.window)
-        if labels.any():
-            self.annotation.replace_labels(labels, "Turn labels")
+        if annotation.state.has_work:
+            with self.annotation.group("Turn labels"):
+                self.annotation.replace_labels(labels, "Turn labels")
+                self.annotation.take_over_objects(annotation.state.objects)
         for layer in list(self.viewer.layers):
             if entry_of(layer).get("annotation") is annotation:
-                kept = entry_of(layer).get("role") == Role.LABELS and labels.any()
+                # By its labels layer an annotation is taken up again.
+                is_labels = entry_of(layer).get("role") == Role.LABELS
                 layer.visible = False
-                if not kept:
+                if not (is_labels and annotation.state.has_work):
                     self.viewer.layers.remove(layer)
         image.visible = False
         set_plane(self.viewer, shown, Plane.AXIAL)
         self.message.emit(
-            f"{shown.name} is {image.name} as you say that it lies; the one before is "
-            "hidden.",
+            f"{shown.name} is {image.name} as you say that it lies, with its labels, "
+            "names and locks; prompts, undo, reference and file begin anew, and the "
+            "hidden image keeps its own: choose it to go back.",
             False,
         )
 
@@ -323,6 +327,11 @@ class SegmentController(QObject):
     def _on_changed(self, change: Change) -> None:
         if change.geometry and self.layers is not None:
             self.layers.show_grid()
+            if self.predictions.stop_work():
+                self.report_error(
+                    "The size or the place of the voxels has changed: the work on "
+                    "whole objects is stopped, and what is done stays."
+                )
         asks = change.prompts or change.selection or change.window or change.geometry
         if asks and self.layers is not None and self.viewer.dims.ndisplay == 2:
             self.predictions.answer_prompts(self.view.current_slice())

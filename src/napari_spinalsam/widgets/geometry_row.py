@@ -19,6 +19,8 @@ from napari_spinalsam.core import actions as a
 from napari_spinalsam.widgets.choosers import make_narrow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.widgets.controller import SegmentController
 
@@ -59,14 +61,21 @@ class SpacingRow(QWidget):
             box.setValue(1.0)
             box.setToolTip(f"Millimetres between {what}")
             row.addWidget(box, 1)
+        self._tip = self.sizes[0].toolTip()
         self.state = QPushButton("Set")
         row.addWidget(self.state)
 
     def ask(self, *, is_2d: bool) -> None:
         """Ask for the size of a pixel, or for the three of a voxel."""
         self.text.setText("mm per pixel" if is_2d else "mm")
+        self.sizes[0].setToolTip("Side of a pixel in mm" if is_2d else self._tip)
         for box in self.sizes[1:]:
             box.setVisible(not is_2d)
+
+    def show_sizes(self, sizes: Sequence[float]) -> None:
+        """Fill in what is known, in mm, to be corrected."""
+        for box, mm in zip(self.sizes, sizes, strict=False):
+            box.setValue(mm)
 
     def values(self) -> list[float]:
         """Return what is entered, in mm."""
@@ -112,7 +121,10 @@ class OrientationRow(QWidget):
 
 
 class GeometryRow(QWidget):
-    """Says what is unknown of the image and asks for it; hidden if all is known.
+    """Says what is unknown of the image and asks for it; hidden if its file tells all.
+
+    A size that was stated, or that a picture notes as its resolution, stays in the row
+    to be corrected.
 
     Parameters
     ----------
@@ -154,10 +166,13 @@ class GeometryRow(QWidget):
         if orientation_unknown:
             told.append("The way of the head is unknown: nothing is found by name.")
         self.text.setText(" ".join(told))
+        self.text.setVisible(bool(told))
         self.spacing.ask(is_2d=geometry.is_2d)
-        self.spacing.setVisible(spacing_unknown)
+        self.spacing.show_sizes(geometry.spacing[1 if geometry.is_2d else 0 :])
+        asked = not annotation.size_told_by_file
+        self.spacing.setVisible(asked)
         self.orientation.setVisible(orientation_unknown)
-        self.setVisible(bool(told))
+        self.setVisible(asked or orientation_unknown)
 
     def _set_spacing(self) -> None:
         controller, annotation = self._controller, self._controller.annotation

@@ -160,6 +160,16 @@ class Predictions(QObject):
         self.thread_.cancel()
         self._finish(self._asked)
 
+    def stop_work(self) -> bool:
+        """Stop the work on whole objects of this annotation; say if there was any.
+
+        What is done by now is written, as after `cancel`.
+        """
+        ours = [each for each in self._carryings if each.annotation is self._annotation]
+        for carrying in ours:
+            carrying.cancelled.set()
+        return bool(ours)
+
     def _on_predicted(
         self,
         annotation: Annotation,
