@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -140,6 +141,45 @@ def test_labels_that_were_moved_are_not_written_where_they_were(
         contributions.write_labels_layer(str(tmp_path / "a.nii"), labels, moved)
 
 
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("m", 1e-3), ("nm", 1e6), ("inch", 1 / 25.4), ("um", 1e3)]
+)
+def test_labels_in_any_unit_of_length_lie_on_their_image(
+    scan: Path, tmp_path: Path, unit: str, factor: float
+) -> None:
+    ((data, attributes, _),) = contributions.read_layers(str(scan))
+    place = {
+        "scale": np.array(attributes["scale"]) * factor,
+        "translate": np.array(attributes["translate"]) * factor,
+        "units": (unit,) * 3,
+    }
+    labels = np.ones(data.shape, np.uint8)
+    out = str(tmp_path / "out.nii")
+    contributions.write_labels_layer(out, labels, {**attributes, **place})
+    grid = attributes["metadata"]["napari_spinalsam"]["volume"].grid
+    assert (read_labels(out, grid).data == 1).all()
+    bare = {**place, "metadata": {}}
+    contributions.write_labels_layer(str(tmp_path / "out.tif"), labels, bare)
+    spacing = read_labels(tmp_path / "out.tif").grid.geometry.spacing
+    assert spacing == pytest.approx(attributes["scale"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("voxels", "same"), [(0.05, True), (0.2, False)])
+def test_layers_lie_on_a_grid_within_a_tenth_of_a_voxel(
+    scan: Path, tmp_path: Path, voxels: float, same: bool
+) -> None:
+    ((data, attributes, _),) = contributions.read_layers(str(scan))
+    labels = np.ones(data.shape, np.uint8)
+    scale, translate = np.array(attributes["scale"]), np.array(attributes["translate"])
+    stretched = scale * (1 + voxels / max(data.shape))
+    for change in ({"translate": translate + voxels * scale}, {"scale": stretched}):
+        out = tmp_path / "out.nii"
+        refused = pytest.raises(InputError, match="does not lie where")
+        with nullcontext() if same else refused:
+            contributions.write_labels_layer(str(out), labels, {**attributes, **change})
+        assert out.exists() is same
+
+
 def test_flat_labels_of_another_layer_are_written_flat(tmp_path: Path) -> None:
     labels = np.arange(30, dtype=np.uint8).reshape(5, 6)
     layer = {"scale": (1, 0.7), "translate": (0, 0)}
@@ -153,7 +193,9 @@ def test_flat_labels_of_another_layer_are_written_flat(tmp_path: Path) -> None:
         (np.full((2, 3, 4), 300), {}, "up to 255"),
         (np.full((2, 3, 4), -1), {}, "no label"),
         (np.zeros((2, 2, 3, 4), int), {}, "4 axes"),
-        (np.zeros((2, 3, 4), int), {"affine": np.diag([2, 1, 1, 1])}, "turned"),
+        (np.zeros((2, 3, 4), int), {"affine": np.eye(4)[[1, 0, 2, 3]]}, "turned"),
+        (np.zeros((2, 3, 4), int), {"units": ("second",) * 3}, "unit second"),
+        (np.zeros((2, 3, 4), int), {"units": ("ell",) * 3}, "unit ell"),
         (np.zeros((2, 3, 4), int), {"shear": [0.1, 0, 0]}, "turned"),
         (np.zeros((2, 3, 4), int), {"rotate": np.eye(3)[[1, 0, 2]]}, "turned"),
     ],

@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.geometry import Geometry, Placement
     from napari_spinalsam.core.volume import FileGrid, Volume
 
 LayerData = tuple[Any, dict[str, Any], str]
 # Key of our entry in the metadata of a layer.
 METADATA_KEY = "napari_spinalsam"
-# Names that pint gives to the units of a layer; pixels are taken for millimetres.
-MILLIMETRES = {"pixel": 1.0, "millimeter": 1.0, "micrometer": 0.001, "centimeter": 10.0}
 
 
 def get_reader(
@@ -123,6 +121,37 @@ def placement(geometry: Geometry) -> dict[str, Any]:
     }
 
 
+def millimetres(unit: object, name: str) -> float | None:
+    """Return millimetres of a unit of napari; None for pixels, which have no size.
+
+    Parameters
+    ----------
+    unit : pint.Unit or str
+        Of an axis of a layer.
+    name : str
+        Begins the sentence of an error.
+
+    Raises
+    ------
+    InputError
+        If it is no length.
+    """
+    import pint
+
+    from napari_spinalsam.core.errors import InputError
+
+    try:
+        known = pint.Unit(str(unit))
+        if str(known) in ("pixel", "dimensionless", ""):
+            return None
+        return float(pint.Quantity(1.0, known).to("millimeter").magnitude)
+    except pint.PintError as error:
+        raise InputError(
+            f"{name} has the unit {unit}, which is no length: give its axes a unit "
+            "such as mm or µm."
+        ) from error
+
+
 def open_sample() -> list[LayerData]:
     """Return the sample CT and its reference labels as layers."""
     from napari_spinalsam.io.sample import read_sample
@@ -185,65 +214,47 @@ def _grid_of(
     labels: NDArray[np.uint8], attributes: Mapping[str, Any], name: str, path: Path
 ) -> FileGrid:
     """Return the grid that a layer came from, or for a picture one of its sizes."""
-    import numpy as np
-
     from napari_spinalsam.core.errors import InputError
-    from napari_spinalsam.core.geometry import Geometry, Known
+    from napari_spinalsam.core.geometry import Placement
     from napari_spinalsam.core.volume import Volume
 
     entry = attributes.get("metadata", {}).get(METADATA_KEY, {})
-    source = entry.get("grid") or getattr(entry.get("volume"), "grid", None)
-    flat = labels.ndim == 2
-    shape = (1, *labels.shape) if flat else labels.shape
-    _check_upright(attributes, name)
-    factors = [
-        MILLIMETRES.get(str(unit), 1.0)
-        for unit in attributes.get("units") or ["millimeter"] * labels.ndim
-    ]
-    sizes = [s * f for s, f in zip(attributes["scale"], factors, strict=True)]
-    place = [t * f for t, f in zip(attributes["translate"], factors, strict=True)]
-    if source is not None and source.geometry.shape == shape:
-        wanted = placement(source.geometry)
-        same = np.allclose(sizes, wanted["scale"], rtol=1e-4) and np.allclose(
-            place, wanted["translate"], atol=1e-2 * min(wanted["scale"])
-        )
-        if same:
-            known: FileGrid = source
-            return known
+    source: FileGrid | None = entry.get("grid") or getattr(
+        entry.get("volume"), "grid", None
+    )
+    placement = _placement_of(labels.shape, attributes, name)
+    if source and placement.lies_on(Placement.of_geometry(source.geometry)):
+        return source
     if not is_picture(path):
         raise InputError(
             f"{name} does not lie where an image was opened, so its place in the "
             "patient is unknown: make labels for an opened image, or use a name that "
             "ends with .tif."
         )
-    geometry = Geometry.from_spacing(
-        shape,
-        [1.0, *np.abs(sizes)] if flat else list(np.abs(sizes)),
-        is_2d=flat,
-        known=Known(0) if np.allclose(sizes, 1) else Known.SPACING,
-    )
-    return Volume.from_geometry(labels.reshape(shape), geometry).grid
+    geometry = placement.geometry()
+    return Volume.from_geometry(labels.reshape(geometry.shape), geometry).grid
 
 
-def _check_upright(attributes: Mapping[str, Any], name: str) -> None:
-    """Refuse a layer that is turned or sheared in the viewer."""
+def _placement_of(
+    shape: tuple[int, ...], attributes: Mapping[str, Any], name: str
+) -> Placement:
+    """Read the transform of a layer: scale, shear, rotation, and an affine on top."""
     import numpy as np
 
-    from napari_spinalsam.core.errors import InputError
+    from napari_spinalsam.core.geometry import Placement
 
-    affine = np.asarray(attributes.get("affine", np.eye(1)))
-    rotation = np.asarray(attributes.get("rotate", np.eye(1)))
-    shear = np.asarray(attributes.get("shear", 0.0))
-    turned = (
-        not np.allclose(affine, np.eye(len(affine)))
-        or not np.allclose(rotation, np.eye(len(rotation)))
-        or shear.any()
-    )
-    if turned:
-        raise InputError(
-            f"{name} is turned or sheared in the viewer, which would be lost: draw on "
-            "labels that were made for an opened image."
-        )
+    ndim = len(shape)
+    shear = np.asarray(attributes.get("shear", np.eye(ndim)), float)
+    if shear.ndim == 1:  # what stands above the diagonal
+        above, shear = shear, np.eye(ndim)
+        shear[np.triu_indices(ndim, 1)] = above
+    columns = attributes.get("rotate", np.eye(ndim)) @ shear * attributes["scale"]
+    affine = np.asarray(attributes.get("affine", np.eye(ndim + 1)), float)
+    linear, moved = affine[:ndim, :ndim], affine[:ndim, ndim]
+    origin = linear @ np.asarray(attributes["translate"], float) + moved
+    units = attributes.get("units") or ("pixel",) * ndim
+    factors = [millimetres(unit, name) for unit in units]
+    return Placement.from_transform(shape, linear @ columns, origin, factors, name)
 
 
 def _flat_if_2d(data: NDArray[Any], geometry: Geometry) -> NDArray[Any]:

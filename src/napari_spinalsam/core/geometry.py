@@ -302,6 +302,126 @@ class Geometry:
         return voxels <= tolerance
 
 
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """How a viewer shows the voxels of an array, along the axes of its world.
+
+    Each axis of the data runs along that of the world: napari shows no slices of
+    layers whose axes are exchanged.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Voxels along (z, y, x), or pixels along (row, col).
+    step : ndarray of float, shape (ndim,)
+        Distance of neighbouring voxels, below zero where the axis runs against that of
+        the world; in mm, or in pixels where there is no unit.
+    origin : ndarray of float, shape (ndim,)
+        World coordinates of the first voxel, likewise.
+    sized : bool
+        Whether it is stated how large a voxel is: in a unit of length, or by a scale,
+        which is taken for millimetres.
+    """
+
+    shape: tuple[int, ...]
+    step: NDArray[np.float64]
+    origin: NDArray[np.float64]
+    sized: bool
+
+    @classmethod
+    def of_geometry(cls, geometry: Geometry) -> Placement:
+        """Return how the grid of a file is shown; see `contributions.placement`."""
+        first = 1 if geometry.is_2d else 0
+        return cls(
+            geometry.shape[first:],
+            np.array(geometry.spacing[first:]),
+            np.array(geometry.translate[first:]),
+            geometry.spacing_known,
+        )
+
+    @classmethod
+    def from_transform(
+        cls,
+        shape: tuple[int, ...],
+        columns: NDArray[np.float64],
+        origin: NDArray[np.float64],
+        factors: Sequence[float | None],
+        name: str,
+    ) -> Placement:
+        """Take the transform from indices to a viewer's world.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the array.
+        columns : ndarray of float, shape (ndim, ndim)
+            World step of each index, as columns.
+        origin : ndarray of float, shape (ndim,)
+            World coordinates of the first voxel.
+        factors : sequence of float or None
+            Millimetres of the unit of each axis; None for pixels.
+        name : str
+            Begins the sentence of an error.
+
+        Raises
+        ------
+        InputError
+            If it turns or shears the array, or is no transform.
+        """
+        step = np.diag(columns)
+        aside = np.abs(columns - np.diag(step))
+        if not np.isfinite(columns).all() or not np.abs(columns).max(axis=0).all():
+            raise InputError(
+                f"{name} has a scale of {np.round(step, 6).tolist()} in the viewer: "
+                "set a scale above or below zero for each axis."
+            )
+        if (aside > 1e-6 * np.abs(columns).max(axis=0)).any() or not step.all():
+            raise InputError(
+                f"{name} is turned or sheared in the viewer, which its slices cannot "
+                "follow: set its rotation, shear and affine back, or open its file "
+                "with the SpinalSAM reader instead."
+            )
+        scales = np.array([1.0 if f is None else f for f in factors])
+        step = step * scales
+        pixels = [factor is None for factor in factors]
+        unstated = np.isclose(np.abs(step), 1.0)[pixels]
+        sized = not any(pixels) or not unstated.all()
+        return cls(shape, step, origin * scales, sized)
+
+    def lies_on(self, other: Placement) -> bool:
+        """Whether the same voxels are shown at the same place.
+
+        As in `Geometry.same_grid`, within part of a voxel; here at the outer faces,
+        so that the thickness of a single slice counts.
+        """
+        if self.shape != other.shape or self.sized != other.sized:
+            return False
+        shape = (1,) * (3 - len(self.shape)) + self.shape
+        faces = [n + 1 for n in shape]
+        _, voxels = largest_offset(faces, other._affine, self._affine)
+        return voxels <= SAME_GRID_VOXELS
+
+    @property
+    def _affine(self) -> NDArray[np.float64]:
+        affine = np.eye(4)
+        first = 3 - len(self.shape)
+        affine[range(first, 3), range(first, 3)] = self.step
+        affine[first:3, 3] = self.origin
+        return affine
+
+    def geometry(self) -> Geometry:
+        """Return what the viewer alone tells: first axis as slices, nothing named."""
+        flat = len(self.shape) == 2
+        spacing, place = np.abs(self.step), np.sign(self.step) * self.origin
+        return Geometry.from_spacing(
+            (1, *self.shape) if flat else self.shape,
+            [1.0, *spacing] if flat else list(spacing),
+            [0.0, *place] if flat else list(place),
+            is_2d=flat,
+            known=Known.SPACING if self.sized else Known(0),
+        )
+
+
 @dataclass(frozen=True)
 class SlicePlane:
     """One slice of a canonical grid, with its own (row, col) coordinates.

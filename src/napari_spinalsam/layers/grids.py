@@ -18,7 +18,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_spinalsam import contributions
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Geometry, Known
+from napari_spinalsam.core.geometry import Known, Placement
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.formats import is_picture
 from napari_spinalsam.layers.roles import entry_of
@@ -26,117 +26,31 @@ from napari_spinalsam.layers.roles import entry_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from numpy.typing import NDArray
+    from napari_spinalsam.core.geometry import Geometry
 
-# Parts of a voxel by which two layers may differ and still lie on each other.
-SAME_PLACE_VOXELS = 1e-3
 # What makes up the transform of a layer; each has an event of the same name.
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """How napari shows the voxels of a layer, along the axes of the world.
+def placement_of(layer: Layer, name: str) -> Placement:
+    """Read the transform of a layer.
 
-    Each axis of the data runs along that of the world: napari shows no slices of
-    layers whose axes are exchanged.
-
-    Parameters
-    ----------
-    step : ndarray of float, shape (ndim,)
-        Distance of neighbouring voxels, below zero where the axis runs against that of
-        the world; in mm, or in pixels where the layer has no unit.
-    origin : ndarray of float, shape (ndim,)
-        World coordinates of the first voxel, likewise.
-    sized : bool
-        Whether the layer states how large a voxel is: in a unit of length, or by a
-        scale, which is taken for millimetres.
+    Raises
+    ------
+    InputError
+        If it turns or shears the layer, is no transform, or has a unit that is no
+        length. The sentence begins with `name`.
     """
-
-    step: NDArray[np.float64]
-    origin: NDArray[np.float64]
-    sized: bool
-
-    @classmethod
-    def of(cls, layer: Layer, name: str) -> Placement:
-        """Read the transform of a layer.
-
-        Raises
-        ------
-        InputError
-            If it turns or shears the layer, is no transform, or has a unit that is no
-            length. The sentence begins with `name`.
-        """
-        first = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
-        ends = [np.asarray(layer.data_to_world(end)) for end in np.eye(layer.ndim)]
-        columns = np.stack(ends, axis=1) - first[:, None]
-        step = np.diag(columns)
-        aside = np.abs(columns - np.diag(step))
-        if not np.isfinite(columns).all() or not np.abs(columns).max(axis=0).all():
-            raise InputError(
-                f"{name} has a scale of {np.round(step, 6).tolist()} in the viewer: "
-                "set a scale above or below zero for each axis."
-            )
-        if (aside > 1e-6 * np.abs(columns).max(axis=0)).any() or not step.all():
-            raise InputError(
-                f"{name} is turned or sheared in the viewer, which its slices cannot "
-                "follow: set its rotation, shear and affine back, or open its file "
-                "with the SpinalSAM reader instead."
-            )
-        factors = [_millimetres(unit, name) for unit in layer.units]
-        scales = np.array([1.0 if f is None else f for f in factors])
-        step = step * scales
-        pixels = [factor is None for factor in factors]
-        unstated = np.isclose(np.abs(step), 1.0)[pixels]
-        sized = not any(pixels) or not unstated.all()
-        return cls(step, first * scales, sized)
-
-    def lies_on(self, other: Placement) -> bool:
-        """Whether the same voxels are shown at the same place."""
-        size = np.abs(other.step)
-        return self.sized == other.sized and bool(
-            (np.abs(self.step - other.step) <= SAME_PLACE_VOXELS * size / 100).all()
-            and (np.abs(self.origin - other.origin) <= SAME_PLACE_VOXELS * size).all()
-        )
-
-    def geometry(self, shape: tuple[int, ...]) -> Geometry:
-        """Return what the viewer alone tells: first axis as slices, nothing named."""
-        flat = len(shape) == 2
-        spacing, place = np.abs(self.step), np.sign(self.step) * self.origin
-        z, y, x = _shape3(shape)
-        return Geometry.from_spacing(
-            (z, y, x),
-            [1.0, *spacing] if flat else list(spacing),
-            [0.0, *place] if flat else list(place),
-            is_2d=flat,
-            known=Known.SPACING if self.sized else Known(0),
-        )
-
-
-def _millimetres(unit: Any, name: str) -> float | None:
-    """Return millimetres of a unit of napari; None for pixels, which have no size."""
-    if str(unit) in ("pixel", "dimensionless", ""):
-        return None
-    if not unit.is_compatible_with("millimeter"):
-        raise InputError(
-            f"{name} has the unit {unit}, which is no length: give its axes a unit "
-            "such as mm or µm."
-        )
-    return float((1.0 * unit).to("millimeter").magnitude)
+    first = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
+    ends = [np.asarray(layer.data_to_world(end)) for end in np.eye(layer.ndim)]
+    columns = np.stack(ends, axis=1) - first[:, None]
+    factors = [contributions.millimetres(unit, name) for unit in layer.units]
+    shape = tuple(layer.data.shape)
+    return Placement.from_transform(shape, columns, first, factors, name)
 
 
 def _shape3(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, *shape) if len(shape) == 2 else shape
-
-
-def _opened_placement(geometry: Geometry) -> Placement:
-    """Return how a layer of our reader is shown; see `contributions.placement`."""
-    first = 1 if geometry.is_2d else 0
-    return Placement(
-        np.array(geometry.spacing[first:]),
-        np.array(geometry.translate[first:]),
-        geometry.spacing_known,
-    )
 
 
 def stored_grid(layer: Layer) -> FileGrid | None:
@@ -184,7 +98,7 @@ def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid
         If the layer is turned or sheared, or lies on several images whose files place
         them differently.
     """
-    placement = Placement.of(layer, name)
+    placement = placement_of(layer, name)
     shape = tuple(layer.data.shape)
     stored = stored_grid(layer)
     if stored is not None and placement.lies_on(_made_at(layer, stored)):
@@ -208,7 +122,7 @@ def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid
             f"{name} was moved or scaled in the viewer since it was opened, so its "
             "place in the patient is unknown: set its scale and translate back.",
         )
-    geometry = placement.geometry(shape)
+    geometry = placement.geometry()
     grid = Volume.from_geometry(np.empty(geometry.shape, np.uint8), geometry).grid
     return LayerGrid(
         grid,
@@ -227,8 +141,8 @@ def _made_at(layer: Layer, grid: FileGrid) -> Placement:
     """Return how a layer of a grid was shown at first, or its image is shown now."""
     image = entry_of(layer).get("image")
     if isinstance(image, Image):
-        return Placement.of(image, f"The image {image.name!r}")
-    return _opened_placement(grid.geometry)
+        return placement_of(image, f"The image {image.name!r}")
+    return Placement.of_geometry(grid.geometry)
 
 
 def _shared(other: Layer, layer: Layer, placement: Placement) -> FileGrid | None:
@@ -239,7 +153,7 @@ def _shared(other: Layer, layer: Layer, placement: Placement) -> FileGrid | None
     if grid is None or tuple(other.data.shape) != tuple(layer.data.shape):
         return None
     try:
-        beside, made_at = Placement.of(other, ""), _made_at(other, grid)
+        beside, made_at = placement_of(other, ""), _made_at(other, grid)
     except InputError:
         return None  # it is turned, so that nothing upright lies on it
     return grid if beside.lies_on(made_at) and placement.lies_on(beside) else None
@@ -264,12 +178,14 @@ def set_transform(layer: Layer, transform: Mapping[str, Any]) -> None:
 
 def sized_transform(layer: Layer, geometry: Geometry) -> dict[str, Any]:
     """Return the transform that gives the voxels of a layer the size of a geometry."""
-    placement = Placement.of(layer, f"The layer {layer.name!r}")
+    placement = placement_of(layer, f"The layer {layer.name!r}")
     wanted = np.array(geometry.spacing[3 - layer.ndim :])
     transform = transform_of(layer)
     if not geometry.spacing_known:
         return {**transform, "units": ("pixel",) * layer.ndim}
-    factors = [_millimetres(unit, layer.name) or 1.0 for unit in layer.units]
+    factors = [
+        contributions.millimetres(unit, layer.name) or 1.0 for unit in layer.units
+    ]
     scale = np.asarray(layer.scale) * wanted / np.abs(placement.step)
     return {
         **transform,
@@ -315,6 +231,5 @@ def write_labels_layer(
             raise InputError(found.why)
         entry = {contributions.METADATA_KEY: {"grid": found.grid}}
         place = contributions.placement(found.grid.geometry)
-        upright = {"rotate": np.eye(1), "shear": 0.0, "affine": np.eye(1)}
-        attributes = {**attributes, **upright, **place, "metadata": entry}
+        attributes = {"name": layer.name, **place, "metadata": entry}
     return contributions.write_labels_layer(path, data, attributes)
