@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
+from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.model.session import SegmentationSession
 from napari_spinalsam.widgets import models
+from napari_spinalsam.widgets.predictions import CANCELLED, STALE
 from napari_spinalsam.widgets.transcript import Tone
 from tests.gui.chatting import last, type_and_enter
 from tests.gui.conftest import small_session
@@ -121,6 +123,35 @@ def test_the_mask_that_a_sentence_asked_for_is_told(
     handle.annotation.set_box(0, 6, BOX)
     type_and_enter(chat, "generate the mask")
     qtbot.waitUntil(lambda: "Mask of L3: predicted IoU" in last(chat)[1])
+
+
+def test_a_mask_that_is_not_shown_is_told_once_and_never_as_another_one(
+    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    predictions, annotation = handle.widget.controller.predictions, handle.annotation
+    predictions.live = False
+    handle.run("select L3 and go to slice 6")
+    annotation.set_box(0, 6, BOX)
+    ends: list[tuple[object, str]] = []
+    predictions.request_told.connect(lambda *end: ends.append(end))
+    asked = [annotation.prediction_request(0, 6) for _ in range(2)]
+
+    chat.conversation.run([a.GenerateMask()])  # and before its answer comes:
+    predictions.request(asked[0])
+    assert last(chat) == (Tone.ERROR, STALE)
+    annotation.add_point(0, 6, PointPrompt(20, 20))
+    qtbot.waitUntil(lambda: len(ends) == 2, timeout=30_000)
+    assert ends[1] == (asked[0], STALE)
+    assert annotation.state.preview is None
+
+    annotation.undo()
+    predictions.request(asked[1])
+    predictions.cancel()
+    assert ends[2] == (asked[1], CANCELLED)
+    chat.conversation.run([a.GenerateMask()])
+    qtbot.waitUntil(lambda: "Mask of L3: predicted IoU" in last(chat)[1])
+    assert len(ends) == 4
+    assert ends[3][1] == ""
 
 
 def test_a_confirmation_is_void_once_something_changed(

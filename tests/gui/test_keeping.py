@@ -25,7 +25,9 @@ from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
+from napari_spinalsam.widgets import keeping
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.preferences import segment_settings
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
@@ -255,6 +257,35 @@ def test_an_annotation_is_saved_as_one_file_and_opened_again(
     np.testing.assert_array_equal(handle.annotation.labels, saved)
 
 
+def test_what_was_written_into_the_layer_without_a_word_is_saved(
+    handle: SegmentHandle,
+    tmp_path: Path,
+    recovery: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    path = tmp_path / "case.spinalsam"
+    chosen = lambda *_, **__: (str(path), "")  # noqa: E731
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
+    keeper, controller = handle.widget.keeper, handle.widget.controller
+    layer, image = controller.layers.labels, controller.layers.image
+    layer.data[2, 3, 4] = 20
+    keeper.save()
+    assert open_annotation(path, make_volume()).labels[2, 3, 4] == 20
+
+    at_once = segment_settings().model_copy(update={"autosave_s": 0.0})
+    monkeypatch.setattr(keeping, "segment_settings", lambda: at_once)
+    layer.data[2, 3, 5] = 21
+    with qtbot.waitSignal(keeper.saved, timeout=30_000):
+        keeper.save_if_due()
+    (file,) = recovery.glob("*.spinalsam")
+    assert open_annotation(file, make_volume()).labels[2, 3, 5] == 21
+
+    layer.data[2, 3, 6] = 22
+    handle.viewer.layers.remove(image)  # the annotation is put down
+    assert open_annotation(file, make_volume()).labels[2, 3, 6] == 22
+
+
 def test_ctrl_s_saves_to_the_file_that_was_saved_or_opened_last(
     handle: SegmentHandle,
     tmp_path: Path,
@@ -387,7 +418,9 @@ from qtpy.QtCore import QEventLoop, Qt
 from qtpy.QtTest import QTest
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.prompts import PointPrompt
+from napari_spinalsam.widgets import keeping
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.preferences import segment_settings
 from tests.gui.conftest import make_volume
 from tests.gui.test_keeping import painted
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.layers._source import layer_source
 from qtpy.QtWidgets import QFileDialog
 
+from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.io.labels import write_labels
+from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.widgets import start_labels
 from tests.gui.conftest import make_volume
 
@@ -99,3 +101,41 @@ def test_a_dropped_file_of_labels_is_offered_to_go_on_from(
     assert start.isHidden()
     handle.run(a.Undo())
     assert not handle.annotation.labels.any()
+
+
+def test_an_offer_is_of_the_image_that_is_open_and_tells_what_it_costs_now(
+    handle: SegmentHandle, saved: Path
+) -> None:
+    viewer, start = handle.viewer, handle.widget.start
+    (layer,) = viewer.open(str(saved), plugin="napari-spinalsam")
+    assert "replace" not in start.text.text()
+    handle.annotation.replace_labels((layer.data == L3) * np.uint8(L3))
+    assert "replace the present labels" in start.text.text()
+    assert start.go_on.text() == start_labels.REPLACE
+    handle.run(a.Undo())
+    assert "replace" not in start.text.text()
+
+    data, attributes, _ = image_layer(make_volume())
+    handle.widget.choose_image(viewer.add_image(data, **attributes))
+    assert start.isHidden()
+    start.go_on.click()
+    assert not handle.annotation.labels.any()
+
+
+def test_a_file_with_other_values_is_an_image_and_not_offered(
+    handle: SegmentHandle, saved: Path
+) -> None:
+    start = handle.widget.start
+    labels = read_labels_for(handle.annotation.volume, saved).astype(np.float32)
+
+    def drop(data: np.ndarray) -> None:
+        with layer_source(path=str(saved)):
+            handle.viewer.add_image(data)
+
+    for value in (np.nan, 0.5, 250, -1, 1e9):
+        odd = labels.copy()
+        odd[4, 14, 15] = value
+        drop(odd)
+        assert start.isHidden(), value
+    drop(labels)
+    assert not start.isHidden()

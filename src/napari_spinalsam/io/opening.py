@@ -13,7 +13,7 @@ from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.io.formats import VOLUME_FORMATS, input_format, stem_of
 from napari_spinalsam.io.labels import LabelVolume, labels_of
 from napari_spinalsam.io.stored import StoredImage, read_stored
-from napari_spinalsam.io.values import counts_of, to_labels
+from napari_spinalsam.io.values import counts_of, sample_of, to_labels
 from napari_spinalsam.io.volumes import volume_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ MOST_EDGES = 0.1
 # With it: values may be more, but an image is still no label map.
 MOST_VALUES_NAMED = 256
 MOST_EDGES_NAMED = 0.3
-SAMPLE = 65536
 
 
 def read_image_or_labels(path: str | Path) -> Volume | LabelVolume:
@@ -70,11 +69,7 @@ def _labels_in(stored: StoredImage, path: Path) -> NDArray[Any] | None:
     named = stored.is_labels or _named_so(path)
     most = MOST_VALUES_NAMED if named else MOST_VALUES
     # An image has more values in a small part already.
-    step = max(1, round((stored.array.size / SAMPLE) ** (1 / stored.array.ndim)))
-    if (
-        len(np.unique(stored.array[(slice(None, None, step),) * stored.array.ndim]))
-        > most
-    ):
+    if len(np.unique(sample_of(stored.array))) > most:
         return None
     try:
         labels = to_labels(stored.array, path.name)

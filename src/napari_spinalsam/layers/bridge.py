@@ -21,7 +21,7 @@ from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
 from napari_spinalsam.layers.grids import set_transform, sized_transform, transform_of
 from napari_spinalsam.layers.hand_edits import take_prompts
-from napari_spinalsam.layers.label_edits import LabelEdits
+from napari_spinalsam.layers.label_edits import LabelEdits, LeftLabels
 from napari_spinalsam.layers.making import NAMES, new_layer
 from napari_spinalsam.layers.orientation import OrientationLetters
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer, retire, role_of
@@ -141,10 +141,10 @@ class AnnotationLayers:
         self.show_preview()
         self.letters.show()
 
-    def take_edits(self) -> None:
+    def take_edits(self, *, in_stroke: bool = True) -> None:
         """Enter what the labels layer holds and napari has not told of."""
         if self.label_edits is not None:
-            self.label_edits.take()
+            self.label_edits.take(in_stroke=in_stroke)
 
     def arm(self, tool: str) -> None:
         """Make the mouse place prompts with a tool, one of `tools.TOOLS`."""
@@ -214,7 +214,7 @@ class AnnotationLayers:
         self.follow_image()
 
     def close(self) -> None:
-        """Stop following; the layers stay."""
+        """Stop following; the layers stay, and show what the labels become."""
         self._prompts_due, self._closed = False, True
         self.clicks.close()
         self.letters.close()
@@ -223,6 +223,8 @@ class AnnotationLayers:
         self.viewer.layers.events.inserted.disconnect(self._on_layer_inserted)
         for layer in list(self._connected):
             self._disconnect(layer)
+        if isinstance(labels := self._present(Role.LABELS), Labels):
+            LeftLabels(labels, self.annotation)
 
     def _set_next_prompt(self) -> None:
         polarity, axis = self._tool.polarity, self._axis

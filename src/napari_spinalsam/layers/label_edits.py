@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Box
+    from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
 
 # Where the metadata of the layer say which change of the labels it shows.
 SHOWN = "shown"
+# Where they keep what goes on showing the annotation while nobody follows the layer.
+LEFT = "left"
 LARGEST = int(np.iinfo(LABEL_DTYPE).max)
 
 
@@ -73,6 +75,9 @@ class LabelEdits:
         self._viewer, self._image, self._annotation = viewer, image, annotation
         self._edit, self._report, self._later = edit, report, later
         self._quiet = 0
+        left = entry_of(layer).pop(LEFT, None)
+        if isinstance(left, LeftLabels):
+            left.close()
         # Whether napari is drawing a stroke that it has not told of yet; the box of a
         # stroke that it told of before it wrote it.
         self._stroke_is_open = False
@@ -117,10 +122,7 @@ class LabelEdits:
 
         Voxels that somebody has edited, and whose edit is not taken yet, stay.
         """
-        labels, drawn = self._annotation.labels, self._array.reshape(-1)
-        for delta in deltas:
-            where = delta.indices[drawn[delta.indices] == delta.old]
-            drawn[where] = labels[np.unravel_index(where, labels.shape)]
+        _draw(deltas, self._labels, self._array)
         self._note_current()
         if not deltas:
             return
@@ -130,8 +132,16 @@ class LabelEdits:
             self._check_is_due = True
             self._later(self._check_what_is_seen)
 
-    def take(self) -> None:
-        """Enter all that the layer holds and the annotation does not."""
+    def take(self, *, in_stroke: bool = True) -> None:
+        """Enter all that the layer holds and the annotation does not.
+
+        Parameters
+        ----------
+        in_stroke : bool
+            Whether to do so in the middle of a stroke too, which becomes two steps.
+        """
+        if self._stroke_is_open and not in_stroke:
+            return
         self._take_expected()
         self._on_data_set()
 
@@ -302,6 +312,50 @@ class LabelEdits:
         """
         boxes = [_box_of_atom(atom) or self._whole for atom in atoms]
         return reduce(_joined, boxes or [self._whole])
+
+
+class LeftLabels:
+    """Shows in a labels layer what is written into an annotation that was put down.
+
+    Work on whole objects may end after another image was chosen. The layer keeps it
+    alive, until a `LabelEdits` follows the layer again.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer that shows the labels of the annotation.
+    annotation : Annotation
+        The document.
+    """
+
+    def __init__(self, layer: Labels, annotation: Annotation) -> None:
+        self._layer, self._annotation = layer, annotation
+        annotation.changed.connect(self._on_changed)
+        entry_of(layer)[LEFT] = self
+
+    def close(self) -> None:
+        """Leave the layer to somebody else."""
+        self._annotation.changed.disconnect(self._on_changed)
+
+    def _on_changed(self, change: Change) -> None:
+        """Show what changed, beside edits of the layer that are not taken yet."""
+        if not change.deltas:
+            return
+        labels, drawn = self._annotation.labels, np.array(self._layer.data)
+        if drawn.size == labels.size:
+            _draw(change.deltas, labels, drawn)
+            self._layer.data = drawn
+        entry_of(self._layer)[SHOWN] = self._annotation.state.record
+
+
+def _draw(
+    deltas: Sequence[LabelDelta], labels: NDArray[np.uint8], drawn: NDArray[Any]
+) -> None:
+    """Draw what changed into an array, except where somebody has edited it."""
+    flat = drawn.reshape(-1)
+    for delta in deltas:
+        where = delta.indices[flat[delta.indices] == delta.old]
+        flat[where] = labels[np.unravel_index(where, labels.shape)]
 
 
 def _box_of_atom(atom: Any) -> Box | None:

@@ -310,6 +310,7 @@ class SegmentController(QObject):
         """Put the present annotation down."""
         self.view.disarm()
         if self.layers is not None and self.annotation is not None:
+            self.layers.take_edits()
             self.annotation.changed.disconnect(self._on_changed)
             image = self.layers.image
             image.events.data.disconnect(self._on_image_replaced)

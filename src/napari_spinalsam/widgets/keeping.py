@@ -7,7 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QRunnable, Qt, QThreadPool, QTimer, Signal
+from qtpy.QtCore import (
+    QElapsedTimer,
+    QObject,
+    QRunnable,
+    Qt,
+    QThreadPool,
+    QTimer,
+    Signal,
+)
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -77,6 +85,8 @@ class Keeper(QObject):
         self.autosave = Autosave()
         self._heed_preferences()
         self._followed: Annotation | None = None
+        # No layer shows them any more, but a result is still to be written into them.
+        self._held: list[Annotation] = []
         self._taking_up = False
         # One after the other: jobs of one file must not overlap.
         self._pool = QThreadPool(self)
@@ -85,7 +95,11 @@ class Keeper(QObject):
         self._timer.start()
         self._soon = self._asking_every(DRAWN_MS)
         self._soon.setSingleShot(True)
+        # Since the layer was searched for edits that napari has not told of.
+        self._searched = QElapsedTimer()
+        self._searched.start()
         controller.annotation_changed.connect(self._on_changed)
+        controller.predictions.job_ended.connect(self._on_job_ended)
         controller.closing.connect(self.close)
         self._told.connect(controller.report_error)
         self._looked.connect(self._offer)
@@ -95,7 +109,12 @@ class Keeper(QObject):
         """Save in a thread if it is time to, as the Preferences have it."""
         self._heed_preferences()
         # A disk that is slow gets one save at a time.
-        if self._pool.activeThreadCount() == 0 and self.autosave.due():
+        if self._pool.activeThreadCount() > 0:
+            return
+        is_late = self._searched.elapsed() >= 1_000 * self.autosave.interval
+        if is_late or self.autosave.due():
+            self._take_edits(in_stroke=False)
+        if self.autosave.due():
             self._controller.attempt(
                 lambda: self._in_thread(self.autosave.prepare(), self.saved.emit)
             )
@@ -151,8 +170,10 @@ class Keeper(QObject):
             return
         self._timer.stop()
         self._soon.stop()
+        self._take_edits()
         self._pool.waitForDone()
         self._controller.annotation_changed.disconnect(self._on_changed)
+        self._controller.predictions.job_ended.disconnect(self._on_job_ended)
         try:
             self.autosave.close()
         except InputError as error:
@@ -168,6 +189,12 @@ class Keeper(QObject):
         wanted = segment_settings()
         self.autosave.enabled = wanted.autosave
         self.autosave.interval = wanted.autosave_s
+
+    def _take_edits(self, *, in_stroke: bool = True) -> None:
+        """Let what was written into the layer without a word be saved too."""
+        self._searched.restart()
+        if self._controller.layers is not None:
+            self._controller.layers.take_edits(in_stroke=in_stroke)
 
     def _annotation(self) -> Annotation:
         annotation = self._controller.annotation
@@ -199,6 +226,7 @@ class Keeper(QObject):
 
     def _write(self, path: Path) -> None:
         annotation = self._annotation()
+        self._take_edits()
         save_annotation(annotation, path)
         self._pool.waitForDone()
         self.autosave.discard()
@@ -248,6 +276,7 @@ class Keeper(QObject):
         InputError
             If it cannot be saved.
         """
+        self._take_edits()
         if annotation.storage.has_all_of(annotation.state):
             return
         names = listed(entry.name for entry in annotation.state.objects)
@@ -294,11 +323,24 @@ class Keeper(QObject):
         self._followed = annotation
         self._pool.waitForDone()
         self._controller.attempt(partial(self.autosave.follow, annotation))
-        layers = self._controller.viewer.layers
-        reachable = [each for _, each in known_annotations(layers)]
-        self._controller.attempt(partial(self.autosave.keep, reachable))
+        self._keep()
         if not self._taking_up:
             self.found.emit(())
+            self.look_for_work()
+
+    def _keep(self) -> None:
+        """Keep what the layers show or a result comes to; let others find the rest."""
+        controller = self._controller
+        reachable = [each for _, each in known_annotations(controller.viewer.layers)]
+        worked_on = controller.predictions.worked_on()
+        self._held = [each for each in worked_on if each not in reachable]
+        controller.attempt(partial(self.autosave.keep, [*reachable, *self._held]))
+
+    def _on_job_ended(self) -> None:
+        """Let go of what a result came to after its image was closed; offer it."""
+        if self._held:
+            self._pool.waitForDone()
+            self._keep()
             self.look_for_work()
 
     def _look_for_work(self, annotation: Annotation) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Less than anybody notices, and enough for a mask of a slice at hand.
 SETTLE_SECONDS = 0.04
+STALE = "The prompts changed meanwhile, so the mask that was asked for is not shown."
+CANCELLED = "The prediction of the mask was cancelled."
 # How soon it is tried again to write what a plan that is being run keeps waiting.
 AGAIN_MS = 20
 
@@ -56,7 +58,8 @@ class Predictions(QObject):
     job_told(CarryJob, sentence, end)
         What came of it, and whether it was "done", "stopped" or "failed".
     request_told(PredictionRequest, sentence)
-        A request was answered; the sentence says why it failed, if it did.
+        A request is over; the sentence is empty if its mask is shown, else says why
+        not. It comes once for each request.
     """
 
     loaded = Signal(object)
@@ -89,8 +92,7 @@ class Predictions(QObject):
 
     def follow(self, annotation: Annotation | None) -> None:
         """Hand previews to this annotation from now on, or to none."""
-        self.thread_.cancel()
-        self._finish(self._asked)
+        self.cancel()
         self._annotation = annotation
 
     def load(self, build: Callable[[], SegmentationSession]) -> None:
@@ -101,6 +103,8 @@ class Predictions(QObject):
         """Predict in the thread; with `wait`, return once the answer is shown."""
         if self._annotation is None:
             return False
+        if self._asked is not None:
+            self.request_told.emit(self._asked, STALE)
         self._asked = request
         self.thread_.predict(self._annotation, request)
         if not wait:
@@ -137,6 +141,10 @@ class Predictions(QObject):
         """Whether work on whole objects of this annotation is going on."""
         return any(each.annotation is self._annotation for each in self._carryings)
 
+    def worked_on(self) -> list[Annotation]:
+        """Return the annotations that the result of such work is still to come to."""
+        return [each.annotation for each in self._carryings]
+
     def is_asked(self) -> bool:
         """Whether the thread still owes an answer to the newest request."""
         return self._asked is not None
@@ -158,7 +166,8 @@ class Predictions(QObject):
     def cancel(self) -> None:
         """Drop what waits for the thread, and the answer to what runs."""
         self.thread_.cancel()
-        self._finish(self._asked)
+        if self._asked is not None:
+            self._finish(self._asked, CANCELLED)
 
     def stop_work(self) -> bool:
         """Stop the work on whole objects of this annotation; say if there was any.
@@ -176,13 +185,16 @@ class Predictions(QObject):
         request: PredictionRequest,
         prediction: MaskPrediction,
     ) -> None:
-        if annotation is self._annotation and request is self._asked:
-            try:
-                annotation.show_prediction(prediction, request)
-            except SpinalSamError as error:
-                self.failed.emit(str(error))
-        self._finish(request)
-        self.request_told.emit(request, "")
+        if request is not self._asked:
+            return  # told already, when it was replaced or cancelled
+        told = ""
+        try:
+            if not annotation.show_prediction(prediction, request):
+                told = STALE
+        except SpinalSamError as error:
+            told = str(error)
+            self.failed.emit(told)
+        self._finish(request, told)
 
     def _on_carried(self, carrying: Carrying, item: SliceMask | Progress) -> None:
         if carrying.annotation is not self._annotation:
@@ -238,12 +250,11 @@ class Predictions(QObject):
             wanted = asked is None or asked is self._asked
         if wanted:
             self.failed.emit(sentence)
-        self._finish(asked)
-        if asked is not None:
-            self.request_told.emit(asked, sentence)
+        if asked is not None and asked is self._asked:
+            self._finish(asked, sentence)
 
-    def _finish(self, request: PredictionRequest | None) -> None:
-        """Note the end of a request; only the newest one counts."""
-        if request is not None and request is self._asked:
-            self._asked = None
-            self.answered.emit()
+    def _finish(self, request: PredictionRequest, told: str) -> None:
+        """Note the end of the newest request."""
+        self._asked = None
+        self.answered.emit()
+        self.request_told.emit(request, told)

@@ -69,7 +69,7 @@ class PromptTools:
         annotation, view = self._controller.annotation, self._controller.view
         tell = self._controller.message.emit
         if annotation is not None and annotation.state.preview is not None:
-            annotation.reject()
+            self._controller.perform(a.RejectMask())
             tell("The mask is dropped; Esc once more drops its prompts too.", False)
         elif annotation is not None and (cleared := self._clear_here(annotation)):
             tell(f"Prompts dropped in this slice: {cleared}. Ctrl+Z undoes it.", False)

@@ -316,9 +316,8 @@ class SegmentWidget(QWidget):
         self.controller.perform(a.SelectStructure(structure=name))
 
     def _cycle(self, offset: int) -> None:
-        annotation = self.controller.annotation
-        if annotation is not None:
-            self.controller.attempt(lambda: annotation.next_candidate(offset))
+        forward, back = a.NextCandidate(), a.PreviousCandidate()
+        self.controller.perform(forward if offset > 0 else back)
 
     def _on_changed(self, change: Change | None) -> None:
         controller = self.controller

@@ -20,12 +20,16 @@ from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.io.formats import LABEL_SUFFIXES
 from napari_spinalsam.io.labels import read_labels_for
+from napari_spinalsam.io.values import counts_of, sample_of, to_labels
 from napari_spinalsam.layers.roles import role_of
 from napari_spinalsam.widgets.dialogs import REPLACE, choose
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.widgets.controller import SegmentController
 
 FILES = f"Labels ({' '.join(f'*{one}' for one in LABEL_SUFFIXES)});;All files (*)"
@@ -46,7 +50,9 @@ class StartLabels(QWidget):
     def __init__(self, controller: SegmentController) -> None:
         super().__init__()
         self._controller = controller
+        # What is offered, and for which annotation.
         self._layer: Layer | None = None
+        self._annotation: Annotation | None = None
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.go_on, self.leave = QPushButton("Go on from them"), QPushButton("Leave")
@@ -112,13 +118,18 @@ class StartLabels(QWidget):
         layers, layer = self._controller.layers, event.value
         if layers is None or layer == layers.image or not self._fits(layer):
             return
-        self._layer = layer
-        annotation = self._controller.annotation
-        present = annotation is not None and annotation.labels.any()
-        cost = f" They replace the present labels; {UNDO}" if present else ""
-        self.text.setText(f"{layer.name} holds labels of this image.{cost}")
-        self.go_on.setText(REPLACE if present else "Go on from them")
+        self._layer, self._annotation = layer, self._controller.annotation
+        self._show_offer()
         self.show()
+
+    def _show_offer(self) -> None:
+        """Say what is offered, and what it costs now."""
+        if self._layer is None or self._annotation is None:
+            return
+        present = self._annotation.labels.any()
+        cost = f" They replace the present labels; {UNDO}" if present else ""
+        self.text.setText(f"{self._layer.name} holds labels of this image.{cost}")
+        self.go_on.setText(REPLACE if present else "Go on from them")
 
     def _fits(self, layer: Layer) -> bool:
         """Whether a layer of a file holds nothing but labels, as large as the image."""
@@ -128,13 +139,13 @@ class StartLabels(QWidget):
         if not isinstance(layer, Image | Labels) or layer.multiscale:
             return False
         data = np.asarray(layer.data)
-        if data.shape != layers.image.data.shape or data.min() < 0 or data.max() > 255:
+        if data.shape != layers.image.data.shape:
             return False
-        values = np.unique(data)
-        known = all(
-            value == int(value) and by_label(int(value)) for value in values[1:]
-        )
-        return bool(values[0] == 0 and len(values) > 1 and known)
+        # A few voxels tell an image already, in no time.
+        if not _labels_in(sample_of(data)):
+            return False
+        labels = _labels_in(data)
+        return 0 in labels and len(labels) > 1
 
     def _take(self) -> None:
         layer = self._layer
@@ -146,13 +157,25 @@ class StartLabels(QWidget):
             self._controller.viewer.layers.remove(layer)
 
     def _forget(self) -> None:
-        self._layer = None
+        self._layer = self._annotation = None
         self.hide()
 
     def _on_removed(self, event: Any) -> None:
         if self._layer is not None and event.value == self._layer:
             self._forget()
 
-    def _on_changed(self, _change: object) -> None:
-        if self._controller.annotation is None:
+    def _on_changed(self, change: Change) -> None:
+        if self._controller.annotation is not self._annotation:
             self._forget()
+        elif change.labels is not None:
+            self._show_offer()
+
+
+def _labels_in(values: NDArray[Any]) -> list[int]:
+    """Return the labels among values, 0 included; none if a value is no structure."""
+    try:
+        counts = counts_of(to_labels(values, "The layer"))
+    except InputError:
+        return []
+    labels = [int(label) for label in np.flatnonzero(counts)]
+    return labels if all(label == 0 or by_label(label) for label in labels) else []
