@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.carried import JobStart, write_masks
-from napari_spinalsam.annotation.carrying import PropagationJob
+from napari_spinalsam.annotation.carrying import FindingJob, PropagationJob
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
@@ -184,6 +184,20 @@ def test_a_job_that_is_left_early_keeps_its_slices(
         index in (1, 2) for index in range(6)
     ]
     assert "before it was stopped" in job.outcome()
+
+
+def test_a_search_that_is_left_early_says_so(
+    document: Annotation, predictor: BlockPredictor
+) -> None:
+    job = FindingJob(("L2", "L3"), {}, document.state.window)
+    steps = job.run(predictor)
+    next(steps)
+    assert job.outcome() == "Nothing was found before the search was stopped."
+
+    for _ in steps:
+        pass
+    assert job.outcome().startswith("Found L2, L3; the names are a guess")
+    assert "stopped" not in job.outcome()
 
 
 def blocks(*names: str) -> dict[str, VolumeMask]:

@@ -179,6 +179,7 @@ class FindingJob:
     window: Window
     model: ModelReference | None = None
     found: list[FoundStructure] = field(default_factory=list)
+    _is_complete: bool = False
 
     @property
     def step(self) -> str:
@@ -200,20 +201,25 @@ class FindingJob:
                 self.found.append(item)
             else:
                 yield item
+        self._is_complete = True
 
     def masks(self) -> dict[str, VolumeMask]:
         """Return what was found so far."""
         return {found.name: found.whole for found in self.found}
 
     def outcome(self) -> str:
-        """Name what was found and how sure the names are."""
+        """Name what was found, how sure the names are, and whether it was stopped."""
+        if not self.found and not self._is_complete:
+            return "Nothing was found before the search was stopped."
         if not self.found:
             return "Nothing was found: place a box on one vertebra and accept it first."
         names = listed(found.name for found in self.found)
-        if self.anchors:
-            return f"Found {names}."
-        sure = min(found.confidence for found in self.found)
-        return (
-            f"Found {names}; the names are a guess (confidence {sure:.2f}): shift them "
-            "by a level in the Objects panel if they are wrong."
-        )
+        told = f"Found {names}."
+        if not self.anchors:
+            sure = min(found.confidence for found in self.found)
+            told = (
+                f"Found {names}; the names are a guess (confidence {sure:.2f}): shift "
+                "them by a level in the Objects panel if they are wrong."
+            )
+        stopped = "" if self._is_complete else "The search was stopped before its end."
+        return f"{told} {stopped}".rstrip()
