@@ -382,6 +382,66 @@ def test_no_structure_is_deleted_and_no_job_stopped_by_what_is_only_said(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("propagate 0 slices", "undo 0 times", "next 0 slices", "往前传播0层"),
+        *("slice 5%", "slice 2²", "slice ½", "pixel size -.35 mm"),
+        *("propagate from slice 10 to slice 20", "propagate to slice 20"),
+        *("传播到第20层", "propagate 5 mm", "add a 5 mm box around L3"),
+        *("pixel size 350 um", "measure HU of L3"),
+    ],
+)
+def test_a_number_is_never_taken_for_another_quantity(text):
+    assert parse_offline(text).kind == "clarify"
+
+
+@pytest.mark.parametrize(
+    ("text", "mm"), [("pixel size .35", 0.35), ("um, pixel size 0.4 mm", 0.4)]
+)
+def test_a_pixel_size_may_begin_with_its_point(text, mm):
+    wanted = [step("set_pixel_size", mm=mm)]
+    assert parse_offline(text) == parse_reply({"kind": "plan", "steps": wanted})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("segment L3 and the kidney", "segment L3 using MedSAM"),
+        *("segment L3 with 5 mm margin", "add 3 points to L3 and the rib"),
+        *("hide L3 points", "lock L3 box", "cancel the box", "取消框"),
+        *("cancel the box and the points", "cancel segmentation of L3"),
+        "cancel delete L3",
+    ],
+)
+def test_no_part_of_a_request_is_left_out_or_turned_round(text):
+    assert parse_offline(text).kind in ("clarify", "refuse")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("maybe delete L3", "perhaps clear all", "I was going to clear everything"),
+        *("I was about to clear the points", "本来想删除L3"),
+    ],
+)
+def test_what_is_only_weighed_destroys_nothing(text):
+    assert parse_offline(text).kind in ("clarify", "refuse")
+
+
+@pytest.mark.parametrize(
+    ("text", "done"),
+    [
+        ("box on L4 in slice 12 of the coronal plane", step("add_box", structure="L4")),
+        ("segment L3 at slice 12 of coronal view", segment("L3")),
+    ],
+)
+def test_the_plane_of_a_slice_comes_before_it_however_it_is_named(text, done):
+    there = [step("set_plane", plane="coronal"), step("go_to_slice", index=12)]
+    plan = {"kind": "plan", "steps": [*there, done]}
+    assert parse_offline(text) == parse_reply(plan)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         *(("hello", "Hello!"), ("Good morning!", "Hello!"), ("你好", "你好!")),

@@ -40,7 +40,7 @@ def run(options: Namespace) -> None:
     InputError
         If a file holds no labels, or the grids differ.
     """
-    wanted = parse_labels(options.labels) if options.labels else None
+    wanted = None if options.labels is None else parse_labels(options.labels)
     reference = read_labels(options.reference)
     prediction = read_labels(options.prediction, reference.grid)
     geometry = reference.grid.geometry

@@ -81,7 +81,7 @@ def run(options: Namespace) -> None:
     objects = read_prompts(options.prompts, seen.grid) if options.prompts else ()
     start = read_labels_for(volume, options.start) if options.start else None
     _check_input(objects, structures, volume)
-    asked = parse_window(options.window) if options.window else None
+    asked = None if options.window is None else parse_window(options.window)
     session = load_session(options.model, options.device, options.adapter)
     trained = session.record.window
     window = asked or default_window(volume.data, volume.modality, trained)

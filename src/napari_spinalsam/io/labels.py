@@ -235,6 +235,11 @@ def check_place(path: Path, geometry: Geometry) -> None:
     InputError
         If labels of this geometry cannot be written under such a name.
     """
+    if suffix_of(path) == ".png" and not geometry.is_2d:
+        raise InputError(
+            f"{path.name} is a picture, which cannot hold a volume: use a name "
+            "that ends with .nii.gz, .nrrd or .mha."
+        )
     if is_picture(path):
         return  # they say only what is known
     if not geometry.spacing_known:
@@ -278,11 +283,6 @@ def _write(path: Path, suffix: str, array: NDArray[np.uint8], grid: FileGrid) ->
 
         write_tiff(path, array, grid)
     else:
-        if array.ndim != 2:
-            raise InputError(
-                f"{path.name} is a picture, which cannot hold a volume: use a name "
-                "that ends with .nii.gz, .nrrd or .mha."
-            )
         from napari_spinalsam.io.pictures import write_png
 
         write_png(path, array, grid)

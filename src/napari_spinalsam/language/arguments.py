@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_spinalsam.language.frames import Fit
+    from napari_spinalsam.language.tokens import Token
 
 LAYERS = {
     "point": "points",
@@ -148,6 +149,8 @@ def _propagate(fit: Fit) -> list[Step]:
     counts = any(has(t, "it") and "number" in t.values for t in fit.used)
     if places_of(fit.tokens) or counts:
         raise UnclearError("one_thing")
+    if _names_slice(fit):
+        raise UnclearError("how_far")
     in_turn = _ways_in_turn(fit)
     if len(in_turn) > 1:
         return in_turn
@@ -168,6 +171,25 @@ def _ways_in_turn(fit: Fit) -> list[Step]:
         {"action": "propagate", "direction": way, "slices": count}
         for way, count in zip(ways, counts, strict=True)
     ]
+
+
+def _names_slice(fit: Fit) -> bool:
+    """Whether a slice is named, as in "to slice 20", where a count is wanted."""
+    said = fit.tokens
+    return any(
+        ("number" in token.values and at and _announces_slice(said[at - 1]))
+        or ("ordinal" in token.values and any(map(_is_a_slice, said[at + 1 : at + 2])))
+        for at, token in enumerate(said)
+    )
+
+
+def _is_a_slice(token: Token) -> bool:
+    """Whether a word is "slice" in the singular, and no number or direction."""
+    return has(token, "slice") and not (token.values or token.text.endswith("s"))
+
+
+def _announces_slice(token: Token) -> bool:
+    return _is_a_slice(token) or has(token, "name_slice")
 
 
 def _one_slice(fit: Fit) -> bool:
@@ -212,6 +234,8 @@ def _measure(fit: Fit) -> list[Step]:
     regions = places_of(fit.tokens, "region")
     if regions and regions != ["spine"]:
         raise UnclearError("one_structure")
+    if any(has(token, "unit") for token in fit.tokens):
+        raise UnclearError("what_to_do")  # Hounsfield units are no measure of these
     step: Step = {"action": "measure", **fit.frame.sets}
     if metrics:
         step["metrics"] = list(metrics)
@@ -305,8 +329,10 @@ def _shift_names(fit: Fit) -> list[Step]:
 
 
 def _pixel_size(fit: Fit) -> list[Step]:
-    sizes = [value for _, value in numbers_of(fit.tokens)]
-    if len(sizes) != 1 or sizes[0] <= 0:
+    found = numbers_of(fit.tokens)
+    sizes = [value for _, value in found]
+    other_unit = any(t.text == "um" for at, _ in found for t in fit.tokens[at + 1 :])
+    if len(sizes) != 1 or sizes[0] <= 0 or other_unit:
         raise UnclearError("pixel_size")
     return [{"action": "set_pixel_size", "mm": float(sizes[0])}]
 

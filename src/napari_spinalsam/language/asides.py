@@ -12,6 +12,7 @@ from napari_spinalsam.language.fragments import (
     mask,
 )
 from napari_spinalsam.language.lexicon import load_lexicon
+from napari_spinalsam.language.negation import TIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +105,8 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         return False
     if fragment.has("forget"):
         return leads
+    if _adds_thing(fragment):
+        return False
     serious = (t for t in fragment.tokens if t.text not in COURTESIES)
     first = next(serious, fragment.tokens[0])
     if first.text.split()[0] in _SPEAKERS:
@@ -118,6 +121,18 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         "outside"
     )
     return strange and (leads or not first.text.isascii())
+
+
+def _adds_thing(fragment: Fragment) -> bool:
+    """Whether it names one more thing, as in "segment L3 and the kidney"."""
+    tied = fragment.joiner is not None and fragment.joiner.text in TIES
+    first, *rest = fragment.tokens
+    return (
+        tied
+        and first.text in _DETERMINERS
+        and bool(rest)
+        and all(not token.known or _is_foreign(token) for token in rest)
+    )
 
 
 def orders(fragment: Fragment, follows: Token | None = None) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Where something is done.
 _AT = frozenset(("in", "on", "at", "within", "在", "于"))
-_BESIDE_PLACE = frozenset(("the", "a", "my", "this", "#", "的", "张", *_AT))
+_BESIDE_PLACE = frozenset(("the", "a", "my", "this", "of", "#", "的", "张", *_AT))
 _BEHIND_PLACE = frozenset(("上", "里", "中", "上面", "里面", "面", "那里"))
 # What is done next, where "next" is no image or slice.
 _DOING = (
@@ -72,7 +72,7 @@ def split_finely(fragments: Sequence[Fragment]) -> list[Fragment]:
         rest = replace(fragment, tokens=(), part=number)
         for token in fragment.tokens:
             told = any(not word.concepts & mask("filler") for word in rest.tokens)
-            if told and _starts_clause(token):
+            if told and _starts_clause(token) and not _is_owned(token, rest.tokens):
                 fine.append(rest)
                 rest = Fragment(part=number)
             rest = replace(rest, tokens=(*rest.tokens, token))
@@ -149,6 +149,15 @@ def _is_done_there(rest: Sequence[Token]) -> bool:
 def _starts_clause(token: Token) -> bool:
     starts = token.concepts & mask(f"{VERBS} plane preset")
     return bool(starts) and not token.concepts & mask("filler")
+
+
+def _is_owned(token: Token, before: Sequence[Token]) -> bool:
+    """Whether it is a thing that a verb before it is about: "hide the L3 box"."""
+    if not token.concepts & mask("box point"):
+        return False
+    owner = before[-1].concepts & mask("structure") or before[-1].text == "the"
+    about = mask("hide show lock_word unlock_word")
+    return bool(owner) and any(token.concepts & about for token in before)
 
 
 def _cut(tokens: Sequence[Token]) -> list[Fragment]:

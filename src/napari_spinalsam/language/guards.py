@@ -49,6 +49,18 @@ _SPOKEN_OF = re.compile(
     r"|^(?:i|it|this|that|she|he) (?:will|might|may)\b"
     r"|\b(?:points?|box|boxes|prompts?|everything|all|they|it) (?:get|gets|got)\b"
 )
+# What was meant once, or is only weighed: "I was going to clear it", "maybe delete L3".
+_WEIGHED = re.compile(
+    r"\b(?:i|we) (?:was|were|had been) (?:just )?(?:going|about|planning|tempted) to\b"
+    r"|\b(?:maybe|perhaps|possibly|almost|nearly)\b"
+    r"|本来|原本|原来想|差点|差一点|也许|可能|或许|大概"
+)
+
+
+def weighs(text: str) -> bool:
+    """Tell whether a sentence weighs or remembers something, rather than orders it."""
+    said = _folded(text)
+    return any(_WEIGHED.search(each) for each in (said, "".join(said.split())))
 
 
 def speaks_of(text: str) -> bool:

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
 WHOLE, CLAUSE = 0.5, 0.7  # the least probability, of a sentence and of one clause
 _FEWEST_WORDS = 2
 _COST = 3.0
-_SLOTS = "structure region plane metric format polarity number ordinal"
+_SLOTS = (
+    "structure region plane metric format polarity number ordinal hide_strictly unit"
+    " lock_word unlock_word rename_word merge_word"
+)
 _STOPS = (
     "outside howto if quoting forget misclear not device_change meaning stop_word minus"
+    " mm_word cancel drop_it"
 )
 _TELLING = frozenset(
     ("he", "she", "they", "someone", "somebody", "everyone", "nobody", "people")

@@ -33,13 +33,14 @@ _ASKING = (
 )
 _STRICT = (
     "outside howto if quoting forget meaning misclear clear save reset not"
-    " device_change stop_word minus"
+    " device_change stop_word minus mm_word cancel drop_it"
 )
 # What cannot be passed over where a remark and a clause are read together.
 _SERIOUS = (
     f"{_ANCHORS} number ordinal polarity image_layer image sample gpu parameters format"
     " segment propagate accept reject undo redo measure"
-    " width_word level_word window how_big quality source done_word vague"
+    " width_word level_word window how_big quality source done_word vague cancel"
+    " hide_strictly lock_word unlock_word rename_word merge_word candidate"
     f" {_STRICT}"
 )
 _PLACED = frozenset(("add_points", "add_box"))
@@ -50,7 +51,7 @@ _DETERMINERS = frozenset(
 )
 _PREPOSITIONS = frozenset(
     ("to", "on", "onto", "in", "into", "of", "at", "from", "around", "inside", "behind")
-)
+) | frozenset(("with", "using", "via"))
 _STRANGE_AT_MOST = 6  # words
 
 

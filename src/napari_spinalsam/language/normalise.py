@@ -43,6 +43,11 @@ _SHORT_FORMS = (
 )
 _KEYS = re.compile(r"\b(ctrl|control)\s*[+-]\s*(?=[zy]\b)")
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
+# ".35" is no full stop before 35, and a raised 2 behind a 2 makes no 22.
+_LEADING_POINT = re.compile(r"(?:(?<=[\s(+-])|^)\.(?=\d)")
+_RAISED = re.compile(
+    r"(?<=\d)(?=[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2089\u2150-\u215f])"
+)
 _THOUSANDS = re.compile(r"(?<![\d,])(\d{1,2}),(\d{3})(?![\d,])")
 
 
@@ -54,8 +59,10 @@ def normalise(text: str) -> str:
     text : str
         What was typed or dictated; bound its length before.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
+    apart = _RAISED.sub(" ^ ", text)
+    folded = unicodedata.normalize("NFKC", apart).casefold().translate(_SIGNS)
     folded = "".join(map(_plain, folded)).translate(load_lexicon().simplified)
+    folded = _LEADING_POINT.sub("0.", folded)
     for pattern, long_form in _SHORT_FORMS:
         folded = pattern.sub(long_form, folded)
     folded = _KEYS.sub(r"\1 ", folded)

@@ -45,12 +45,12 @@ def count_of(tokens: Sequence[Token]) -> int | None:
     Raises
     ------
     UnclearError
-        If a number has a fraction, as no count has.
+        If a number has a fraction or is zero, as no count has and is.
     """
     numbers = [value for _, value in numbers_of(tokens)]
-    if any(value != int(value) for value in numbers):
+    if any(value != int(value) or value < 1 for value in numbers):
         raise UnclearError("which_number")
-    return int(numbers[0]) if numbers and numbers[0] >= 1 else None
+    return int(numbers[0]) if numbers else None
 
 
 def sign_of(tokens: Sequence[Token]) -> int:

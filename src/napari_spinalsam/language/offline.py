@@ -22,7 +22,7 @@ from napari_spinalsam.language.exceptions import (
     without_kept,
 )
 from napari_spinalsam.language.fragments import VERBS, mask
-from napari_spinalsam.language.guards import speaks_of
+from napari_spinalsam.language.guards import speaks_of, weighs
 from napari_spinalsam.language.guessing import read_by_guess
 from napari_spinalsam.language.levels import join_levels
 from napari_spinalsam.language.loosely import read_loosely
@@ -54,8 +54,8 @@ _STOPPERS = (
     ("reported", "reported past"),
     ("ask", "ask"),
 )
-# Read digit by digit, "1e3" would be another number.
-_EXPONENT = re.compile(r"(?<![a-z\d.])\d+(?:\.\d+)?e[+-]?\d+(?![a-z\d])")
+# Read digit by digit, "1e3" would be another number, and "5%" of a count is none.
+_EXPONENT = re.compile(r"(?<![a-z\d.])\d+(?:\.\d+)?(?:e[+-]?\d+(?![a-z\d])|\s?%)")
 _COUNTED = "slice point undo redo level_word width_word propagate"
 _SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
 # Asks for leave rather than whether it can be done, where nothing is lost by it.
@@ -136,8 +136,11 @@ def _reply(
             return ask_back("sure", language)
         if not outcome.steps and len(tokens) > _SHORTEST_QUESTION:
             return refuse("ask", language)
-    if _destroys(outcome) and speaks_of(" ".join(token.text for token in tokens)):
+    said = " ".join(token.text for token in tokens)
+    if _destroys(outcome) and speaks_of(said):
         return refuse("ask", language)
+    if _destroys(outcome) and weighs(said):
+        return ask_back("sure", language)
     if excepts(tokens, outcome.steps):
         return ask_back("what_to_do", language)
     if outcome.steps:

@@ -8,6 +8,7 @@ nothing over.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -66,9 +67,17 @@ def plan(
     finer = split_finely(fragments)
     if len(finer) > len(fragments):
         found = _plan(finer, said, guess)
-        if found.steps:
+        if found.steps and not _cuts_cancel(finer):
             return found
     return outcome
+
+
+def _cuts_cancel(fragments: Sequence[Fragment]) -> bool:
+    """Whether "cancel the box" was cut into a cancel, and a box to draw."""
+    return any(
+        one.has("cancel") and one.part == other.part
+        for one, other in itertools.pairwise(fragments)
+    )
 
 
 def _plan(

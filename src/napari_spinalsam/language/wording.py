@@ -141,6 +141,12 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
             "How many millimetres is one pixel, for example 0.35 mm?",
             "一个像素是多少毫米, 例如 0.35 毫米?",
         ),
+        "how_far": Question(
+            "Through how many slices, and which way?",
+            "往哪个方向, 传播多少层?",
+            ("propagate five slices forward", "propagate five slices backward"),
+            ("向后传播五层", "向前传播五层"),
+        ),
         "which_number": Question(
             "Numbers are taken as they are written: which whole number is meant?",
             "数字按字面理解: 指的是哪个整数?",
