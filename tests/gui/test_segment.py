@@ -167,6 +167,23 @@ def test_an_armed_tool_counts_down_and_is_put_away(handle: SegmentHandle) -> Non
     assert not view.tool
 
 
+def test_an_armed_tool_that_does_not_fit_the_view_is_put_away_and_told(
+    handle: SegmentHandle, viewer: Viewer, qtbot: QtBot
+) -> None:
+    handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    handle.widget.controller.layers.points.add(np.array([[6.0, 20.0, 24.0]]))
+    handle.run(a.AddPoints(count=1), a.AddBox())
+    viewer.dims.ndisplay = 3
+
+    with qtbot.waitSignal(handle.widget.controller.message) as told:
+        handle.run(a.Undo(steps=20))
+
+    assert not handle.annotation.state.selected
+    assert not handle.widget.controller.view.tool
+    assert told.args is not None
+    assert "3-D" in told.args[0]
+
+
 def test_the_status_tells_times_model_and_measures(
     handle: SegmentHandle, qtbot: QtBot
 ) -> None:

@@ -113,23 +113,24 @@ class NapariView:
         self._controller.tool_changed.emit("")
 
     def count_down(self) -> None:
-        """Note that a prompt was placed; the next tool comes, or all are put away."""
+        """Note that prompts changed; the next tool comes, or all are put away.
+
+        What cannot be done in the present view, such as in 3-D, is told, and the tools
+        are put away: the change itself has been made already.
+        """
         if not self._armed:
             return
         tool, count = self._armed.pop(0)
         if count > 1:
             self._armed.insert(0, (tool, count - 1))
             return
-        if self._armed:
-            self._take(self._armed[0][0])
+        attempt = self._controller.attempt
+        if self._armed and attempt(lambda: self._take(self._armed[0][0])):
             return
+        predicts = self._then_predict and not self._armed
         self.disarm()
-        annotation, predictions = (
-            self._controller.annotation,
-            self._controller.predictions,
-        )
-        if self._then_predict and not predictions.live and annotation is not None:
-            predictions.request(annotation.prediction_request(*self.current_slice()))
+        if predicts and not self._controller.predictions.live:
+            attempt(self._predict)
 
     def follow_plane(self) -> None:
         """Let points placed from now on belong to slices of the plane shown."""
@@ -224,6 +225,10 @@ class NapariView:
         """Return the dock: a window that nobody owns would be gone at once."""
         parent = self._controller.parent()
         return parent if isinstance(parent, QWidget) else None
+
+    def _predict(self) -> None:
+        request = self._layers().annotation.prediction_request(*self.current_slice())
+        self._controller.predictions.request(request)
 
     def _take(self, tool: str) -> None:
         layers = self._layers()
