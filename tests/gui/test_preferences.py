@@ -62,7 +62,7 @@ def test_the_dock_begins_with_the_last_choices_and_without_the_dismissed_hint(
     assert not again.widget.controller.predictions.live
     assert again.annotation.state.window == PRESETS["disc"]
     assert segment_settings().propagate == "forward"
-    again.widget.views.steps.click()
+    again.widget.steps.click()
     assert not again.widget.first_steps.isHidden()
 
     keep("remember", value=False)

@@ -201,9 +201,13 @@ def test_the_status_tells_times_model_and_measures(
         assert part in told
 
 
-def test_a_brush_stroke_is_one_step_of_the_annotation(handle: SegmentHandle) -> None:
+@pytest.mark.parametrize("contour", [0, 1])
+def test_a_brush_stroke_is_one_step_of_the_annotation(
+    handle: SegmentHandle, contour: int
+) -> None:
     handle.run(a.SelectStructure(structure="L3"))
     labels = handle.widget.controller.layers.labels
+    labels.contour = contour  # napari refreshes the whole layer at each move then
     labels.brush_size = 3
     with labels.block_history():  # as napari does from press to release
         labels.paint((6, 20, 20), L3)

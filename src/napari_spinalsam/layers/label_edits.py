@@ -174,6 +174,10 @@ class LabelEdits:
         moved, self._place = place != self._place, place
         if self._quiet or self.layer.data is not self._array:
             return  # in the latter case the data event comes next
+        # A stroke with outlines shown, or beside the slice in view, refreshes the layer
+        # before it ends. There is no public sign of that; its paint event comes next.
+        if self.layer._block_history:  # noqa: SLF001
+            return
         self._take_expected()
         self._take(EDITED, self._box_seen() if moved else self._whole)
 
