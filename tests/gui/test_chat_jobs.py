@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
-from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.predictions import CANCELLED, STALE
 from napari_spinalsam.widgets.transcript import Tone
 from tests.gui.chatting import last, type_and_enter
-from tests.gui.conftest import small_session
+from tests.gui.finding import BLOCK, FindingSession, released, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,30 +25,12 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-BLOCK = (slice(3, 9), slice(12, 28), slice(14, 34))
-released = Event()
 BOX = BoxPrompt(12, 14, 27, 33)
-
-
-class FindingSession(SegmentationSession):
-    """Finds the block for whatever is asked, when it is told to; C1 fails."""
-
-    def find_structures(self, names: Any, **_: Any) -> Iterator[Any]:
-        while not released.wait(0.01):
-            yield Progress("locating the spine", 0.5)
-        if "C1" in names:
-            raise ModelError("The model has failed: load it again.")
-        whole = VolumeMask(np.ones((6, 16, 20), np.bool_), BLOCK, 0.9)
-        yield FoundStructure(names[0], whole, 0.7)
 
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    released.clear()
-    session = FindingSession(small_session()._backend)
-    monkeypatch.setattr(models, "build_session", lambda *_: session)
-    yield
-    released.set()
+    yield from serve(monkeypatch, FindingSession)
 
 
 def told(chat: ChatWidget) -> list[str]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
-from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.transcript import Tone
 from tests.gui.chatting import last, type_and_enter
-from tests.gui.conftest import small_session
+from tests.gui.finding import FindingSession, released, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,27 +19,11 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-BLOCK = (slice(3, 9), slice(12, 28), slice(14, 34))
-released = Event()
-
-
-class FindingSession(SegmentationSession):
-    """Takes the block for whatever is looked for, and its time."""
-
-    def find_structures(self, names: Any, **_: Any) -> Iterator[Any]:
-        while not released.wait(0.01):
-            yield Progress("locating the spine", 0.5)
-        whole = VolumeMask(np.ones((6, 16, 20), np.bool_), BLOCK, 0.9)
-        yield FoundStructure(names[0], whole, 0.7)
 
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    released.clear()
-    session = FindingSession(small_session()._backend)
-    monkeypatch.setattr(models, "build_session", lambda *_: session)
-    yield
-    released.set()
+    yield from serve(monkeypatch, FindingSession)
 
 
 def test_a_plan_runs_once_its_structure_is_found_and_is_one_step(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,10 +11,8 @@ from napari_spinalsam.annotation.recovery import find_recoverable
 from napari_spinalsam.annotation.saved import open_annotation
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
-from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.widgets import models
-from tests.gui.conftest import make_volume, small_session
+from tests.gui.conftest import make_volume
+from tests.gui.finding import BLOCK, LingeringSession, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,27 +24,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.gui
 L3, L4 = 22, 23
-BLOCK = (slice(3, 9), slice(12, 28), slice(14, 34))
-released = Event()
-
-
-class FindingSession(SegmentationSession):
-    """Finds the block at once, and looks on until it is released."""
-
-    def find_structures(self, names: Any, **_: Any) -> Iterator[Any]:
-        whole = VolumeMask(np.ones((6, 16, 20), np.bool_), BLOCK, 0.9)
-        yield FoundStructure(names[0], whole, 0.7)
-        while not released.wait(0.01):
-            yield Progress("looking on", 0.5)
 
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    released.clear()
-    session = FindingSession(small_session()._backend)
-    monkeypatch.setattr(models, "build_session", lambda *_: session)
-    yield
-    released.set()
+    yield from serve(monkeypatch, LingeringSession)
 
 
 @pytest.fixture
