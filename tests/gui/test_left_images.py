@@ -52,6 +52,17 @@ def test_what_is_found_for_an_image_that_was_closed_is_recovered(
     assert (kept.labels[BLOCK] == L3).all()
 
 
+def test_what_is_found_by_the_time_the_dock_is_closed_is_recovered(
+    finding: SegmentHandle, recovery: Path
+) -> None:
+    annotation = finding.annotation
+    finding.widget.end()
+    assert (annotation.labels[BLOCK] == L3).all()
+    (found,) = find_recoverable(recovery)
+    kept = open_annotation(found.path, make_volume())
+    assert (kept.labels[BLOCK] == L3).all()
+
+
 def test_a_layer_that_was_left_shows_its_result_beside_what_was_painted(
     finding: SegmentHandle, qtbot: QtBot
 ) -> None:

@@ -268,13 +268,14 @@ class SegmentController(QObject):
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.disconnect(self.close)
+        # First, so that what its work has brought is still saved.
+        self.predictions.stop()
         self.closing.emit()
         self._ahead.stop()
         self._leave()
         for event in ("current_step", "order", "ndisplay"):
             getattr(self.viewer.dims.events, event).disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        self.predictions.thread_.stop()
 
     def _name_model(self) -> None:
         """Let the annotation know by which model its next masks are made."""

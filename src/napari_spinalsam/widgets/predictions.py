@@ -169,6 +169,12 @@ class Predictions(QObject):
         if self._asked is not None:
             self._finish(self._asked, CANCELLED)
 
+    def stop(self) -> None:
+        """End the thread, and write what its work has brought by now."""
+        if self.thread_.stop():
+            for carrying in tuple(self._carryings):
+                self._on_carrying_ended(carrying)
+
     def stop_work(self) -> bool:
         """Stop the work on whole objects of this annotation; say if there was any.
 
@@ -212,6 +218,8 @@ class Predictions(QObject):
 
     def _on_carrying_ended(self, carrying: Carrying) -> None:
         """Write what was done, also into an annotation that was left meanwhile."""
+        if carrying not in self._carryings:
+            return  # written when the thread was stopped
         annotation, job = carrying.annotation, carrying.work
         if annotation.history.is_grouping:
             # A plan that waits for a mask may still be taken back, with all inside.
