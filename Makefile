@@ -8,7 +8,6 @@ PYTHON ?= python3
 PIP_ARGS ?=
 JOBS ?= auto
 ARGS ?=
-JOBS ?= auto
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -63,7 +62,7 @@ format: $(STAMP) ## rewrite the code in the style that lint asks for
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-actions: $(STAMP) ## write docs/actions.md from the models of the actions
+actions: $(STAMP) ## write docs/reference/actions.md from the models of the actions
 	$(BIN)/python scripts/document_actions.py
 
 docs: $(STAMP) ## build the documentation into site/
@@ -72,7 +71,7 @@ docs: $(STAMP) ## build the documentation into site/
 screenshots: $(STAMP) ## take the pictures of the documentation
 	$(DISPLAYED) $(BIN)/python scripts/screenshots.py $(ARGS)
 
-tutorial: $(STAMP) ## go through docs/tutorial.md and take its pictures
+tutorial: $(STAMP) ## go through docs/tutorials/five-vertebrae.md and take its pictures
 	$(DISPLAYED) $(BIN)/python scripts/tutorial.py $(ARGS)
 
 notebook: $(STAMP) ## run the notebook of the documentation and store its output

@@ -118,7 +118,7 @@ def training_note() -> str:
         return f"{MODEL} was not trained on the scan of the sample ({SAMPLE_SCAN})."
     return (
         f"{MODEL} was trained on the scan of the sample ({SAMPLE_SCAN}), so this says "
-        "little: docs/model-card.md has the figures without it."
+        "little: docs/reference/model-card.md has the figures without it."
     )
 
 

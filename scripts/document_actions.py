@@ -1,4 +1,4 @@
-"""Write docs/actions.md from the models of the actions (`make actions`)."""
+"""Write docs/reference/actions.md from the models of the actions (`make actions`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_spinalsam.core.actions import ACTION_TYPES
 from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
 from napari_spinalsam.core.replies import LONGEST_PLAN, reply_schema
 
-PAGE = Path(__file__).parents[1] / "docs" / "actions.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "actions.md"
 HEAD = """# Actions
 
 This page is made from the models of the actions: `make actions`.
@@ -118,7 +118,7 @@ def main() -> int:
         return 0
     if PAGE.read_text(encoding="utf-8") == page():
         return 0
-    print("docs/actions.md is not current: run `make actions`.")
+    print("docs/reference/actions.md is not current: run `make actions`.")
     return 1
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-NOTEBOOK = Path(__file__).parent.parent / "docs" / "notebooks" / "first_steps.ipynb"
+NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorials" / "first_steps.ipynb"
 LARGEST_PICTURE = 150_000
 TIMEOUT_S = 600
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -1,4 +1,4 @@
-"""The session of docs/tutorial.md, on the sample CT, with a picture of each step.
+"""The session of the tutorial (docs/tutorials), on the sample CT, step by step.
 
 Five vertebrae are named, propagated, corrected, measured, saved and reopened, as a user
 would do it in the window. The reference tells where to prompt and what to measure

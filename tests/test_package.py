@@ -150,7 +150,7 @@ def test_manifest_at_the_root_is_the_one_that_ships() -> None:
 
 def test_every_promise_of_the_documentation_has_its_test() -> None:
     root = Path(__file__).parent.parent
-    page = root / "docs" / "reliability.md"
+    page = root / "docs" / "explanation" / "reliability.md"
     if not page.exists():
         pytest.skip("the tests run outside a checkout")
 

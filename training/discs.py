@@ -1,7 +1,7 @@
 """Discs where only vertebrae are labelled: what lies between two vertebral bodies.
 
 Against the discs that TotalSegmentator labels in its example CT, what comes out has a
-Dice of 0.77 (L4-L5) to 0.88; docs/training.md has the command.
+Dice of 0.77 (L4-L5) to 0.88; docs/development/training.md has the command.
 """
 
 from __future__ import annotations

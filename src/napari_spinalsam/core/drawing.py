@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.prompts import LassoPrompt, ScribblePrompt
 
-# Measured: see docs/prompts.md and scripts/measure_drawing.py.
+# Measured: see docs/how-to/prompts.md and scripts/measure_drawing.py.
 SCRIBBLE_GAP_MM = 6.0
 # Several negative points along a line take more of a mask away than was meant.
 MAX_SCRIBBLE_POINTS = {Polarity.POSITIVE: 6, Polarity.NEGATIVE: 1}

@@ -59,7 +59,7 @@ def read_prompts(path: str | Path, grid: FileGrid) -> tuple[PromptedObject, ...]
     Parameters
     ----------
     path : str or Path
-        JSON as docs/cli.md describes it.
+        JSON as docs/reference/cli.md describes it.
     grid : FileGrid
         The grid of the image file that the coordinates refer to.
 
@@ -88,7 +88,8 @@ def read_prompts(path: str | Path, grid: FileGrid) -> tuple[PromptedObject, ...]
         ) from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise InputError(
-            f"{path.name} is no JSON text: give a prompt file as in docs/cli.md."
+            f"{path.name} is no JSON text: give a prompt file as in "
+            "docs/reference/cli.md."
         ) from error
     return parse_prompts(document, grid, path.name)
 

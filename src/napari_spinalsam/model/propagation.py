@@ -2,7 +2,8 @@
 
 First the slices beside a seed are predicted one after the other, so that something is
 seen at once. Then the votes of all three planes around the seed are joined, and
-the structure is cut out in competition with its neighbours; see docs/propagation.md.
+the structure is cut out in competition with its neighbours; see
+docs/explanation/propagation.md.
 """
 
 from __future__ import annotations
