@@ -17,7 +17,7 @@ import napari
 from benchmark_window import canvas, pause, wait_for
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 
 if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle

@@ -21,7 +21,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.change import Change

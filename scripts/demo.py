@@ -19,7 +19,7 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.metrics import compare_masks
 from napari_spinalsam.core.prompts import BoxPrompt

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from napari_spinalsam.core.actions import ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.replies import LONGEST_PLAN, reply_schema
 from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
-from napari_spinalsam.core.replies import LONGEST_PLAN, reply_schema
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "actions.md"
 HEAD = """# Actions

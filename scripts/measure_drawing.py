@@ -21,9 +21,9 @@ from skimage.morphology import skeletonize
 
 from napari_spinalsam import api
 from napari_spinalsam.annotation.placement import place_box, place_points
-from napari_spinalsam.core.drawing import signed_distance
 from napari_spinalsam.core.masks import largest_component
 from napari_spinalsam.core.metrics import dice
+from napari_spinalsam.core.refinement import signed_distance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage as ndi
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt

@@ -25,7 +25,7 @@ from screenshots import (
 )
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.prompts import PointPrompt, Polarity

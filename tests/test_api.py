@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_spinalsam import api
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume

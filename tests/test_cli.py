@@ -22,7 +22,7 @@ from napari_spinalsam.commands import segment
 from napari_spinalsam.core.errors import InputWarning, ModelError
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import MaskPrediction
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.model.backend import ModelRecord

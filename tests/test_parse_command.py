@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from napari_spinalsam.actions.replies import parse_reply
 from napari_spinalsam.cli import main
-from napari_spinalsam.core.replies import parse_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

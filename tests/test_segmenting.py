@@ -12,7 +12,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.promptfile import PromptedObject
 from napari_spinalsam.segmenting import find_structures, segment_objects

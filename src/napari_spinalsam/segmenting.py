@@ -11,9 +11,9 @@ from napari_spinalsam.annotation.labelling import check_grid, check_values
 from napari_spinalsam.core.anatomy import BACKGROUND, by_label, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.core.joined import joined_mask
 from napari_spinalsam.core.masks import LABEL_DTYPE, writable
-from napari_spinalsam.core.propagated import COUNTED, Progress
+from napari_spinalsam.core.refinement import joined_mask
+from napari_spinalsam.core.results import COUNTED, Progress
 from napari_spinalsam.core.segmentation import ObjectResult, Segmentation
 
 if TYPE_CHECKING:
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-    from napari_spinalsam.core.propagated import (
-        FoundStructure,
-        Seed,
-        SliceKey,
-        VolumeMask,
-    )
+    from napari_spinalsam.core.results import FoundStructure, Seed, SliceKey, VolumeMask
     from napari_spinalsam.core.segmentation import Session
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.promptfile import PromptedObject

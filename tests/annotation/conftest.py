@@ -12,12 +12,12 @@ from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.predictor import DirectPrediction
 from napari_spinalsam.annotation.provenance import ModelReference
-from napari_spinalsam.core.drawing import as_points_and_box
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import MaskPrediction, Polarity, SlicePrompts
-from napari_spinalsam.core.propagated import Progress
+from napari_spinalsam.core.refinement import as_points_and_box
+from napari_spinalsam.core.results import Progress
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.helpers import L3, L4, FakeWindow
 

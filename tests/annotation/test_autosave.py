@@ -21,7 +21,7 @@ from napari_spinalsam.annotation.recovery import (
 from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 from napari_spinalsam.core.volume import FileGrid, Volume
 from tests.annotation.helpers import L3, L4, POINT, Ask, accept_disc, stroke
 

@@ -20,7 +20,7 @@ from napari_spinalsam.annotation.provenance import (
 from napari_spinalsam.annotation.saved import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.core.propagated import (
+from napari_spinalsam.core.results import (
     FoundStructure,
     Progress,
     SliceMask,

@@ -3,9 +3,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_spinalsam.actions.models import ACTION_TYPES
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import OPERATIONS, Executor, stages
-from napari_spinalsam.core.actions import ACTION_TYPES
 from napari_spinalsam.core.errors import InputError
 from tests.annotation.helpers import (
     L4,

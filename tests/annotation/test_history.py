@@ -11,7 +11,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 from tests.annotation.helpers import L3, L4, masks_for
 
 Ask = Callable[[int, int], bool]

@@ -10,7 +10,7 @@ import pytest
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.predictor import DirectPrediction
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from tests.annotation.conftest import DiscPredictor
 from tests.annotation.helpers import L3, L4, FakeWindow, act
 

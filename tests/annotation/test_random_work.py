@@ -32,7 +32,7 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     ScribblePrompt,
 )
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.conftest import DiscPredictor
 from tests.annotation.helpers import masks_for

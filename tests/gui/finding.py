@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.core.propagated import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.model.session import SegmentationSession
 from napari_spinalsam.widgets import models
 from tests.gui.conftest import small_session

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 from napari_spinalsam.widgets.predictions import CANCELLED, STALE
 from napari_spinalsam.widgets.transcript import Tone

@@ -9,8 +9,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.contributions import image_layer
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.prompts import BoxPrompt, LassoPrompt, PointPrompt, Polarity
 from napari_spinalsam.layers.roles import Role, find_layer
 from tests.gui.conftest import make_volume

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from napari._app_model import get_app_model
 
-from napari_spinalsam.core.actions import ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_TYPES
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.widgets import commands
 

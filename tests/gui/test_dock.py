@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QMainWindow, QScrollArea
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.busy import BusyRow

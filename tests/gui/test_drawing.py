@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtTest import QTest
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import LassoPrompt, PointPrompt, Polarity
 from tests.gui.test_mouse import LEFT, NONE, _canvas, _pixel, shown  # noqa: F401
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.contributions import image_layer
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.layers.images import volume_of

@@ -13,7 +13,7 @@ from napari_spinalsam.annotation.carrying import PropagationJob
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import PointPrompt
-from napari_spinalsam.core.propagated import SliceMask
+from napari_spinalsam.core.results import SliceMask
 from napari_spinalsam.model.backend import ModelRecord
 from napari_spinalsam.widgets.predictions import Predictions
 from tests.annotation.conftest import DiscPredictor

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.widgets import three_views
 from napari_spinalsam.widgets.handle import attach

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:

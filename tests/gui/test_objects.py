@@ -10,7 +10,7 @@ from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.layers.roles import Role

@@ -8,8 +8,8 @@ import pytest
 import torch
 from segment_anything import sam_model_registry
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.contributions import image_layer
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.model import families, loading, registry

@@ -18,10 +18,10 @@ from napari.layers._layer_actions import _duplicate_layer
 from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.contributions import image_layer
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.prompts import SlicePrompts
-from napari_spinalsam.core.propagated import (
+from napari_spinalsam.core.results import (
     FoundStructure,
     Progress,
     SliceMask,

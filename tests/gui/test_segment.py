@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity
 from napari_spinalsam.io.labels import read_labels

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.language.lexicon import load_lexicon
 from napari_spinalsam.language.offline import language_of, parse_offline
 
@@ -115,7 +114,7 @@ def test_questions_and_reasons_follow_the_language():
 
 
 def test_every_option_offered_is_understood():
-    from napari_spinalsam.core.actions import ACTION_TYPES
+    from napari_spinalsam.actions.models import ACTION_TYPES
     from napari_spinalsam.language.wording import QUESTIONS
 
     for question in QUESTIONS.values():

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.descriptions import describe
-from napari_spinalsam.core.replies import Plan
+from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.replies import Plan
 from napari_spinalsam.language.offline import parse_offline
 
 PLACES = (None, "C1", "T13", "L3", "S1", "sacrum", "coccyx", "spinal_canal", "lumbar")

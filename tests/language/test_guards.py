@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_spinalsam.core.replies import Clarify, Plan, Refuse, parse_reply
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_reply
 from napari_spinalsam.language.guards import forbids, guarded
 
 

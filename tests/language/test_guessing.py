@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
-from napari_spinalsam.core.replies import parse_reply
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import parse_reply
 from napari_spinalsam.language.intent import load_intent_model
 from napari_spinalsam.language.offline import parse_offline
 

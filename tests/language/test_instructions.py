@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from napari_spinalsam.core.actions import ACTION_CLASS, ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_CLASS, ACTION_TYPES
+from napari_spinalsam.actions.replies import parse_reply, reply_schema
 from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
-from napari_spinalsam.core.replies import parse_reply, reply_schema
 from napari_spinalsam.language.instructions import instructions, request
 from napari_spinalsam.language.settings import ViewerContext
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse
 from napari_spinalsam.core.errors import SpinalSamError
-from napari_spinalsam.core.replies import Clarify, Plan, Refuse
 from napari_spinalsam.language.interpreter import Interpreter, parse_with_model
 from napari_spinalsam.language.settings import LanguageSettings, ViewerContext
 from tests.language.api_server import Sent, plan

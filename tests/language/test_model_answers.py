@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from napari_spinalsam.actions.replies import Plan, Refuse
 from napari_spinalsam.core.errors import CancelledError
-from napari_spinalsam.core.replies import Plan, Refuse
 from tests.language.api_server import Sent, completion, plan
 from tests.language.asked import UNDO, understand
 

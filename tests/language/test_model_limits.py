@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
-from napari_spinalsam.core.replies import Clarify, Plan, Refuse
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse
 from napari_spinalsam.language.interpreter import Interpreter
 from napari_spinalsam.language.settings import LanguageSettings, ViewerContext
 from tests.language.api_server import completion, plan

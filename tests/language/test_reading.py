@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from napari_spinalsam.core.actions import ClearAll, GenerateMask, Undo
+from napari_spinalsam.actions.models import ClearAll, GenerateMask, Undo
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import Clarify, Plan, Refuse
 from napari_spinalsam.language.failures import BlankAnswerError, LanguageModelError
 from napari_spinalsam.language.reading import (
     LONGEST_SENTENCE,

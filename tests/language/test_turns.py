@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_spinalsam.core.replies import Clarify, Refuse, parse_reply
+from napari_spinalsam.actions.replies import Clarify, Refuse, parse_reply
 from napari_spinalsam.language.offline import parse_offline
 
 

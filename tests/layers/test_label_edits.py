@@ -11,7 +11,7 @@ from napari.layers._layer_actions import _duplicate_layer
 from napari_spinalsam.annotation.carried import write_masks
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.masks import LabelDelta
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 from tests.layers.conftest import SHAPE, make_shown
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import ndimage as ndi
 
-from napari_spinalsam.core.drawing import lasso_region, limit_of, signed_distance
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import (
@@ -15,6 +14,7 @@ from napari_spinalsam.core.prompts import (
     ScribblePrompt,
     SlicePrompts,
 )
+from napari_spinalsam.core.refinement import lasso_region, limit_of, signed_distance
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backend import ModelRecord
 from napari_spinalsam.model.sam_backend import SamBackend

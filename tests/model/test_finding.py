@@ -12,7 +12,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
-from napari_spinalsam.core.propagated import FoundStructure, Progress
+from napari_spinalsam.core.results import FoundStructure, Progress
 from napari_spinalsam.io.sample import read_sample
 from napari_spinalsam.model.backend import DenseVotes
 from napari_spinalsam.model.loading import load_session

@@ -15,7 +15,7 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     SlicePrompts,
 )
-from napari_spinalsam.core.propagated import Progress, SliceMask, VolumeMask
+from napari_spinalsam.core.results import Progress, SliceMask, VolumeMask
 from tests.model.balls import (
     SHAPE,
     WINDOW,

@@ -10,7 +10,7 @@ import pytest
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-from napari_spinalsam.core.propagated import SliceMask
+from napari_spinalsam.core.results import SliceMask
 from napari_spinalsam.model.walking import walk
 
 if TYPE_CHECKING:

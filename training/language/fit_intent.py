@@ -12,8 +12,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize
 
+from napari_spinalsam.actions.replies import Plan
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import Plan
 from napari_spinalsam.language.intent import PLACES, IntentModel, hashed
 from napari_spinalsam.language.offline import read_words
 from napari_spinalsam.language.screens import screen

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import Plan, Reply, parse_reply, reply_to_dict
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import Plan, Reply, parse_reply, reply_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -19,9 +19,8 @@ from napari_spinalsam.annotation.provenance import (
     events_of,
     records_of,
 )
-from napari_spinalsam.annotation.runs import Runs
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.masks import LabelDelta
+from napari_spinalsam.core.masks import LabelDelta, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.provenance import Record
     from napari_spinalsam.annotation.state import SliceKey, State
-    from napari_spinalsam.core.propagated import VolumeMask
+    from napari_spinalsam.core.results import VolumeMask
 
 # No structure has this label.
 UNTOUCHED = 255

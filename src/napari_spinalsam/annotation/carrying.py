@@ -14,14 +14,14 @@ from napari_spinalsam.annotation.provenance import (
     ModelReference,
 )
 from napari_spinalsam.core.anatomy import listed
-from napari_spinalsam.core.propagated import FoundStructure, SliceMask, VolumeMask
+from napari_spinalsam.core.results import FoundStructure, SliceMask, VolumeMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from napari_spinalsam.annotation.provenance import ModelDescription
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.propagated import (
+    from napari_spinalsam.core.results import (
         Direction,
         Progress,
         Propagated,

@@ -7,6 +7,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.models import ActionClass
 from napari_spinalsam.annotation import (
     following,
     masking,
@@ -16,21 +19,17 @@ from napari_spinalsam.annotation import (
 )
 from napari_spinalsam.annotation.ports import Outcome, Run
 from napari_spinalsam.annotation.searching import search_for
-from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from napari_spinalsam.actions.models import Action, BaseAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import EngineInfo, ViewPort
     from napari_spinalsam.annotation.predictor import PredictionPort
     from napari_spinalsam.annotation.searching import Search
-    from napari_spinalsam.core.action_fields import BaseAction
-    from napari_spinalsam.core.actions import Action
 
 # Each operation takes the action type it stands beside, which the type of a table
 # cannot say; a test compares this table with that of the actions.

@@ -11,16 +11,16 @@ from napari_spinalsam.annotation.ports import Outcome
 from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import COUNTED, check_findable
+from napari_spinalsam.core.results import COUNTED, check_findable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_spinalsam.actions import models as a
     from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import Run
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core import actions as a
 
 Masks = dict[tuple[int, int], "NDArray[np.bool_]"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.annotation.ports import Report, ToolKind
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.core.geometry import Geometry, Plane
     from napari_spinalsam.core.prompts import Polarity
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.annotation.provenance import VoxelsWritten
-from napari_spinalsam.annotation.runs import Runs
-from napari_spinalsam.core.masks import LabelDelta
+from napari_spinalsam.core.masks import LabelDelta, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,11 +16,10 @@ from napari_spinalsam.annotation.provenance import (
     VoxelsWritten,
 )
 from napari_spinalsam.annotation.requests import waiting_preview
-from napari_spinalsam.annotation.runs import Runs
 from napari_spinalsam.annotation.state import StructureObject
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, writable
+from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, Runs, writable
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.ports import Run
-    from napari_spinalsam.core.propagated import VolumeMask
+    from napari_spinalsam.core.results import VolumeMask
 
 Masks = dict[str, "NDArray[np.bool_]"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.ports import Outcome
 from napari_spinalsam.annotation.requests import selected_name, waiting_preview
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_spinalsam.actions.models import ALL_METRICS
 from napari_spinalsam.annotation.ports import Report
-from napari_spinalsam.core.action_fields import ALL_METRICS
 from napari_spinalsam.core.anatomy import by_label, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.metrics import (
@@ -20,8 +20,8 @@ from napari_spinalsam.core.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_spinalsam.actions.models import MetricName
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.core.action_fields import MetricName
     from napari_spinalsam.core.geometry import Geometry
 
 MM3_PER_ML = 1000.0

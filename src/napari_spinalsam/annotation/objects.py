@@ -6,10 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.annotation.labelling import exchanged_delta
-from napari_spinalsam.annotation.levels import levels_of, place_of, shifted_name
 from napari_spinalsam.annotation.provenance import ValuesExchanged
 from napari_spinalsam.annotation.requests import selected_name
-from napari_spinalsam.core.anatomy import REGIONS, Kind, listed, structure
+from napari_spinalsam.core.anatomy import (
+    REGIONS,
+    Kind,
+    levels_of,
+    listed,
+    place_of,
+    shifted_name,
+    structure,
+)
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:

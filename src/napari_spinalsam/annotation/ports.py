@@ -10,13 +10,17 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_spinalsam.actions.models import (
+        Action,
+        LabelFormat,
+        LayerRole,
+        ViewCount,
+    )
     from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.predictor import PredictionPort, PredictionRequest
     from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core.action_fields import LabelFormat, LayerRole, ViewCount
-    from napari_spinalsam.core.actions import Action
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
 

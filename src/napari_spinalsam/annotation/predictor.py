@@ -10,7 +10,7 @@ from napari_spinalsam.annotation.carrying import VolumePredictor
 from napari_spinalsam.annotation.kept import KeptPrediction
 from napari_spinalsam.annotation.state import Preview
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.core.run_lengths import RunLengths
+from napari_spinalsam.core.masks import RunLengths
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,8 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:
+    from napari_spinalsam.actions import models as a
     from napari_spinalsam.annotation.ports import Run
-    from napari_spinalsam.core import actions as a
 
 
 def select_structure(run: Run, action: a.SelectStructure) -> Outcome:

@@ -10,10 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.runs import Runs
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.masks import RunLengths, Runs
     from napari_spinalsam.core.prompts import SlicePrompts
-    from napari_spinalsam.core.run_lengths import RunLengths
 
 # Names of the steps in which voxels were set by hand, with the tools of the labels
 # layer or otherwise; no model overwrites them.

@@ -21,12 +21,11 @@ from napari_spinalsam.annotation.container import (
 )
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.image import ImageReference
-from napari_spinalsam.annotation.runs import Runs
 from napari_spinalsam.annotation.saved_reading import check_labels, decode, decode_image
 from napari_spinalsam.annotation.saved_writing import encode
 from napari_spinalsam.annotation.storage import Storage, StoredFile
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import LABEL_DTYPE
+from napari_spinalsam.core.masks import LABEL_DTYPE, Runs
 
 if TYPE_CHECKING:
     from zipfile import ZipFile

@@ -22,6 +22,7 @@ from napari_spinalsam.annotation.state import State, StructureObject
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.intensity import Window
+from napari_spinalsam.core.masks import RunLengths
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
@@ -30,14 +31,13 @@ from napari_spinalsam.core.prompts import (
     ScribblePrompt,
     SlicePrompts,
 )
-from napari_spinalsam.core.run_lengths import RunLengths
 from napari_spinalsam.core.volume import FileGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.provenance import LabelEvent
-    from napari_spinalsam.annotation.runs import Runs
+    from napari_spinalsam.core.masks import Runs
 
 
 def decode_image(entry: schema.ImageEntry) -> ImageReference:

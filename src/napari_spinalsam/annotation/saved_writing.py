@@ -11,7 +11,7 @@ from napari_spinalsam.annotation.provenance import (
     VoxelsWritten,
     events_of,
 )
-from napari_spinalsam.annotation.runs import Runs
+from napari_spinalsam.core.masks import Runs
 
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.image import ImageReference

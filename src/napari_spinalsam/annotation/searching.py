@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.carrying import FindingJob
 from napari_spinalsam.annotation.following import anchors_of
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import FINDABLE
+from napari_spinalsam.core.results import FINDABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.carrying import VolumePredictor
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.state import SliceKey
-    from napari_spinalsam.core.actions import Action
     from napari_spinalsam.core.geometry import Geometry
-    from napari_spinalsam.core.propagated import (
+    from napari_spinalsam.core.results import (
         FoundStructure,
         Progress,
         SliceMask,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.annotation.levels import place_of
 from napari_spinalsam.annotation.provenance import MaskOrigin, Question, Record
-from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.core.anatomy import place_of, structure
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
         ModelReference,
     )
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.run_lengths import RunLengths
+    from napari_spinalsam.core.masks import RunLengths
     from napari_spinalsam.core.volume import FileGrid
 
 SliceKey = tuple[int, int]

@@ -9,8 +9,8 @@ from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_spinalsam.actions import models as a
     from napari_spinalsam.annotation.ports import Run
-    from napari_spinalsam.core import actions as a
 
 
 def set_lock(run: Run, action: a.SetLock) -> Outcome:

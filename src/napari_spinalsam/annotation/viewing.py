@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.measuring import measure_report
 from napari_spinalsam.annotation.ports import Outcome, Report
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window

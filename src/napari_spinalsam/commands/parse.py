@@ -7,15 +7,15 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.actions.replies import reply_to_dict
 from napari_spinalsam.commands.terminal import flush, show
 from napari_spinalsam.core.errors import InputError, SpinalSamError
-from napari_spinalsam.core.replies import reply_to_dict
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.actions.replies import Reply
 
 
 # Settings of the language model are read from NAPARI_SPINALSAM_LLM_MODEL and so on.

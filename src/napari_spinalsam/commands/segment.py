@@ -21,7 +21,7 @@ from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window, parse_window
-from napari_spinalsam.core.propagated import check_counted, check_findable
+from napari_spinalsam.core.results import check_counted, check_findable
 from napari_spinalsam.io.formats import is_picture, output_suffix
 from napari_spinalsam.io.labels import check_place, read_labels_for, write_labels
 from napari_spinalsam.io.promptfile import read_prompts

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_spinalsam.core.anatomy import REGIONS, VERTEBRA_ORDER, Kind, structure
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
-    from napari_spinalsam.core.propagated import (
+    from napari_spinalsam.core.results import (
         FoundStructure,
         Progress,
         Seed,

@@ -12,7 +12,7 @@ from napari_spinalsam.language.reading import read_reply
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.actions.replies import Reply
     from napari_spinalsam.language.deadline import Deadline
     from napari_spinalsam.language.reading import Answer
     from napari_spinalsam.language.settings import LanguageSettings, ViewerContext

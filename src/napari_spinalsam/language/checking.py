@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core import actions as a
-from napari_spinalsam.core.replies import Plan
+from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions.replies import Plan
 from napari_spinalsam.language.asking import ask_model
 from napari_spinalsam.language.client import ModelClient
 from napari_spinalsam.language.settings import ViewerContext

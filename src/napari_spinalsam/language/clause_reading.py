@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.language.arguments import build_steps
 from napari_spinalsam.language.fragments import mask
 from napari_spinalsam.language.frames import find_fits

@@ -7,15 +7,14 @@ import unicodedata
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
-from napari_spinalsam.core.descriptions import describe
-from napari_spinalsam.core.replies import Clarify, Plan, parse_action
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.actions.replies import Reply
     from napari_spinalsam.language.wording import Language
 
 _ASKED_FOR: Mapping[ActionClass, re.Pattern[str]] = MappingProxyType(

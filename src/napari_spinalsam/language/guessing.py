@@ -11,10 +11,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import parse_action
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import parse_action
 from napari_spinalsam.language.arguments import LAYERS, build_steps
 from napari_spinalsam.language.asides import orders
 from napari_spinalsam.language.clause_reading import Outcome, read_clause

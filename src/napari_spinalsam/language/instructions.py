@@ -6,9 +6,9 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.actions import ACTION_CLASS, ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_CLASS, ACTION_TYPES
+from napari_spinalsam.actions.replies import LONGEST_PLAN
 from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
-from napari_spinalsam.core.replies import LONGEST_PLAN
 
 if TYPE_CHECKING:
     from napari_spinalsam.language.settings import ViewerContext

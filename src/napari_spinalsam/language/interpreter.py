@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import Plan, Refuse
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
-from napari_spinalsam.core.replies import Plan, Refuse
 from napari_spinalsam.language.asking import ChatModel, ask_model
 from napari_spinalsam.language.client import ModelClient
 from napari_spinalsam.language.deadline import Deadline
@@ -24,7 +23,7 @@ from napari_spinalsam.language.wording import language_of, refuse
 if TYPE_CHECKING:
     from threading import Event
 
-    from napari_spinalsam.core.replies import Clarify, Reply
+    from napari_spinalsam.actions.replies import Clarify, Reply
 
 OFFLINE = "offline"
 _NEEDS_A_YES = (ActionClass.DESTRUCTIVE, ActionClass.WRITE)

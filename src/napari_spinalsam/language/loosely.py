@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.language.asides import COURTESIES, is_tied, orders, tells
 from napari_spinalsam.language.clause_reading import Outcome, read_clause
 from napari_spinalsam.language.fragments import Fragment, is_either, mask

@@ -10,10 +10,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_CLASS
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.actions.replies import Plan, Refuse, parse_reply
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import Plan, Refuse, parse_reply
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
 from napari_spinalsam.language.exceptions import (
@@ -36,7 +35,7 @@ from napari_spinalsam.language.wording import ask_back, language_of, refuse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.actions.replies import Reply
     from napari_spinalsam.language.clause_reading import Outcome
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.intent import GuessIntent

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.replies import Clarify
+from napari_spinalsam.actions.replies import Clarify
 
 if TYPE_CHECKING:
     from napari_spinalsam.language.wording import Language

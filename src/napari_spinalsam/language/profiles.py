@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.core.replies import reply_schema
+from napari_spinalsam.actions.replies import reply_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

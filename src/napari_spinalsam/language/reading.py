@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from napari_spinalsam.core.actions import ACTION_TYPES
-from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import (
+from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.replies import (
     Clarify,
     Plan,
     Refuse,
     parse_action,
     parse_reply,
 )
+from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.language.failures import BlankAnswerError, LanguageModelError
 
 if TYPE_CHECKING:
-    from napari_spinalsam.core.replies import Reply
+    from napari_spinalsam.actions.replies import Reply
     from napari_spinalsam.language.settings import LanguageSettings
 
 LONGEST_SENTENCE = 300

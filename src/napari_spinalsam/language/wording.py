@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from napari_spinalsam.core.replies import Clarify, Refuse
+from napari_spinalsam.actions.replies import Clarify, Refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import Preview, StructureObject
     from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
-    from napari_spinalsam.core.propagated import SliceKey
+    from napari_spinalsam.core.results import SliceKey
 
 FILL, OUTLINE = 1, 2
 FILL_ALPHA = 0.3

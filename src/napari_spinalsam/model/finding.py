@@ -16,11 +16,7 @@ from napari_spinalsam.core.anatomy import (
     structure,
 )
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.propagated import (
-    FoundStructure,
-    check_counted,
-    check_findable,
-)
+from napari_spinalsam.core.results import FoundStructure, check_counted, check_findable
 from napari_spinalsam.model.between import Discs
 from napari_spinalsam.model.fusion import (
     instance_mask,
@@ -52,7 +48,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.propagated import Progress, Seed, SliceKey, SliceMask
+    from napari_spinalsam.core.results import Progress, Seed, SliceKey, SliceMask
     from napari_spinalsam.model.locating import Limits
     from napari_spinalsam.model.seeds import VotingSession
     from napari_spinalsam.model.votes import VoteField

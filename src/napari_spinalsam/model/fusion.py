@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.propagated import VolumeMask
+from napari_spinalsam.core.results import VolumeMask
 from napari_spinalsam.model.instances import Instances, find_centres
 from napari_spinalsam.model.region import Region
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import Geometry
-    from napari_spinalsam.core.propagated import SliceMask
+    from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.votes import VoteField
 
 # Room around the seed: within its slice, and across it, where its extent is unknown.

@@ -14,7 +14,7 @@ from napari_spinalsam.core.masks import bounding_box, largest_component
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_spinalsam.core.propagated import Box
+    from napari_spinalsam.core.results import Box
     from napari_spinalsam.model.votes import VoteField
 
 # Votes are counted in bins and smoothed; of peaks closer than this one is a centre.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.propagated import Progress, VolumeMask
+from napari_spinalsam.core.results import Progress, VolumeMask
 from napari_spinalsam.model.fusion import fuse, region_around
 from napari_spinalsam.model.seeds import (
     JOINING,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.propagated import (
+    from napari_spinalsam.core.results import (
         Direction,
         Propagated,
         Seed,

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from napari_spinalsam.core.correction import with_points
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.joined import LEAST_DICE
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import Polarity, SlicePrompts
-from napari_spinalsam.core.propagated import Progress, SliceMask
+from napari_spinalsam.core.refinement import LEAST_DICE, with_points
+from napari_spinalsam.core.results import Progress, SliceMask
 from napari_spinalsam.model.walking import Predictor
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.propagated import Seed, SliceKey, VolumeMask
+    from napari_spinalsam.core.results import Seed, SliceKey, VolumeMask
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.locating import Limits
     from napari_spinalsam.model.region import Region

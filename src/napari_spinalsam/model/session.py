@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.correction import corrected, with_meant_label
-from napari_spinalsam.core.drawing import (
-    as_logits,
-    as_points_and_box,
-    lasso_region,
-    limit_of,
-)
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
+from napari_spinalsam.core.refinement import (
+    as_logits,
+    as_points_and_box,
+    corrected,
+    lasso_region,
+    limit_of,
+    with_meant_label,
+)
 from napari_spinalsam.model import pixel_size
 from napari_spinalsam.model.backend import SizingBackend, VotingBackend
 from napari_spinalsam.model.cache import EmbeddingCache
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.propagated import (
+    from napari_spinalsam.core.results import (
         Direction,
         FoundStructure,
         Progress,

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_spinalsam.core.masks import bounding_box
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
-from napari_spinalsam.core.propagated import SliceMask
+from napari_spinalsam.core.results import SliceMask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

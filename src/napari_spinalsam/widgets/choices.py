@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 
 if TYPE_CHECKING:
-    from napari_spinalsam.core.action_fields import PresetName
-    from napari_spinalsam.core.propagated import Direction
+    from napari_spinalsam.actions.models import PresetName
+    from napari_spinalsam.core.results import Direction
     from napari_spinalsam.widgets.controller import SegmentController
 
 

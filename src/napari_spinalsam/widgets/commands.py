@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from napari import Viewer  # noqa: TC002, napari hands the viewer over by this name
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.widgets.handle import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.core.actions import Action
+    from napari_spinalsam.actions.models import Action
 
 
 def _command(action: Action) -> Callable[[Viewer], None]:

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels
 
+    from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.ports import Outcome
     from napari_spinalsam.annotation.searching import Search
-    from napari_spinalsam.core.actions import Action
-    from napari_spinalsam.core.propagated import SliceMask
+    from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
 
 # A slice is encoded ahead once the user has stayed on it for so long.

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.annotation.masking import predicted
-from napari_spinalsam.core.action_fields import ActionClass
-from napari_spinalsam.core.actions import ACTION_TYPES, Cancel
 from napari_spinalsam.core.anatomy import listed
-from napari_spinalsam.core.descriptions import describe
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.prompts import SlicePrompts
-from napari_spinalsam.core.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.language.answers import in_language
 from napari_spinalsam.language.interpreter import Interpreter
 from napari_spinalsam.language.offline import parse_offline
@@ -29,13 +28,13 @@ from napari_spinalsam.widgets.searching import Searching
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import Outcome
     from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.annotation.state import State
-    from napari_spinalsam.core.actions import Action
     from napari_spinalsam.language.interpreter import Understanding
     from napari_spinalsam.language.settings import LanguageSettings
     from napari_spinalsam.widgets.controller import SegmentController

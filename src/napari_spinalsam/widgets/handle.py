@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEventLoop, QTimer
 
+from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
-from napari_spinalsam.core.replies import Clarify, Plan, parse_action
 from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.widgets.searching import Searching
 from napari_spinalsam.widgets.segment import SegmentWidget
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
+    from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import Outcome
     from napari_spinalsam.annotation.searching import Search
-    from napari_spinalsam.core.actions import Action
 
 PLUGIN, WIDGET = "napari-spinalsam", "Segment"
 MODEL_TIMEOUT_S = 120.0

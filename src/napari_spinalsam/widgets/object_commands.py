@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMenu
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import STRUCTURES, Kind, structure
 from napari_spinalsam.widgets.choosers import swatch
 

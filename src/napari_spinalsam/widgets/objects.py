@@ -8,7 +8,7 @@ from qtpy.QtCore import QItemSelectionModel
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_spinalsam.core import actions as a
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.metrics import mean_over_reference
 from napari_spinalsam.widgets.counting import LiveTally

@@ -10,7 +10,7 @@ from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 from napari_spinalsam.annotation.carried import JobStart, write_masks
 from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.core.errors import SpinalSamError
-from napari_spinalsam.core.propagated import Progress
+from napari_spinalsam.core.results import Progress
 from napari_spinalsam.widgets.inference import Carrying, InferenceThread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.annotation.searching import Search
     from napari_spinalsam.core.prompts import MaskPrediction
-    from napari_spinalsam.core.propagated import SliceMask
+    from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
 
 # Less than anybody notices, and enough for a mask of a slice at hand.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QMenu
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation import prompt_editing
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.layers.tools import TOOLS
 
 if TYPE_CHECKING:

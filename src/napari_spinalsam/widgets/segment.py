@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.change import EVERYTHING
-from napari_spinalsam.core import actions as a
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow

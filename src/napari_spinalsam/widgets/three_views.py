@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
     from napari_spinalsam.annotation.change import Change
-    from napari_spinalsam.core.propagated import SliceMask
+    from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.layers.bridge import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController
 

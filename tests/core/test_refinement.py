@@ -1,18 +1,13 @@
+"""Drawn prompts, corrections of labels, and what the planes around say."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
-from napari_spinalsam.core.correction import corrected, with_meant_label
-from napari_spinalsam.core.drawing import (
-    LASSO_MARGIN_MM,
-    as_logits,
-    as_points_and_box,
-    lasso_region,
-    limit_of,
-    scribble_points,
-    signed_distance,
-)
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.masks import RunLengths
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
@@ -21,7 +16,21 @@ from napari_spinalsam.core.prompts import (
     ScribblePrompt,
     SlicePrompts,
 )
-from napari_spinalsam.core.run_lengths import RunLengths
+from napari_spinalsam.core.refinement import (
+    DAB_MM,
+    LASSO_MARGIN_MM,
+    as_logits,
+    as_points_and_box,
+    corrected,
+    joined_mask,
+    lasso_region,
+    limit_of,
+    scribble_points,
+    signed_distance,
+    with_meant_label,
+    with_points,
+)
+from napari_spinalsam.core.results import VolumeMask
 
 # A sagittal slice of 30 rows (z, 3 mm) and 60 columns (y, 0.7 mm).
 PLANE = Geometry.from_spacing((30, 60, 9), (3.0, 0.7, 1.0)).plane(2, 4)
@@ -166,3 +175,102 @@ def test_masks_come_back_from_their_runs() -> None:
     for lengths in ((), (5,), (3, 0, 3), (-1, 7)):
         with pytest.raises(ValueError, match="do not fill"):
             RunLengths((2, 3), lengths)
+
+
+SPACING = (3.0, 0.7)
+
+
+def prompts(*points: PointPrompt) -> SlicePrompts:
+    return SlicePrompts(0, 0, points)
+
+
+def square() -> np.ndarray:
+    mask = np.zeros((20, 60), bool)
+    mask[5:15, 10:40] = True
+    return mask
+
+
+def test_points_that_the_mask_holds_change_nothing() -> None:
+    held = prompts(PointPrompt(8, 20), PointPrompt(2, 2, Polarity.NEGATIVE))
+
+    np.testing.assert_array_equal(with_points(square(), held, SPACING), square())
+
+
+def test_a_denied_point_changes_the_millimetres_around_it() -> None:
+    mask = square()
+    denied = prompts(PointPrompt(8, 20, Polarity.NEGATIVE), PointPrompt(2, 50))
+    held = with_points(mask, denied, SPACING)
+    rows, cols = np.nonzero(held != mask)
+
+    assert not held[8, 20]
+    assert held[2, 50]
+    assert set(rows) == {2, 8}, "rows are 3 mm apart"
+    reach = int(DAB_MM / SPACING[1])
+    assert set(cols) == {*range(20 - reach, 21 + reach), *range(50 - reach, 51 + reach)}
+    assert mask[8, 20], "the mask that was given stays as it was"
+
+
+KEY = (2, 7)
+SHAPE = (20, 30)
+
+
+def two_parts() -> np.ndarray:
+    """Return a body and, apart from it, a process."""
+    mask = np.zeros(SHAPE, bool)
+    mask[4:12, 3:13] = True
+    mask[8:14, 20:28] = True
+    return mask
+
+
+@pytest.fixture
+def whole() -> VolumeMask:
+    """Return a structure that fills slices 5 to 9 of the last axis."""
+    box = (slice(0, 20), slice(0, 30), slice(5, 10))
+    return VolumeMask(np.repeat(two_parts()[..., None], 5, axis=2), box, 0.9)
+
+
+def test_a_box_means_all_of_the_structure_inside_of_it(whole: VolumeMask) -> None:
+    own = two_parts()
+    own[4:6] = False
+    prompts = SlicePrompts(*KEY, box=BoxPrompt(4, 3, 13, 27))
+    np.testing.assert_array_equal(joined_mask(whole, prompts, own), two_parts())
+
+
+def test_what_lies_outside_of_the_box_is_cut_off(whole: VolumeMask) -> None:
+    own = two_parts()
+    own[:, 15:] = False
+    prompts = SlicePrompts(*KEY, box=BoxPrompt(4, 3, 11, 12))
+    np.testing.assert_array_equal(joined_mask(whole, prompts, own), own)
+
+
+def test_a_click_means_the_part_that_it_hits(whole: VolumeMask) -> None:
+    body = two_parts()
+    body[:, 15:] = False
+    prompts = SlicePrompts(*KEY, (PointPrompt(8, 8),))
+    np.testing.assert_array_equal(joined_mask(whole, prompts, body), body)
+    both = prompts.with_point(PointPrompt(10, 24))
+    np.testing.assert_array_equal(joined_mask(whole, both, two_parts()), two_parts())
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        SlicePrompts(*KEY, (PointPrompt(1, 1),)),
+        SlicePrompts(*KEY, (PointPrompt(8, 8), PointPrompt(10, 10, Polarity.NEGATIVE))),
+        SlicePrompts(2, 12, (PointPrompt(8, 8),)),
+    ],
+    ids=["a point outside", "a negative point inside", "a slice without it"],
+)
+def test_the_own_mask_stands_where_a_point_speaks_against_the_joined_one(
+    whole: VolumeMask, prompts: SlicePrompts
+) -> None:
+    own = np.zeros(SHAPE, bool)
+    own[0:3, 0:3] = True
+    assert joined_mask(whole, prompts, own) is own
+
+
+def test_the_own_mask_stands_where_the_two_disagree(whole: VolumeMask) -> None:
+    own = np.zeros(SHAPE, bool)
+    own[8, 8] = True
+    prompts = SlicePrompts(*KEY, (PointPrompt(8, 8),))
+    assert joined_mask(whole, prompts, own) is own

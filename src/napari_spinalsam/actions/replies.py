@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from napari_spinalsam.core.actions import ACTION_TYPES, Action
+from napari_spinalsam.actions.models import ACTION_TYPES, Action
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:

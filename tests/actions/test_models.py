@@ -1,15 +1,17 @@
+"""TODO."""
+
+from __future__ import annotations
+
 import json
 import re
 
 import pytest
 from pydantic import ValidationError
 
-from napari_spinalsam.core import actions
-from napari_spinalsam.core.actions import ACTION_CLASS, ACTION_TYPES
-from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
-from napari_spinalsam.core.descriptions import describe
-from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.replies import (
+from napari_spinalsam.actions import models as actions
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.models import ACTION_CLASS, ACTION_TYPES
+from napari_spinalsam.actions.replies import (
     Clarify,
     Plan,
     Refuse,
@@ -18,6 +20,8 @@ from napari_spinalsam.core.replies import (
     reply_schema,
     reply_to_dict,
 )
+from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
+from napari_spinalsam.core.errors import InputError
 
 ALL_FIVE = ["dice", "iou", "msd", "hd95", "volume"]
 READ, EDIT, DESTRUCTIVE, WRITE = "read", "edit", "destructive", "write"
