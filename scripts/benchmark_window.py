@@ -24,7 +24,7 @@ from napari_spinalsam import api
 from napari_spinalsam.actions import models as a
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 AXIS = 2

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
-from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
 from napari_spinalsam.annotation.provenance import ModelReference
-from napari_spinalsam.annotation.replay import replay as replay_with
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.replay import replay as replay_with
 from napari_spinalsam.core.intensity import PRESETS, Window, default_window
 from napari_spinalsam.core.metrics import evaluate_labels
 from napari_spinalsam.core.prompts import (
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession
     from napari_spinalsam.widgets.handle import SegmentHandle

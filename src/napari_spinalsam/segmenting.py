@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from napari_spinalsam.annotation.labelling import check_grid, check_values
+from napari_spinalsam.annotation.label_edits import check_grid, check_values
 from napari_spinalsam.core.anatomy import BACKGROUND, by_label, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane

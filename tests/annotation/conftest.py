@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
-from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane

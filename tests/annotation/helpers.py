@@ -9,7 +9,7 @@ import numpy as np
 from napari_spinalsam.actions.replies import parse_action
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.predictor import PredictionRequest
+from napari_spinalsam.annotation.requests import PredictionRequest
 from napari_spinalsam.core.errors import CancelledError
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import MaskPrediction, PointPrompt, Polarity

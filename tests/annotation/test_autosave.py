@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.autosave import INTERVAL_SECONDS, Autosave
-from napari_spinalsam.annotation.carried import write_masks
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.label_edits import write_masks
 from napari_spinalsam.annotation.provenance import ModelReference
-from napari_spinalsam.annotation.recovery import (
+from napari_spinalsam.annotation.storage.autosave import (
+    INTERVAL_SECONDS,
+    Autosave,
     discard,
     find_recoverable,
     recover,
     recovery_folder,
 )
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.results import VolumeMask
@@ -465,9 +466,9 @@ WORK_UNTIL_KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from napari_spinalsam.annotation.autosave import Autosave
+from napari_spinalsam.annotation.storage.autosave import Autosave
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.recovery import find_recoverable, recover
+from napari_spinalsam.annotation.storage.autosave import find_recoverable, recover
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.volume import FileGrid, Volume
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.carried import JobStart, write_masks
-from napari_spinalsam.annotation.carrying import FindingJob, PropagationJob
 from napari_spinalsam.annotation.executor import Executor
-from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
+from napari_spinalsam.annotation.jobs import FindingJob, PropagationJob
+from napari_spinalsam.annotation.label_edits import JobStart, write_masks
 from napari_spinalsam.annotation.provenance import (
     ModelReference,
     VoxelsWritten,
     events_of,
 )
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.core.results import (

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.correcting import awaits_mask
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.replay import replay
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.requests import awaits_mask
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.replay import replay
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import (
     BoxPrompt,

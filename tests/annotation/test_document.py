@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.change import Change
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.events import Change
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS

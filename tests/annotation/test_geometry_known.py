@@ -11,8 +11,8 @@ import pytest
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.measuring import measure
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.statistics import measure
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume

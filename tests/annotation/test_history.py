@@ -3,14 +3,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.carried import write_masks
-from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.predictor import Predictor
+from napari_spinalsam.annotation.label_edits import write_masks
+from napari_spinalsam.annotation.requests import live_request
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.protocols import Predictor
 from napari_spinalsam.core.results import VolumeMask
 from tests.annotation.helpers import L3, L4, masks_for
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.executor import Executor
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from tests.annotation.conftest import DiscPredictor

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.measuring import measure, measure_report
+from napari_spinalsam.annotation.statistics import measure, measure_report
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.metrics import dice

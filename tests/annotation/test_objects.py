@@ -11,7 +11,7 @@ from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 from tests.annotation.helpers import L3, L4, OUTSIDE, POINT, Ask, accept_disc, stroke
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
 
 
 def paint(document: Annotation, *names: str) -> None:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.annotation.carried import JobStart, write_masks
-from napari_spinalsam.annotation.correcting import live_request
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.kept import LOGITS_KEPT
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction
+from napari_spinalsam.annotation.label_edits import JobStart, write_masks
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
     ModelReference,
     events_of,
 )
-from napari_spinalsam.annotation.replay import replay
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.requests import live_request
+from napari_spinalsam.annotation.state import LOGITS_KEPT
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.replay import replay
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Change
-    from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.annotation.events import Change
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 

@@ -14,7 +14,7 @@ import torch
 
 from napari_spinalsam import __version__
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.predictor import DirectPrediction
+from napari_spinalsam.annotation.headless import DirectPrediction
 from napari_spinalsam.annotation.provenance import (
     LabelEvent,
     MaskWritten,
@@ -23,12 +23,12 @@ from napari_spinalsam.annotation.provenance import (
     VoxelsWritten,
     events_of,
 )
-from napari_spinalsam.annotation.replay import replay
-from napari_spinalsam.annotation.saved import (
+from napari_spinalsam.annotation.storage.files import (
     open_annotation,
     read_summary,
     save_annotation,
 )
+from napari_spinalsam.annotation.storage.replay import replay
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS, Window
@@ -434,7 +434,7 @@ KILL_AT_EVERY_MOMENT = """
 import os, signal, sys
 import numpy as np
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
 

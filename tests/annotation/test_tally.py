@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_spinalsam.annotation.tally import Tally, parts_of
+from napari_spinalsam.annotation.statistics import Tally, parts_of
 from napari_spinalsam.core.masks import bounding_box
 from napari_spinalsam.core.metrics import dice
 

@@ -4,7 +4,7 @@ from napari_spinalsam.actions.models import ACTION_TYPES
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.annotation.ports import Report
+from napari_spinalsam.annotation.outcome import Report
 from napari_spinalsam.core.errors import CancelledError, InputError
 from tests.annotation.helpers import (
     FakeWindow,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from napari_spinalsam.annotation.placement import extrapolate
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.extrapolation import extrapolate
 
 SHAPE = (40, 12, 10)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QObject
 
-from napari_spinalsam.annotation.carrying import PropagationJob
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.jobs import PropagationJob
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.core.results import SliceMask

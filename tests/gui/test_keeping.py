@@ -17,10 +17,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.autosave import Autosave
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.recovery import find_recoverable
-from napari_spinalsam.annotation.saved import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.autosave import Autosave, find_recoverable
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.contributions import METADATA_KEY, image_layer
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.masks import LabelDelta

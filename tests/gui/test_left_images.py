@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.recovery import find_recoverable
-from napari_spinalsam.annotation.saved import open_annotation
+from napari_spinalsam.annotation.storage.autosave import find_recoverable
+from napari_spinalsam.annotation.storage.files import open_annotation
 from napari_spinalsam.contributions import image_layer
 from tests.gui.conftest import make_volume
 from tests.gui.finding import BLOCK, LingeringSession, serve

@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.measuring import measure, measure_report
+from napari_spinalsam.annotation.statistics import measure, measure_report
 from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.masks import LabelDelta

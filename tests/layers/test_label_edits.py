@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers._layer_actions import _duplicate_layer
 
-from napari_spinalsam.annotation.carried import write_masks
+from napari_spinalsam.annotation.label_edits import write_masks
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.results import VolumeMask

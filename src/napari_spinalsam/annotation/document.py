@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from psygnal import Signal
 
-from napari_spinalsam.annotation import labelling, objects, prompt_editing
-from napari_spinalsam.annotation.change import Change
-from napari_spinalsam.annotation.history import History
-from napari_spinalsam.annotation.image import ImageReference
-from napari_spinalsam.annotation.kept import RecentLogits
-from napari_spinalsam.annotation.provenance import PAINTED
+from napari_spinalsam.annotation import label_edits, objects, prompt_editing
+from napari_spinalsam.annotation.events import Change
+from napari_spinalsam.annotation.history import History, Storage
+from napari_spinalsam.annotation.provenance import PAINTED, ImageReference
 from napari_spinalsam.annotation.requests import build_request, waiting_preview
-from napari_spinalsam.annotation.state import State
-from napari_spinalsam.annotation.storage import Storage
+from napari_spinalsam.annotation.state import RecentLogits, State
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
@@ -32,9 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.predictor import PredictionRequest
     from napari_spinalsam.annotation.provenance import ModelReference
-    from napari_spinalsam.annotation.requests import PromptKind
+    from napari_spinalsam.annotation.requests import PredictionRequest, PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
@@ -244,7 +240,7 @@ class Annotation:
         self, reference: NDArray[Any] | None, geometry: Geometry | None = None
     ) -> None:
         """Choose the labels to measure against, on the grid of the image; or none."""
-        labelling.check_grid(reference, geometry, self.geometry)
+        label_edits.check_grid(reference, geometry, self.geometry)
         self._reference = reference
         self.changed.emit(Change(reference=True))
 
@@ -294,9 +290,11 @@ class Annotation:
 
     def accept(self) -> int:
         """Write the preview; return the pixels of it left to other structures."""
-        delta, left = labelling.accepted_delta(self._labels, self.geometry, self.state)
+        delta, left = label_edits.accepted_delta(
+            self._labels, self.geometry, self.state
+        )
         time = self.clock().isoformat(timespec="seconds")
-        after = labelling.accepted_state(self.state, self._models, time)
+        after = label_edits.accepted_state(self.state, self._models, time)
         self.history.do(f"Accept {self.state.selected}", after, delta)
         return left
 
@@ -307,18 +305,18 @@ class Annotation:
 
     def paint(self, stroke: LabelDelta, step: str = PAINTED) -> int:
         """Enter a brush stroke; return how many voxels a lock has spared."""
-        delta, spared = labelling.painted_delta(self._labels, self.state, stroke)
+        delta, spared = label_edits.painted_delta(self._labels, self.state, stroke)
         self._write(step, delta)
         return spared
 
     def replace_labels(self, labels: NDArray[Any], step: str = "Load labels") -> None:
         """Put other labels, shape (z, y, x), in place of all present ones."""
-        delta = labelling.replaced_delta(self._labels, self.state, labels)
+        delta = label_edits.replaced_delta(self._labels, self.state, labels)
         self._write(step, delta)
 
     def _write(self, step: str, delta: LabelDelta) -> None:
         if not delta.is_empty:
-            after = labelling.painted_state(self.state, step, delta)
+            after = label_edits.painted_state(self.state, step, delta)
             self.history.do(step, after, delta)
 
     def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:

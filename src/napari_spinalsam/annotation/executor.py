@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions.describe import describe
 from napari_spinalsam.actions.models import ActionClass
-from napari_spinalsam.annotation import (
-    following,
-    masking,
-    prompting,
-    structure_actions,
-    viewing,
-)
-from napari_spinalsam.annotation.ports import Outcome, Run
-from napari_spinalsam.annotation.searching import search_for
+from napari_spinalsam.annotation import operations
+from napari_spinalsam.annotation.jobs import search_for
+from napari_spinalsam.annotation.ports import Run
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 
@@ -27,54 +21,54 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import Action, BaseAction
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.ports import EngineInfo, ViewPort
-    from napari_spinalsam.annotation.predictor import PredictionPort
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.annotation.ports import EngineInfo, PredictionPort, ViewPort
 
 # Each operation takes the action type it stands beside, which the type of a table
 # cannot say; a test compares this table with that of the actions.
 OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingProxyType(
     {
-        a.OpenImage: viewing.open_image,
-        a.OpenSample: viewing.open_sample,
-        a.PreviousImage: viewing.previous_image,
-        a.NextImage: viewing.next_image,
-        a.GoToSlice: viewing.go_to_slice,
-        a.MoveSlice: viewing.move_slice,
-        a.SetPlane: viewing.set_plane,
-        a.SetWindow: viewing.set_window,
-        a.SetVisibility: viewing.set_visibility,
-        a.SetPixelSize: viewing.set_pixel_size,
-        a.SetViews: viewing.set_views,
-        a.SaveLabels: viewing.save_labels,
-        a.Measure: viewing.measure,
-        a.CheckGpu: viewing.check_gpu,
-        a.VerifyParameters: viewing.verify_parameters,
-        a.ShowHelp: viewing.show_help,
-        a.SelectStructure: prompting.select_structure,
-        a.AddPoints: prompting.add_points,
-        a.AddBox: prompting.add_box,
-        a.ClearPoints: prompting.clear_points,
-        a.ClearBoxes: prompting.clear_boxes,
-        a.ClearAll: prompting.clear_all,
-        a.GeneratePointMask: masking.generate_point_mask,
-        a.GenerateBoxMask: masking.generate_box_mask,
-        a.GenerateMask: masking.generate_mask,
-        a.AcceptMask: masking.accept_mask,
-        a.RejectMask: masking.reject_mask,
-        a.NextCandidate: masking.next_candidate,
-        a.PreviousCandidate: masking.previous_candidate,
-        a.SetLock: structure_actions.set_lock,
-        a.SetStructureVisibility: structure_actions.set_structure_visibility,
-        a.RenameStructure: structure_actions.rename_structure,
-        a.MergeStructures: structure_actions.merge_structures,
-        a.DeleteStructure: structure_actions.delete_structure,
-        a.ShiftNames: structure_actions.shift_names,
-        a.SegmentStructures: following.segment_structures,
-        a.Propagate: following.propagate,
-        a.Cancel: following.cancel,
-        a.Undo: masking.undo,
-        a.Redo: masking.redo,
+        a.OpenImage: operations.open_image,
+        a.OpenSample: operations.open_sample,
+        a.PreviousImage: operations.previous_image,
+        a.NextImage: operations.next_image,
+        a.GoToSlice: operations.go_to_slice,
+        a.MoveSlice: operations.move_slice,
+        a.SetPlane: operations.set_plane,
+        a.SetWindow: operations.set_window,
+        a.SetVisibility: operations.set_visibility,
+        a.SetPixelSize: operations.set_pixel_size,
+        a.SetViews: operations.set_views,
+        a.SaveLabels: operations.save_labels,
+        a.Measure: operations.measure,
+        a.CheckGpu: operations.check_gpu,
+        a.VerifyParameters: operations.verify_parameters,
+        a.ShowHelp: operations.show_help,
+        a.SelectStructure: operations.select_structure,
+        a.AddPoints: operations.add_points,
+        a.AddBox: operations.add_box,
+        a.ClearPoints: operations.clear_points,
+        a.ClearBoxes: operations.clear_boxes,
+        a.ClearAll: operations.clear_all,
+        a.GeneratePointMask: operations.generate_point_mask,
+        a.GenerateBoxMask: operations.generate_box_mask,
+        a.GenerateMask: operations.generate_mask,
+        a.AcceptMask: operations.accept_mask,
+        a.RejectMask: operations.reject_mask,
+        a.NextCandidate: operations.next_candidate,
+        a.PreviousCandidate: operations.previous_candidate,
+        a.SetLock: operations.set_lock,
+        a.SetStructureVisibility: operations.set_structure_visibility,
+        a.RenameStructure: operations.rename_structure,
+        a.MergeStructures: operations.merge_structures,
+        a.DeleteStructure: operations.delete_structure,
+        a.ShiftNames: operations.shift_names,
+        a.SegmentStructures: operations.segment_structures,
+        a.Propagate: operations.propagate,
+        a.Cancel: operations.cancel,
+        a.Undo: operations.undo,
+        a.Redo: operations.redo,
     }
 )
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from napari_spinalsam.annotation.label_edits import JobStart, write_masks
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
     from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
-    from napari_spinalsam.annotation.ports import Report, ToolKind
-    from napari_spinalsam.annotation.state import SliceKey
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Report
+    from napari_spinalsam.annotation.ports import CarryJob, ToolKind
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import Geometry, Plane
     from napari_spinalsam.core.prompts import Polarity
+    from napari_spinalsam.core.protocols import WholePredictor
+    from napari_spinalsam.core.results import SliceKey
 
 
 class HeadlessView:
@@ -92,3 +98,52 @@ class HeadlessView:
 
 def _needs_window(what: str, remedy: str) -> NoReturn:
     raise InputError(f"{what} needs a window: {remedy}.")
+
+
+class DirectPrediction:
+    """Predict at once in the calling thread, for scripts and tests.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document that gets the previews.
+    predictor : Predictor
+        The model, with the annotation's volume set.
+    """
+
+    def __init__(self, annotation: Annotation, predictor: WholePredictor) -> None:
+        self._annotation = annotation
+        self._predictor = predictor
+
+    def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
+        """Predict now; `wait` makes no difference. See `PredictionPort.request`."""
+        prediction = self._predictor.predict(
+            request.plane,
+            request.prompts,
+            window=request.window,
+            mask_input=request.mask_input,
+            start=request.start,
+        )
+        return self._annotation.show_prediction(prediction, request)
+
+    @property
+    def at_once(self) -> bool:
+        """Return True: all is done now."""
+        return True
+
+    def work_ahead(self) -> str:
+        """Return nothing: no work goes on."""
+        return ""
+
+    def carry(self, job: CarryJob) -> bool:
+        """Work to the end now. See `PredictionPort.carry`."""
+        start = JobStart.of(self._annotation.state)
+        for _ in job.run(self._predictor):
+            pass
+        if masks := job.masks():
+            write_masks(self._annotation, masks, job.step, job.model, start)
+        return True
+
+    def locate(self, search: Search) -> None:
+        """Look now. See `PredictionPort.locate`."""
+        self.carry(search)

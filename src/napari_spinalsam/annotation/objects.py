@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.annotation.labelling import exchanged_delta
+from napari_spinalsam.annotation.label_edits import exchanged_delta
 from napari_spinalsam.annotation.provenance import ValuesExchanged
 from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core.anatomy import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_spinalsam.actions.models import (
         Action,
@@ -16,70 +16,93 @@ if TYPE_CHECKING:
         LayerRole,
         ViewCount,
     )
-    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.predictor import PredictionPort, PredictionRequest
-    from napari_spinalsam.annotation.searching import Search
-    from napari_spinalsam.annotation.state import SliceKey
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Report
+    from napari_spinalsam.annotation.provenance import ModelReference
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
+    from napari_spinalsam.core.protocols import VolumePredictor
+    from napari_spinalsam.core.results import (
+        Progress,
+        SliceKey,
+        SliceMask,
+        VolumeMask,
+    )
+
+
+class CarryJob(Protocol):
+    """Work on whole objects that takes a while."""
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+
+    @property
+    def shown(self) -> str:
+        """Name of the structure whose slices come one by one."""
+
+    @property
+    def model(self) -> ModelReference | None:
+        """The model that does the work; None before it has begun."""
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Do the work, yielding what can be shown; may be left at any time."""
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return what there is by now, by structure."""
+
+    def outcome(self) -> str:
+        """Say in one sentence what came of it."""
+
+
+class PredictionPort(Protocol):
+    """The way from a request to the preview: at once, or through a worker."""
+
+    def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
+        """Predict, and hand the result to `Annotation.show_prediction`.
+
+        Parameters
+        ----------
+        request : PredictionRequest
+            From `Annotation.prediction_request`.
+        wait : bool
+            Whether to return only after the result is there, because the next
+            step needs it. A worker lets the window go on painting meanwhile but
+            takes no input.
+
+        Returns
+        -------
+        bool
+            Whether the preview is shown already; False while it is being computed.
+        """
+
+    @property
+    def at_once(self) -> bool:
+        """Whether work on whole objects is done when `carry` returns."""
+
+    def work_ahead(self) -> str:
+        """Return the name of the work that goes on; empty without any."""
+
+    def carry(self, job: CarryJob) -> bool:
+        """Do work on whole objects, and write its masks into the annotation.
+
+        Returns
+        -------
+        bool
+            Whether the masks are written already; False while it goes on.
+        """
+
+    def locate(self, search: Search) -> None:
+        """Look for structures before the plan that needs them, if that can be now.
+
+        Where it takes a thread it is not done here: whoever runs the plan there looks
+        first, with `carry`.
+        """
+
 
 ToolKind = Literal["point", "box"]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A small table to show.
-
-    Parameters
-    ----------
-    title : str
-        What it tells.
-    columns : tuple of str
-        Headings, units included.
-    rows : tuple of tuple of str
-        Cells, as many in each row as there are columns.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def as_text(self) -> str:
-        """Return the table in lines of plain text, columns aligned."""
-        table = [self.columns, *self.rows]
-        widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
-        lines = (
-            "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True))
-            for row in table
-        )
-        return "\n".join([self.title, *(line.rstrip() for line in lines)])
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an action.
-
-    Parameters
-    ----------
-    text : str
-        One line for the user.
-    ok : bool
-        False if there was nothing to do, such as nothing to undo. What goes wrong
-        raises an error instead.
-    data : Report or None
-        The table that the action asked for.
-    job : CarryJob or None
-        Work that begins once the plan has succeeded, and goes on.
-    request : PredictionRequest or None
-        What the model still has to answer.
-    """
-
-    text: str
-    ok: bool = True
-    data: Report | None = None
-    job: CarryJob | None = None
-    request: PredictionRequest | None = None
 
 
 class ViewPort(Protocol):

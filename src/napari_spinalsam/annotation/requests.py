@@ -2,20 +2,184 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_spinalsam.annotation.correcting import label_to_correct
-from napari_spinalsam.annotation.predictor import PredictionRequest
-from napari_spinalsam.core.errors import InputError
+import numpy as np
+
+from napari_spinalsam.annotation.state import KeptPrediction, Preview
+from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.masks import RunLengths
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.history import History, Step
-    from napari_spinalsam.annotation.state import Preview, State
+    from napari_spinalsam.annotation.provenance import Question
+    from napari_spinalsam.annotation.state import State, StructureObject
     from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.results import SliceKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionRequest:
+    """A question to the model, with what makes its answer valid or stale.
+
+    Parameters
+    ----------
+    structure : str
+        Canonical name of the structure that the mask is for.
+    plane : SlicePlane
+        The slice.
+    prompts : SlicePrompts
+        What the model is given; may be only the points or only the box.
+    window : Window
+        How to map the intensities.
+    mask_input : ndarray of float32, shape (height, width), or None
+        Low-res logits of the previous mask, where this is a refinement of it.
+    all_prompts : SlicePrompts
+        All prompts of the slice at the time of asking.
+    answered : KeptPrediction or None
+        The prediction that was shown at the time of asking.
+    model : str
+        What the model is known by that is asked.
+    asked_by : Step or None
+        The step that this belongs to; None makes the answer a step of its own.
+    earlier : tuple of Question
+        What led to `mask_input`; empty without.
+    start : ndarray of bool, shape (rows, cols), or None
+        The label to correct, where that is what is asked.
+    """
+
+    structure: str
+    plane: SlicePlane
+    prompts: SlicePrompts
+    window: Window
+    mask_input: NDArray[np.float32] | None
+    all_prompts: SlicePrompts
+    answered: KeptPrediction | None
+    model: str
+    asked_by: Step | None
+    earlier: tuple[Question, ...] = ()
+    start: NDArray[np.bool_] | None = None
+
+    @property
+    def key(self) -> SliceKey:
+        """Axis and index, which name the slice."""
+        return self.plane.axis, self.plane.index
+
+    def fits(self, state: State, model: str) -> bool:
+        """Whether an answer to this still belongs to what the annotation shows.
+
+        It does not once the structure, the window, the model or the slice's prompts
+        have changed, or once another mask was shown, accepted or rejected meanwhile.
+        """
+        preview = state.preview
+        shown = None if preview is None else preview.prediction
+        return (
+            model == self.model
+            and state.selected == self.structure
+            and state.window == self.window
+            and shown is self.answered
+            and state.object_of(self.structure).prompts_at(self.key) == self.all_prompts
+        )
+
+    def preview(self, prediction: MaskPrediction) -> Preview:
+        """Make a preview of the answer.
+
+        Raises
+        ------
+        ModelError
+            If the answer has no mask, or masks of another shape.
+        """
+        masks = prediction.masks
+        if not len(masks) or masks.shape[1:] != self.plane.shape:
+            raise ModelError(
+                f"The model returned masks of shape {masks.shape} for a slice of "
+                f"shape {self.plane.shape}: load the model again."
+            )
+        return Preview(
+            structure=self.structure,
+            axis=self.plane.axis,
+            index=self.plane.index,
+            prediction=KeptPrediction(prediction),
+            prompts=self.prompts,
+            all_prompts=self.all_prompts,
+            window=self.window,
+            model=self.model,
+            earlier=self.earlier,
+            start=None if self.start is None else RunLengths.of(self.start),
+        )
+
+
+def label_to_correct(
+    entry: StructureObject, labels: NDArray[np.uint8], prompts: SlicePrompts
+) -> NDArray[np.bool_] | None:
+    """Return the label that prompts correct.
+
+    That is what the structure has on the slice, once points or scribbles come to the
+    prompts that were accepted there. A new box or lasso asks afresh, and so does an
+    accepted prompt that was moved or removed.
+
+    Parameters
+    ----------
+    entry : StructureObject
+        The structure.
+    labels : ndarray of uint8, shape (rows, cols)
+        The labels of the slice.
+    prompts : SlicePrompts
+        What the model is to be given.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, cols), or None
+        None where there is nothing to correct.
+    """
+    accepted = entry.accepted_at(prompts.key)
+    had = SlicePrompts(*prompts.key) if accepted is None else accepted.prompts
+    same_area = (prompts.box, prompts.lasso) == (had.box, had.lasso)
+    if not (same_area and prompts.extends(had)):
+        return None
+    mask = np.asarray(labels == entry.label, dtype=np.bool_)
+    return mask if mask.any() else None
+
+
+def live_request(
+    annotation: Annotation, axis: int, index: int
+) -> PredictionRequest | None:
+    """Return the question that the newest step has brought about, if any.
+
+    Its answer belongs to that step. What undo comes back to is not asked about again:
+    it had its answer, or the user rejected it.
+    """
+    if not awaits_mask(annotation, axis, index):
+        return None
+    request = annotation.prediction_request(axis, index)
+    return None if request.asked_by is None else request
+
+
+def awaits_mask(annotation: Annotation, axis: int, index: int) -> bool:
+    """Whether the selected structure's prompts on a slice ask for a mask not shown."""
+    state = annotation.state
+    if state.selected is None:
+        return False
+    entry = state.object_of(state.selected)
+    pending, preview = entry.pending_at((axis, index)), state.preview
+    if pending is None:
+        return False
+    if preview is not None and (preview.all_prompts, preview.window) == (
+        pending,
+        state.window,
+    ):
+        return False
+    part = annotation.geometry.plane(axis, index).take(annotation.labels)
+    corrected = label_to_correct(entry, part, pending)
+    return pending.asks_for_something or corrected is not None
+
 
 PromptKind = Literal["points", "box", "all"]
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.core.volume import FileGrid
 
 logger = logging.getLogger(__name__)

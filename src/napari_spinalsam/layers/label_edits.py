@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_spinalsam.annotation.change import changed_box, slice_box
+from napari_spinalsam.annotation.events import changed_box, slice_box
 from napari_spinalsam.annotation.provenance import EDITED, PAINTED
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.events import Box, Change
 
 # Where the metadata of the layer say which change of the labels it shows.
 SHOWN = "shown"

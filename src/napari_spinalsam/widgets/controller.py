@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.change import EVERYTHING, Change
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.events import EVERYTHING, Change
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_spinalsam.actions.models import Action
-    from napari_spinalsam.annotation.ports import Outcome
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.session import SegmentationSession
 

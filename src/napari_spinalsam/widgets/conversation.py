@@ -12,7 +12,7 @@ from napari_spinalsam.actions.describe import describe
 from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.annotation.executor import stages
-from napari_spinalsam.annotation.masking import predicted
+from napari_spinalsam.annotation.operations import predicted
 from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_spinalsam.actions.models import Action
-    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.ports import Outcome
-    from napari_spinalsam.annotation.predictor import PredictionRequest
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.language.interpreter import Understanding
     from napari_spinalsam.language.settings import LanguageSettings

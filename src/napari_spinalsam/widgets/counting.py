@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.tally import Tally, parts_of
+from napari_spinalsam.annotation.statistics import Tally, parts_of
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.change import Box, Change
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.events import Box, Change
     from napari_spinalsam.widgets.controller import SegmentController
 
 # Voxels of one part, and how long the window waits while parts follow each other.

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_spinalsam.core.metrics import SurfaceDistances, surface_distances
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.counting import LiveTally
 

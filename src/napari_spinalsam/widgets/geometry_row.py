@@ -21,7 +21,7 @@ from napari_spinalsam.widgets.choosers import make_narrow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.controller import SegmentController
 
 # The ends of an image as its axial slices are shown before it is turned: the axis, and

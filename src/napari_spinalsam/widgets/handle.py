@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.ports import Outcome
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Outcome
 
 PLUGIN, WIDGET = "napari-spinalsam", "Segment"
 MODEL_TIMEOUT_S = 120.0

@@ -20,10 +20,10 @@ from napari_spinalsam.core.errors import SpinalSamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.annotation.carried import JobStart
-    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.predictor import PredictionRequest
+    from napari_spinalsam.annotation.label_edits import JobStart
+    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession

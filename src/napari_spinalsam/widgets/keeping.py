@@ -25,9 +25,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_spinalsam.annotation.autosave import Autosave
-from napari_spinalsam.annotation.recovery import discard, find_recoverable, recover
-from napari_spinalsam.annotation.saved import (
+from napari_spinalsam.annotation.storage.autosave import (
+    Autosave,
+    discard,
+    find_recoverable,
+    recover,
+)
+from napari_spinalsam.annotation.storage.files import (
     SUFFIX,
     open_annotation,
     save_annotation,
@@ -42,9 +46,9 @@ from napari_spinalsam.widgets.preferences import segment_settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.recovery import Recoverable
+    from napari_spinalsam.annotation.events import Change
+    from napari_spinalsam.annotation.storage.autosave import Recoverable
     from napari_spinalsam.widgets.controller import SegmentController
 
 # How often it is asked whether a save is due; saves themselves are rarer.

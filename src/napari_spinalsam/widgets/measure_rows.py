@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.tally import Tally
+    from napari_spinalsam.annotation.statistics import Tally
     from napari_spinalsam.core.metrics import SurfaceDistances
 
 _PLACES = {entry.name: place for place, entry in enumerate(STRUCTURES)}

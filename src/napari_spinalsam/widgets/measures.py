@@ -38,7 +38,7 @@ from napari_spinalsam.widgets.spine_plot import SpinePlot
 if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.counting import LiveTally
 

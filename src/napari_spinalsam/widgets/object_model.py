@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, Qt
 
-from napari_spinalsam.annotation.measuring import voxel_size
+from napari_spinalsam.annotation.statistics import voxel_size
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets.choosers import swatch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex, QPersistentModelIndex
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.tally import Tally
+    from napari_spinalsam.annotation.statistics import Tally
 
     AnyIndex = QModelIndex | QPersistentModelIndex
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex, QPoint
     from qtpy.QtWidgets import QMenu, QPushButton
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.controller import SegmentController
 
 EMPTY = "Nothing yet: accept a mask, or paint in the labels layer."

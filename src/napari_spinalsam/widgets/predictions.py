@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.carried import JobStart, write_masks
-from napari_spinalsam.annotation.correcting import live_request
+from napari_spinalsam.annotation.label_edits import JobStart, write_masks
+from napari_spinalsam.annotation.requests import live_request
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.results import Progress
 from napari_spinalsam.widgets.inference import Carrying, InferenceThread
@@ -16,10 +16,10 @@ from napari_spinalsam.widgets.inference import Carrying, InferenceThread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.annotation.carrying import CarryJob
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.predictor import PredictionRequest
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.session import SegmentationSession

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.searching import Search
+    from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.widgets.controller import SegmentController
 
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.change import EVERYTHING
+from napari_spinalsam.annotation.events import EVERYTHING
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.widgets import sections, status
 from napari_spinalsam.widgets.busy import BusyRow
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QCloseEvent, QShowEvent
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
 
 LEAST_WIDTH_PX = 290
 STATUS_LINES = 3

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.change import Change
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.widgets.controller import SegmentController
 
 FILES = f"Labels ({' '.join(f'*{one}' for one in LABEL_SUFFIXES)});;All files (*)"

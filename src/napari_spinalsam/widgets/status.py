@@ -10,7 +10,8 @@ from napari_spinalsam.core.prompts import Polarity
 
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.state import Preview, SliceKey
+    from napari_spinalsam.annotation.state import Preview
+    from napari_spinalsam.core.results import SliceKey
     from napari_spinalsam.model.session import SegmentationSession
 
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_spinalsam.annotation.ports import Report
+    from napari_spinalsam.annotation.outcome import Report
 
 
 class ReportWindow(QDialog):

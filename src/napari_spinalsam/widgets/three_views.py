@@ -14,7 +14,7 @@ from napari_spinalsam.layers.side_views import SideViews
 if TYPE_CHECKING:
     from qtpy.QtGui import QCloseEvent
 
-    from napari_spinalsam.annotation.change import Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.layers.bridge import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
-    from napari_spinalsam.annotation.ports import Report, ToolKind
+    from napari_spinalsam.annotation.outcome import Report
+    from napari_spinalsam.annotation.ports import ToolKind
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.layers.bridge import AnnotationLayers

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from napari_spinalsam import __version__
-from napari_spinalsam.annotation import saved_schema as schema
-from napari_spinalsam.annotation.container import (
+from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.history import Storage, StoredFile
+from napari_spinalsam.annotation.provenance import ImageReference
+from napari_spinalsam.annotation.storage import format as schema
+from napari_spinalsam.annotation.storage.codec import (
+    check_labels,
+    decode,
+    decode_image,
+    encode,
+)
+from napari_spinalsam.annotation.storage.format import (
     UNREADABLE,
     damaged,
     opened,
@@ -19,11 +28,6 @@ from napari_spinalsam.annotation.container import (
     read_document,
     write_container,
 )
-from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.image import ImageReference
-from napari_spinalsam.annotation.saved_reading import check_labels, decode, decode_image
-from napari_spinalsam.annotation.saved_writing import encode
-from napari_spinalsam.annotation.storage import Storage, StoredFile
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE, Runs
 

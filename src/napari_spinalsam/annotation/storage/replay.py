@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.annotation.labelling import written_slice
-from napari_spinalsam.annotation.predictor import Predictor
+from napari_spinalsam.annotation.label_edits import written_slice
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
     ModelReference,
     VoxelsWritten,
     events_of,
 )
-from napari_spinalsam.annotation.saved import open_annotation
+from napari_spinalsam.annotation.storage.files import open_annotation
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE
@@ -25,21 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.provenance import (
-        LabelEvent,
-        MaskOrigin,
-        ModelDescription,
-    )
+    from napari_spinalsam.annotation.provenance import LabelEvent, MaskOrigin
     from napari_spinalsam.core.geometry import SlicePlane
+    from napari_spinalsam.core.protocols import NamedPredictor, Predictor
     from napari_spinalsam.core.volume import Volume
-
-
-class NamedPredictor(Predictor, Protocol):
-    """A predictor that tells which model it is."""
-
-    @property
-    def record(self) -> ModelDescription:
-        """Where the model comes from."""
 
 
 def replay(

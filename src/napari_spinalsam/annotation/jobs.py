@@ -1,0 +1,333 @@
+"""Whole objects: what is asked of the model.
+
+A job is handed to the prediction port, which runs it piece by piece and can be stopped
+between two pieces; what is there by then is written (`carried`), as one step of the
+history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_spinalsam.actions import models as a
+from napari_spinalsam.annotation.provenance import ModelReference
+from napari_spinalsam.core.anatomy import REGIONS, listed, structure
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.results import (
+    COUNTED,
+    FINDABLE,
+    FoundStructure,
+    SliceMask,
+    VolumeMask,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.protocols import VolumePredictor
+    from napari_spinalsam.core.results import (
+        Direction,
+        Progress,
+        Seed,
+        SliceKey,
+    )
+
+SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
+
+
+def anchors_of(document: Annotation, key: SliceKey) -> dict[str, SliceMasks]:
+    """Return the known slices of what is labelled and is counted along the spine."""
+    return {
+        entry.name: known
+        for entry in document.state.objects
+        if structure(entry.name).kind in COUNTED
+        if (known := known_slices(document, entry.name, key))
+    }
+
+
+def known_slices(document: Annotation, name: str, key: SliceKey) -> SliceMasks:
+    """Return a structure's masks on the slices that are sure, the walked axis first.
+
+    These are the accepted slices; without any, the slice shown, or else the one that
+    shows most of the structure.
+    """
+    axis, index = key
+    ours = document.labels == structure(name).label
+    keys = [entry.prompts.key for entry in document.state.object_of(name).accepted]
+    keys = [each for each in keys if _slice_of(document, ours, each).any()]
+    if not keys and ours.any():
+        counts = ours.sum(axis=tuple(other for other in range(3) if other != axis))
+        keys = [(axis, index if counts[index] else int(np.argmax(counts)))]
+    keys.sort(key=lambda each: (each != key, each[0] != axis))
+    return {each: _slice_of(document, ours, each).copy() for each in keys}
+
+
+def _slice_of(
+    document: Annotation, mask: NDArray[np.bool_], key: SliceKey
+) -> NDArray[np.bool_]:
+    return document.geometry.plane(*key).take(mask)
+
+
+@dataclass(slots=True, eq=False)
+class PropagationJob:
+    """Carry the mask of one structure through the volume.
+
+    Parameters
+    ----------
+    name : str
+        The structure.
+    seeds : mapping of (axis, index) to ndarray of bool
+        Its known slices, kept exactly as they are.
+    window : Window
+        How to map the intensities.
+    direction : {"both", "forward", "backward"}
+        Forward is towards higher indices.
+    slices : int or None
+        How many to go at most.
+    model : ModelReference or None
+        Set when the work begins.
+    """
+
+    name: str
+    seeds: Mapping[SliceKey, Seed]
+    window: Window
+    direction: Direction = "both"
+    slices: int | None = None
+    model: ModelReference | None = None
+    _walked: list[SliceMask] = field(default_factory=list)
+    _whole: VolumeMask | None = None
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+        return f"Propagate {self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the structure whose slices come one by one."""
+        return self.name
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Walk from slice to slice, then join the planes."""
+        self.model = ModelReference.of(predictor.record)
+        for item in predictor.propagate(
+            self.seeds,
+            window=self.window,
+            direction=self.direction,
+            slices=self.slices,
+        ):
+            if isinstance(item, VolumeMask):
+                self._whole = item
+                return
+            if isinstance(item, SliceMask):
+                self._walked.append(item)
+            yield item
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return the joined mask, or the slices so far."""
+        axis = next(iter(self.seeds))[0]
+        if self._whole is not None:
+            return {self.name: self._whole}
+        if not any(each.mask.any() for each in self._walked):
+            return {}
+        return {self.name: VolumeMask.of_slices(self._walked, axis)}
+
+    def outcome(self) -> str:
+        """Say how far it went."""
+        axis = next(iter(self.seeds))[0]
+        found = self.masks().get(self.name)
+        count = 0 if found is None else found.slices(axis)
+        if self._whole is not None:
+            return f"{self.name} is carried through {count} slices."
+        return f"{self.name} is carried through {count} slices before it was stopped."
+
+
+@dataclass(slots=True, eq=False)
+class FindingJob:
+    """Find structures by name, with labelled ones to start from.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What to find.
+    anchors : mapping of str to seeds
+        Structures whose place is known.
+    window : Window
+        How to map the intensities.
+    model : ModelReference or None
+        Set when the work begins.
+    found : list of FoundStructure
+        What was found so far.
+    """
+
+    names: tuple[str, ...]
+    anchors: Mapping[str, Mapping[SliceKey, Seed]]
+    window: Window
+    model: ModelReference | None = None
+    found: list[FoundStructure] = field(default_factory=list)
+    _is_complete: bool = False
+
+    @property
+    def step(self) -> str:
+        """Name of the step that it becomes."""
+        return f"Segment {listed(self.names)}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the first structure; slices come with propagations alone."""
+        return self.names[0]
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Walk along the spine."""
+        self.model = ModelReference.of(predictor.record)
+        for item in predictor.find_structures(
+            self.names, window=self.window, anchors=self.anchors
+        ):
+            if isinstance(item, FoundStructure):
+                self.found.append(item)
+            else:
+                yield item
+        self._is_complete = True
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return what was found so far."""
+        return {found.name: found.whole for found in self.found}
+
+    def outcome(self) -> str:
+        """Name what was found, how sure the names are, and whether it was stopped."""
+        if not self.found and not self._is_complete:
+            return "Nothing was found before the search was stopped."
+        if not self.found:
+            return "Nothing was found: place a box on one vertebra and accept it first."
+        names = listed(found.name for found in self.found)
+        told = f"Found {names}."
+        if not self.anchors:
+            sure = min(found.confidence for found in self.found)
+            told = (
+                f"Found {names}; the names are a guess (confidence {sure:.2f}): shift "
+                "them by a level in the Objects panel if they are wrong."
+            )
+        stopped = "" if self._is_complete else "The search was stopped before its end."
+        return f"{told} {stopped}".rstrip()
+
+
+_OPENS = a.OpenImage | a.OpenSample | a.PreviousImage | a.NextImage
+
+
+@dataclass(slots=True, eq=False)
+class Search:
+    """Look for structures along the spine, and write nothing.
+
+    It is a `carrying.CarryJob`.
+
+    Parameters
+    ----------
+    finding : FindingJob
+        Finds them.
+    failure : str
+        Why the model finds nothing; empty if it did not say so.
+    """
+
+    finding: FindingJob
+    failure: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is looked for."""
+        return self.finding.names
+
+    @property
+    def model(self) -> ModelReference | None:
+        """The model that does the work; None before it has begun."""
+        return self.finding.model
+
+    @property
+    def step(self) -> str:
+        """Name of the work."""
+        return f"Locate {', '.join(self.names)}"
+
+    @property
+    def shown(self) -> str:
+        """Name of the first structure."""
+        return self.names[0]
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Walk along the spine; that nothing is found is no error here."""
+        try:
+            yield from self.finding.run(predictor)
+        except InputError as error:
+            self.failure = str(error)
+
+    def masks(self) -> dict[str, VolumeMask]:
+        """Return nothing to write: places are for prompts."""
+        return {}
+
+    def outcome(self) -> str:
+        """Say what was located, or why nothing was."""
+        names = listed(self.names)
+        if not self.finding.found:
+            return self.failure or f"{names} could not be located."
+        return f"Located {listed(found.name for found in self.finding.found)}."
+
+    def found(self, name: str) -> FoundStructure | None:
+        """Return a structure if it was found."""
+        return next((each for each in self.finding.found if each.name == name), None)
+
+
+def can_search(geometry: Geometry) -> bool:
+    """Whether there is a known way along the spine."""
+    known = geometry.spacing_known and geometry.orientation_known
+    return known and not geometry.is_2d
+
+
+def search_for(
+    document: Annotation, key: SliceKey, actions: Sequence[Action]
+) -> Search | None:
+    """Return the search that a plan needs before it places prompts.
+
+    It looks for the structures that the plan itself names for points or boxes and that
+    have no label on the slice shown. What comes after an image is opened is not known
+    yet. Nothing is looked for where there is no way along the spine: in a flat image,
+    and where the size of a voxel or the way of the head is unknown.
+
+    Parameters
+    ----------
+    document : Annotation
+        The image and what is labelled.
+    key : tuple of int
+        Axis and index of the slice shown.
+    actions : sequence of Action
+        The plan.
+    """
+    if not can_search(document.geometry):
+        return None
+    shown = document.geometry.plane(*key).take(document.labels)
+    wanted: dict[str, None] = {}
+    selected: str | None = None
+    for action in actions:
+        if isinstance(action, _OPENS):
+            break
+        if isinstance(action, a.SelectStructure):
+            selected = action.structure
+        if not isinstance(action, a.AddPoints | a.AddBox):
+            continue
+        place = action.structure or selected
+        if place is None:
+            continue
+        entries = [structure(name) for name in REGIONS.get(place, (place,))]
+        if not any((shown == entry.label).any() for entry in entries):
+            names = (entry.name for entry in entries if entry.kind in FINDABLE)
+            wanted |= dict.fromkeys(names)
+    if not wanted:
+        return None
+    anchors = anchors_of(document, key)
+    return Search(FindingJob(tuple(wanted), anchors, document.state.window))

@@ -1,0 +1,1 @@
+"""Annotations on disk: saved, recovered and made again."""
