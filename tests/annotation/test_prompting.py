@@ -76,6 +76,24 @@ def test_the_tool_is_armed_where_nothing_is_labelled(
     ]
 
 
+def test_a_plan_arms_all_of_its_tools_in_their_order(
+    executor: Executor, window: FakeWindow
+) -> None:
+    executor.run_plan(
+        (
+            act("add_points", count=2, structure="L3"),
+            act("add_points", count=1, polarity="negative"),
+            act("add_box"),
+            act("generate_mask"),
+        )
+    )
+    assert window.armed == [
+        ("point", "positive", 2, True),
+        ("point", "negative", 1, True),
+        ("box", "positive", 1, True),
+    ]
+
+
 def test_a_mask_asked_for_with_an_armed_tool_follows_the_clicks(
     executor: Executor, window: FakeWindow
 ) -> None:

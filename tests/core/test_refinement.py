@@ -17,7 +17,6 @@ from napari_spinalsam.core.prompts import (
     SlicePrompts,
 )
 from napari_spinalsam.core.refinement import (
-    DAB_MM,
     LASSO_MARGIN_MM,
     as_logits,
     as_points_and_box,
@@ -204,9 +203,9 @@ def test_a_denied_point_changes_the_millimetres_around_it() -> None:
 
     assert not held[8, 20]
     assert held[2, 50]
-    assert set(rows) == {2, 8}, "rows are 3 mm apart"
-    reach = int(DAB_MM / SPACING[1])
-    assert set(cols) == {*range(20 - reach, 21 + reach), *range(50 - reach, 51 + reach)}
+    # Within 1.5 mm: rows are 3 mm apart, columns 0.7 mm.
+    assert set(rows) == {2, 8}
+    assert set(cols) == {*range(18, 23), *range(48, 53)}
     assert mask[8, 20], "the mask that was given stays as it was"
 
 

@@ -79,6 +79,38 @@ def test_scribbles_of_both_polarities_in_a_sagittal_slice(
     assert shown.annotation.prompts_at(2, 24).scribbles == (second,)
 
 
+def test_the_tools_of_a_plan_come_one_after_the_other_and_then_the_mask(
+    shown: SegmentHandle,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    widget, view = shown.widget, shown.widget.controller.view
+    widget.prompts.live.setChecked(False)
+    shown.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    shown.run(
+        a.AddPoints(count=2),
+        a.AddPoints(count=1, polarity="negative"),
+        a.AddBox(),
+        a.GenerateMask(),
+    )
+    tools = [view.tool]
+    for place in ((6, 20, 24), (6, 22, 26), (6, 35, 4)):
+        with qtbot.waitSignal(widget.controller.annotation_changed):
+            QTest.mouseClick(_canvas(shown), LEFT, NONE, _pixel(shown, place))
+        tools.append(view.tool)
+    assert tools == ["positive", "positive", "negative", "box"]
+    assert shown.annotation.state.preview is None
+    drag(shown, [(6, 11, 13), (6, 28, 34)])
+    shown.wait_for_mask()
+    assert not view.tool
+    prompts = shown.annotation.prompts_at(0, 6)
+    assert [point.polarity for point in prompts.points] == [
+        Polarity.POSITIVE,
+        Polarity.POSITIVE,
+        Polarity.NEGATIVE,
+    ]
+    assert prompts.box is not None
+
+
 def test_a_lasso_limits_the_mask_and_follows_when_moved(
     shown: SegmentHandle,  # noqa: F811
     qtbot: QtBot,
