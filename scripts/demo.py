@@ -23,8 +23,8 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.metrics import compare_masks
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.model.checkpoint import read_checkpoint
-from napari_spinalsam.model.registry import weights_path
+from napari_spinalsam.model.weights.checkpoint import read_checkpoint
+from napari_spinalsam.model.weights.registry import weights_path
 
 MODEL = "spinalsam-tiny"
 # The scan that the sample is cut from, by its name in the card of the model.

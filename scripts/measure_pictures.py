@@ -25,14 +25,14 @@ from PIL import Image
 from scipy import ndimage as ndi
 from skimage.transform import resize
 
-from napari_spinalsam.commands.segment import with_pixel_size
+from napari_spinalsam.cli.segment import with_pixel_size
 from napari_spinalsam.core.anatomy import Kind, by_label
 from napari_spinalsam.core.intensity import PRESETS, default_window
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels
-from napari_spinalsam.io.volumes import read_volume
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.weights.loading import load_session
 from training.data.numbers import TOTAL_SEGMENTATOR_VALUES
 from training.evaluate import spread_points
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_spinalsam.model.native import shield_triton
+from napari_spinalsam.model._native import shield_triton
 
 # Tests of networks and of the window share a process.
 shield_triton()

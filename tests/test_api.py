@@ -13,10 +13,9 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.checkpoint import save_tiny
-from napari_spinalsam.model.engine import SessionInfo
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_encoder import TinyConfig
+from napari_spinalsam.model.engine_info import SessionInfo
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
+from napari_spinalsam.model.weights.checkpoint import save_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_spinalsam.cli import main
-from napari_spinalsam.commands import segment
+from napari_spinalsam.cli import main, segment
 from napari_spinalsam.core.errors import InputWarning, ModelError
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import MaskPrediction
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, write_labels
-from napari_spinalsam.io.volumes import read_volume
-from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.model.backends.base import ModelRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -628,7 +627,7 @@ def test_a_download_says_where_the_weights_are(
         progress(10, 10)
         return tmp_path / name
 
-    monkeypatch.setattr("napari_spinalsam.model.download.download", fetch)
+    monkeypatch.setattr("napari_spinalsam.model.weights.download.download", fetch)
     assert main(["models", "download", "sam-vit-b", "--json"]) == 0
     printed, errors = capsys.readouterr()
     assert errors == ""
@@ -641,8 +640,8 @@ def test_a_download_says_where_the_weights_are(
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """The bundled network without training."""
-    from napari_spinalsam.model.checkpoint import save_tiny
-    from napari_spinalsam.model.tiny import SpinalSamTiny
+    from napari_spinalsam.model.networks.tiny import SpinalSamTiny
+    from napari_spinalsam.model.weights.checkpoint import save_tiny
 
     save_tiny(SpinalSamTiny(), tmp_path / "mine.safetensors")
     return tmp_path / "mine.safetensors"
@@ -752,7 +751,7 @@ def test_standard_error_holds_our_sentences_only(
         for _ in range(2):
             warnings.warn(InputWarning("The scan has\na doubt."), stacklevel=1)
 
-    monkeypatch.setattr("napari_spinalsam.commands.info.run", noisy)
+    monkeypatch.setattr("napari_spinalsam.cli.models.run_info", noisy)
     assert main(["info"]) == 0
     assert capfd.readouterr() == ("", "napari-spinalsam: The scan has a doubt.\n")
     os.write(2, b"and afterwards it is open again\n")
@@ -766,7 +765,7 @@ def test_a_doubt_is_not_told_beside_an_error(
         warnings.warn(InputWarning("The scan has a doubt."), stacklevel=1)
         raise ModelError("There is no model.")
 
-    monkeypatch.setattr("napari_spinalsam.commands.info.run", fails)
+    monkeypatch.setattr("napari_spinalsam.cli.models.run_info", fails)
     assert main(["info"]) == 2
     assert capfd.readouterr() == ("", "napari-spinalsam: There is no model.\n")
 

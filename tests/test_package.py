@@ -75,7 +75,7 @@ def test_manifest_loads_without_importing_the_plugin() -> None:
 
 def test_reader_and_writer_are_found_without_torch_napari_or_qt() -> None:
     code = (
-        "from napari_spinalsam.contributions import get_reader\n"
+        "from napari_spinalsam.io.layer_data import get_reader\n"
         "assert get_reader('notes.txt') is None"
     )
     assert modules_loaded_by(code) == set()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_spinalsam.batch import find_structures, segment_objects
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
@@ -14,8 +15,7 @@ from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.io.promptfile import PromptedObject
-from napari_spinalsam.segmenting import find_structures, segment_objects
+from napari_spinalsam.io.prompt_file import PromptedObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

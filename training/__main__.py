@@ -141,7 +141,7 @@ def _fit(options: argparse.Namespace) -> None:
     if slice_commands.is_for_sam(options):
         slice_commands.fit(options)
         return
-    from napari_spinalsam.model.checkpoint import save_tiny
+    from napari_spinalsam.model.weights.checkpoint import save_tiny
     from training.checkpoints import load_network
     from training.fit import fit_tiny
 
@@ -169,7 +169,7 @@ def _export(options: argparse.Namespace) -> None:
     if slice_commands.is_sam_run(options.run):
         slice_commands.export(options)
         return
-    from napari_spinalsam.model.checkpoint import save_tiny
+    from napari_spinalsam.model.weights.checkpoint import save_tiny
     from training.checkpoints import load_network
 
     notes = {} if options.card is None else {"card": json.dumps(_card(options.card))}
@@ -187,7 +187,7 @@ def _card(path: Path) -> object:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from napari_spinalsam.model.loading import load_session
+    from napari_spinalsam.model.weights.loading import load_session
     from training.evaluate import evaluate, summarise, write_rows
     from training.labelled import read_labelled
 
@@ -220,7 +220,7 @@ def _scan(options: argparse.Namespace) -> tuple[ScanConfig, Path]:
 
 
 def _toy(options: argparse.Namespace) -> None:
-    from napari_spinalsam.model.toy import write_toy_sam
+    from napari_spinalsam.model.networks.toy import write_toy_sam
 
     count = write_toy_sam(options.output, options.seed)
     print(f"{options.output}: a SAM of {count:,} random weights, good for trying alone")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.model.backend import pick_device
+from napari_spinalsam.model.backends.base import pick_device
 from training.compare import about_weights, adapter_backend, is_here
 from training.data.slice_store import SliceStore
 from training.methods import Method, Prompted, Row, SliceBackend

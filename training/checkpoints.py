@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.cbam import is_signed
-from napari_spinalsam.model.checkpoint import UNREADABLE
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_encoder import TinyConfig
+from napari_spinalsam.model.networks.cbam import is_signed
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
+from napari_spinalsam.model.weights.checkpoint import UNREADABLE
 from training.config import RunConfig
 
 if TYPE_CHECKING:

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
-from napari_spinalsam.model.adapter_store import read_config
-from napari_spinalsam.model.adapters import SHOWN_DIGITS, read_adapter
-from napari_spinalsam.model.backend import pick_device
-from napari_spinalsam.model.checkpoint import digest_of, read_checkpoint
-from napari_spinalsam.model.families import MED_SAM_MD5, Family, identify
-from napari_spinalsam.model.loading import build_backend, find_weights, read_model
-from napari_spinalsam.model.registry import (
+from napari_spinalsam.model.backends.base import pick_device
+from napari_spinalsam.model.weights.adapter_files import read_config
+from napari_spinalsam.model.weights.adapters import SHOWN_DIGITS, read_adapter
+from napari_spinalsam.model.weights.checkpoint import digest_of, read_checkpoint
+from napari_spinalsam.model.weights.identify import MED_SAM_MD5, Family, identify
+from napari_spinalsam.model.weights.loading import (
+    build_backend,
+    find_weights,
+    read_model,
+)
+from napari_spinalsam.model.weights.registry import (
     BUNDLED,
     ENTRIES,
     entry_of_sha256,
@@ -45,7 +49,7 @@ from training.panel import draw_panel
 from training.tables import held_back, measure, write_table
 
 if TYPE_CHECKING:
-    from napari_spinalsam.model.adapter_config import AdapterConfig
+    from napari_spinalsam.model.weights.adapter_files import AdapterConfig
     from training.scores import Unit
 
 TITLES: dict[Baseline, str] = {

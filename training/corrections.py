@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.networks.tiny import PromptBatch
 from training.prompts import MAX_POINTS
 
 if TYPE_CHECKING:

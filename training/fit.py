@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from napari_spinalsam.model.tiny import SpinalSamTiny, TinyEmbedding
+    from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyEmbedding
     from training.config import FitConfig, RunConfig
 
 WARM_UP_STEPS = 100

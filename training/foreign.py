@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import Polarity
-from napari_spinalsam.model.checkpoint import read_checkpoint
-from napari_spinalsam.model.parameters import load_parameters
-from napari_spinalsam.model.resizing import ResizedSlice
-from napari_spinalsam.model.sam import PATCH_SIZE, SpinalSam, build_sam
+from napari_spinalsam.model.backends.base import ResizedSlice
+from napari_spinalsam.model.networks.sam import PATCH_SIZE, SpinalSam, build_sam
+from napari_spinalsam.model.weights.checkpoint import read_checkpoint
+from napari_spinalsam.model.weights.identify import load_parameters
 
 if TYPE_CHECKING:
     from pathlib import Path

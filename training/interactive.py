@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_spinalsam.model.sam import SpinalSam
+    from napari_spinalsam.model.networks.sam import SpinalSam
     from training.data.slice_store import Slice
     from training.feed import SliceFeed
     from training.processes import Processes

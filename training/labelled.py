@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.volume import FileGrid, Volume
-from napari_spinalsam.io.volumes import read_volume
+from napari_spinalsam.io.images import read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_spinalsam.model.tiny import OFFSET_UNIT, TinyEmbedding
+from napari_spinalsam.model.networks.tiny import OFFSET_UNIT, TinyEmbedding
 
 FOCAL_GAMMA = 2.0
 FOCAL_WEIGHT = 10.0

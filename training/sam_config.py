@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pydantic import Field
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.model.cbam import CBAM_RATIO
+from napari_spinalsam.model.networks.cbam import CBAM_RATIO
 from training.config import Frozen, RunConfig, read_yaml, validated
 
 if TYPE_CHECKING:

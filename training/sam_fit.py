@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.model.adapter_config import AdapterConfig
-from napari_spinalsam.model.adapters import save_adapter
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.loading import build_loaded_sam, find_weights, read_model
-from napari_spinalsam.model.registry import ENTRIES
+from napari_spinalsam.model.weights.adapter_files import AdapterConfig
+from napari_spinalsam.model.weights.adapters import save_adapter
+from napari_spinalsam.model.weights.identify import Family
+from napari_spinalsam.model.weights.loading import (
+    build_loaded_sam,
+    find_weights,
+    read_model,
+)
+from napari_spinalsam.model.weights.registry import ENTRIES
 from training.checkpoints import CHECKPOINT, read_state
 from training.data.slice_store import SliceStore
 from training.feed import SliceFeed
@@ -23,7 +27,7 @@ from training.processes import Processes
 from training.sam_config import SamConfig, load_sam_config
 
 if TYPE_CHECKING:
-    from napari_spinalsam.model.sam import ParameterCount, SpinalSam
+    from napari_spinalsam.model.networks.sam import ParameterCount, SpinalSam
 
 ADAPTER = "adapter.safetensors"
 ADAPTER_NOTE = "adapter.json"

@@ -158,7 +158,7 @@ def export(options: argparse.Namespace) -> None:
 
 def _fit_from_labels(options: argparse.Namespace) -> None:
     """Make slices of own labels, train, and put the adapter where the plugin looks."""
-    from napari_spinalsam.model.adapter_store import adapter_path
+    from napari_spinalsam.model.weights.adapter_files import adapter_path
     from training.data.picture import draw_summary
     from training.data.prepare import describe, prepare_slices
     from training.data.slicing import SliceSettings

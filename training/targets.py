@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_spinalsam.model.tiny_decoder import PromptBatch
-from napari_spinalsam.model.tiny_encoder import EMBEDDING_STRIDE
+from napari_spinalsam.model.networks.tiny import EMBEDDING_STRIDE, PromptBatch
 from training.kinds import KINDS, VOTED, Kind, choose
 from training.prompts import sample_prompt
 from training.store import IGNORED

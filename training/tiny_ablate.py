@@ -13,8 +13,8 @@ import numpy as np
 from scipy import stats
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.model.checkpoint import save_tiny
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.weights.checkpoint import save_tiny
+from napari_spinalsam.model.weights.loading import load_session
 from training.checkpoints import load_network
 from training.evaluate import KINDS, evaluate
 from training.fit import fit_tiny

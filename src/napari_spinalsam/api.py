@@ -18,6 +18,7 @@ from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.annotation.storage.replay import replay as replay_with
+from napari_spinalsam.batch import segment_objects
 from napari_spinalsam.core.intensity import PRESETS, Window, default_window
 from napari_spinalsam.core.metrics import evaluate_labels
 from napari_spinalsam.core.prompts import (
@@ -28,12 +29,11 @@ from napari_spinalsam.core.prompts import (
     ScribblePrompt,
     SlicePrompts,
 )
+from napari_spinalsam.io.images import read_volume as load_volume
 from napari_spinalsam.io.labels import read_labels as load_labels
 from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.io.sample import read_sample
-from napari_spinalsam.io.volumes import read_volume as load_volume
-from napari_spinalsam.model.engine import SessionInfo
-from napari_spinalsam.segmenting import segment_objects
+from napari_spinalsam.model.engine_info import SessionInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def load_session(
     InputError
         If the device is not available.
     """
-    from napari_spinalsam.model.loading import load_session as load
+    from napari_spinalsam.model.weights.loading import load_session as load
 
     return load(model, device, adapter)
 

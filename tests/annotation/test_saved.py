@@ -34,11 +34,10 @@ from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
 from napari_spinalsam.core.volume import FileGrid, Volume
-from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.tiny import TinyBackend
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_backend import TinyBackend
-from napari_spinalsam.model.tiny_encoder import TinyConfig
 from tests.annotation.helpers import L3, L4, OUTSIDE, POINT, Ask, accept_disc, stroke
 
 DATA = Path(__file__).parent / "data"

@@ -9,14 +9,13 @@ import pytest
 import torch
 from napari import settings
 
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.io.layer_data import image_layer
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.tiny import TinyBackend
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_backend import TinyBackend
-from napari_spinalsam.model.tiny_encoder import TinyConfig
 from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.chat import ChatWidget
 from napari_spinalsam.widgets.handle import attach

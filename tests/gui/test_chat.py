@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.transcript import LONGEST_TRANSCRIPT, Tone, Transcript
 from tests.gui.chatting import last, type_and_enter

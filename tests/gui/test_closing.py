@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.prompts import BoxPrompt, LassoPrompt, PointPrompt, Polarity
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.roles import Role, find_layer
 from tests.gui.conftest import make_volume
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.images import volume_of
 from napari_spinalsam.widgets.handle import attach
 from tests.gui.conftest import make_volume
@@ -154,7 +154,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(
 ) -> None:
     from functools import partial
 
-    from napari_spinalsam.model.loading import load_session
+    from napari_spinalsam.model.weights.loading import load_session
 
     controller = handle.widget.controller
     before = controller.session

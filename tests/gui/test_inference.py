@@ -14,7 +14,7 @@ from napari_spinalsam.annotation.jobs import PropagationJob
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.core.results import SliceMask
-from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.widgets.predictions import Predictions
 from tests.annotation.conftest import DiscPredictor
 from tests.gui.conftest import make_volume

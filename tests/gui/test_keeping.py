@@ -20,10 +20,10 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.storage.autosave import Autosave, find_recoverable
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
-from napari_spinalsam.contributions import METADATA_KEY, image_layer
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
+from napari_spinalsam.io.layer_data import METADATA_KEY, image_layer
 from napari_spinalsam.widgets import keeping
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.preferences import segment_settings
@@ -415,7 +415,7 @@ import sys
 import napari
 from qtpy.QtCore import QEventLoop, Qt
 from qtpy.QtTest import QTest
-from napari_spinalsam.contributions import image_layer
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.widgets import keeping
 from napari_spinalsam.widgets.handle import attach

@@ -10,8 +10,8 @@ import pytest
 from napari.layers import _layer_actions as layer_actions
 from PIL import Image as Picture
 
+from napari_spinalsam._reader import read_layers
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.contributions import read_layers
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.prompts import BoxPrompt

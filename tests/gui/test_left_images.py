@@ -10,7 +10,7 @@ import pytest
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.storage.autosave import find_recoverable
 from napari_spinalsam.annotation.storage.files import open_annotation
-from napari_spinalsam.contributions import image_layer
+from napari_spinalsam.io.layer_data import image_layer
 from tests.gui.conftest import make_volume
 from tests.gui.finding import BLOCK, LingeringSession, serve
 

@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.statistics import measure, measure_report
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.metrics import SurfaceDistances
 from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.measure_rows import MeasureRow, told_of_means
 from napari_spinalsam.widgets.spine_plot import SpinePlot, along_spine

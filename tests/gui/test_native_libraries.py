@@ -7,7 +7,7 @@ PROGRAM = """
 import napari
 viewer = napari.Viewer()
 viewer.screenshot(canvas_only=False, flash=False)
-from napari_spinalsam.model.native import shield_triton
+from napari_spinalsam.model._native import shield_triton
 shield_triton()
 import segment_anything, peft
 viewer.close()

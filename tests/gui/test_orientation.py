@@ -9,9 +9,9 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry, Known, Plane
 from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.bridge import AnnotationLayers
 from napari_spinalsam.layers.view import set_plane
 

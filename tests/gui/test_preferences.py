@@ -9,17 +9,16 @@ import torch
 from segment_anything import sam_model_registry
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.model import families, loading, registry
-from napari_spinalsam.model.adapter_config import AdapterConfig
-from napari_spinalsam.model.adapter_store import adapter_path
-from napari_spinalsam.model.adapters import save_adapter
-from napari_spinalsam.model.checkpoint import digest_of
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.registry import ENTRIES, ModelEntry
-from napari_spinalsam.model.sam import SpinalSam
+from napari_spinalsam.io.layer_data import image_layer
+from napari_spinalsam.model.networks.sam import SpinalSam
+from napari_spinalsam.model.weights import identify, loading, registry
+from napari_spinalsam.model.weights.adapter_files import AdapterConfig, adapter_path
+from napari_spinalsam.model.weights.adapters import save_adapter
+from napari_spinalsam.model.weights.checkpoint import digest_of
+from napari_spinalsam.model.weights.identify import Family
+from napari_spinalsam.model.weights.registry import ENTRIES, ModelEntry
 from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.preferences import keep, segment_settings
@@ -76,7 +75,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NAPARI_SPINALSAM_ADAPTERS", str(tmp_path / "adapters"))
     monkeypatch.setenv("NAPARI_SPINALSAM_MODELS", str(tmp_path))
     monkeypatch.setitem(sam_model_registry, "vit_b", build_small_sam)
-    monkeypatch.setitem(families.VIT_SIZES, (32, 2), Family.SAM_B)
+    monkeypatch.setitem(identify.VIT_SIZES, (32, 2), Family.SAM_B)
     sam = build_small_sam()
     network = SpinalSam(sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)
     path = tmp_path / "small.pth"

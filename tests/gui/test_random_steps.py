@@ -19,7 +19,6 @@ from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.results import (
     FoundStructure,
@@ -27,10 +26,11 @@ from napari_spinalsam.core.results import (
     SliceMask,
     VolumeMask,
 )
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.drawings import read_drawings
 from napari_spinalsam.layers.prompts import read_prompts
 from napari_spinalsam.layers.roles import entry_of
-from napari_spinalsam.model.backend import ModelRecord
+from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.handle import attach
 from tests.annotation.conftest import DiscPredictor

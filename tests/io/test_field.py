@@ -18,8 +18,8 @@ import tifffile
 from napari_spinalsam.cli import main
 from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.core.geometry import Known
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, write_labels
-from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

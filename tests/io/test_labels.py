@@ -13,8 +13,8 @@ from PIL import Image
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, read_labels_for, write_labels
-from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

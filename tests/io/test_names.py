@@ -14,9 +14,9 @@ from PIL import Image
 
 from napari_spinalsam.cli import main
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.io.csv import write_table
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, write_labels
-from napari_spinalsam.io.tables import write_table
-from napari_spinalsam.io.volumes import read_volume
 
 VOXELS = (np.arange(120) % 30).astype("uint8").reshape(4, 5, 6)
 NAMES = {

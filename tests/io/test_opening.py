@@ -10,12 +10,11 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from napari_spinalsam.contributions import read_layers
+from napari_spinalsam._reader import read_layers
 from napari_spinalsam.core.errors import InputWarning
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.io.labels import LabelVolume, write_labels
-from napari_spinalsam.io.opening import read_image_or_labels
-from napari_spinalsam.io.volumes import read_volume
+from napari_spinalsam.io.images import read_volume
+from napari_spinalsam.io.labels import LabelVolume, read_image_or_labels, write_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt, Polarity
 from napari_spinalsam.core.volume import FileGrid
-from napari_spinalsam.io.promptfile import parse_prompts, read_prompts
+from napari_spinalsam.io.prompt_file import parse_prompts, read_prompts
 
 if TYPE_CHECKING:
     from pathlib import Path

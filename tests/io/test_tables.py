@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.io.tables import write_table
+from napari_spinalsam.io.csv import write_table
 
 if TYPE_CHECKING:
     from pathlib import Path

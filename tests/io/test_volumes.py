@@ -13,8 +13,8 @@ import tifffile
 from PIL import Image
 
 from napari_spinalsam.core.errors import InputError, InputWarning
-from napari_spinalsam.io.pictures import flat_grid, write_png
-from napari_spinalsam.io.volumes import read_volume
+from napari_spinalsam.io._raster import flat_grid, write_png
+from napari_spinalsam.io.images import read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

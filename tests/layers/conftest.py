@@ -10,9 +10,9 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.contributions import image_layer
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
+from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.bridge import AnnotationLayers
 
 if TYPE_CHECKING:

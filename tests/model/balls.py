@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import DenseVotes, ModelRecord
+from napari_spinalsam.model.backends.base import DenseVotes, ModelRecord
 from napari_spinalsam.model.session import SegmentationSession
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from segment_anything.modeling import Sam
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.sam import SpinalSam
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.toy import build_toy_sam
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.networks.sam import SpinalSam
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
+from napari_spinalsam.model.networks.toy import build_toy_sam
 from tests.model.helpers import SHAPE, SPACING, TINY_CONFIG, noise
 
 

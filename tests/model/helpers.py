@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
-from napari_spinalsam.model.tiny_encoder import TinyConfig
+from napari_spinalsam.model.networks.tiny import TinyConfig
 
 SHAPE = (6, 40, 50)
 SPACING = (3.0, 1.0, 0.7)

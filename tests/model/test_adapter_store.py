@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.adapter_config import AdapterConfig
-from napari_spinalsam.model.adapter_store import (
+from napari_spinalsam.model.weights.adapter_files import (
+    AdapterConfig,
     adapter_path,
     adapters_folder,
     list_adapters,
     read_config,
 )
-from napari_spinalsam.model.adapters import save_adapter
+from napari_spinalsam.model.weights.adapters import save_adapter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_spinalsam.model.sam import SpinalSam
+    from napari_spinalsam.model.networks.sam import SpinalSam
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_names_that_are_no_file_names_are_refused(name: str) -> None:
 def test_listing_needs_no_torch() -> None:
     code = (
         "import sys\n"
-        "from napari_spinalsam.model.adapter_store import list_adapters\n"
+        "from napari_spinalsam.model.weights.adapter_files import list_adapters\n"
         "list_adapters()\n"
         "assert 'torch' not in sys.modules"
     )

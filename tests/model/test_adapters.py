@@ -6,15 +6,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model import families
-from napari_spinalsam.model.adapter_config import AdapterConfig
-from napari_spinalsam.model.adapters import (
+from napari_spinalsam.model.networks.sam import SpinalSam, build_sam
+from napari_spinalsam.model.weights import identify
+from napari_spinalsam.model.weights.adapter_files import AdapterConfig
+from napari_spinalsam.model.weights.adapters import (
     apply_adapter,
     read_adapter,
     save_adapter,
 )
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.sam import SpinalSam, build_sam
+from napari_spinalsam.model.weights.identify import Family
 from tests.model.conftest import build_small_sam
 
 BASE = "0123456789abcdef" * 4
@@ -98,7 +98,7 @@ def test_file_holds_only_what_was_trained(tmp_path: Path, network: SpinalSam) ->
     names = load_file(path)
     assert all("lora_" in name or name.startswith("attention.") for name in names)
     assert "image_encoder.blocks.0.attn.qkv.q.lora_A.weight" in names
-    assert families.identify(names).family is Family.ADAPTER
+    assert identify.identify(names).family is Family.ADAPTER
 
 
 def test_another_base_is_refused_with_both_checksums(
@@ -187,7 +187,7 @@ def samed_tensors(blocks: int = 2, rank: int = 3, width: int = 32) -> dict[str, 
 def test_samed_layers_go_to_query_and_value_of_each_block_in_turn(
     tmp_path: Path, network: SpinalSam, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(families.VIT_SIZES, (32, 2), Family.SAM_B)
+    monkeypatch.setitem(identify.VIT_SIZES, (32, 2), Family.SAM_B)
     path, given = tmp_path / "samed.safetensors", samed_tensors()
     save_file(given, path)
     adapter = read_adapter(path)

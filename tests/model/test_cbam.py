@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spinalsam.model.cbam import (
+from napari_spinalsam.model.networks.cbam import (
     CBAM,
     OPENING_SPEED,
     ChannelAttention,

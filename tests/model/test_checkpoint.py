@@ -10,13 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.checkpoint import (
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
+from napari_spinalsam.model.weights.checkpoint import (
     digest_of,
     load_tiny,
     read_checkpoint,
     save_tiny,
 )
-from napari_spinalsam.model.tiny import SpinalSamTiny
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.zeros(2)}
 
@@ -223,7 +223,7 @@ def test_failed_write_leaves_the_older_file(
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("napari_spinalsam.model.checkpoint.save_file", fail)
+    monkeypatch.setattr("napari_spinalsam.model.weights.checkpoint.save_file", fail)
     with pytest.raises(ModelError, match="no space left"):
         save_tiny(tiny, path)
     assert path.read_bytes() == b"older"

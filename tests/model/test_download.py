@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from napari_spinalsam.core.errors import CancelledError, ModelError
-from napari_spinalsam.model import download as downloading
-from napari_spinalsam.model.download import download, fetch
-from napari_spinalsam.model.registry import ModelEntry
+from napari_spinalsam.model.weights import download as downloading
+from napari_spinalsam.model.weights.download import download, fetch
+from napari_spinalsam.model.weights.registry import ModelEntry
 
 PAYLOAD = bytes(range(256)) * 400
 

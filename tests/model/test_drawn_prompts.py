@@ -16,12 +16,11 @@ from napari_spinalsam.core.prompts import (
 )
 from napari_spinalsam.core.refinement import lasso_region, limit_of, signed_distance
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.sam_backend import SamBackend
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.sam import SamBackend
+from napari_spinalsam.model.backends.tiny import TinyBackend
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_backend import TinyBackend
-from napari_spinalsam.model.tiny_encoder import TinyConfig
 
 
 @pytest.fixture(params=["tiny", "sam"])

@@ -3,8 +3,8 @@ import torch
 from segment_anything import sam_model_registry
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.families import Family, check_supported, identify
-from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
+from napari_spinalsam.model.weights.identify import Family, check_supported, identify
 
 Tensors = dict[str, torch.Tensor]
 

@@ -14,8 +14,8 @@ from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.results import FoundStructure, Progress
 from napari_spinalsam.io.sample import read_sample
-from napari_spinalsam.model.backend import DenseVotes
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.backends.base import DenseVotes
+from napari_spinalsam.model.weights.loading import load_session
 from tests.model.balls import (
     WINDOW,
     PromptedBalls,

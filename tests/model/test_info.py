@@ -8,13 +8,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.model import info
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.checkpoint import digest_of, read_checkpoint, save_tiny
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model import diagnostics
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.tiny import TinyBackend
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_backend import TinyBackend
+from napari_spinalsam.model.weights.checkpoint import (
+    digest_of,
+    read_checkpoint,
+    save_tiny,
+)
+from napari_spinalsam.model.weights.loading import load_session
 
 
 @pytest.fixture
@@ -31,17 +35,17 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
     monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: properties)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    monkeypatch.setattr(info, "_cuda_driver", lambda: "550.1")
+    monkeypatch.setattr(diagnostics, "_cuda_driver", lambda: "550.1")
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_the_processor_is_used_and_it_is_said_why() -> None:
-    (cpu,) = info.devices()
+    (cpu,) = diagnostics.devices()
     assert cpu.device == "cpu"
     assert cpu.used
     assert "is used, as" in cpu.reason
     assert cpu.memory_gib is None or cpu.memory_gib > 0.1
-    assert info.device_report() == (cpu.row(),)
+    assert diagnostics.device_report() == (cpu.row(),)
 
 
 @pytest.mark.usefixtures("one_gpu")
@@ -52,7 +56,7 @@ def test_without_a_gpu_the_processor_is_used_and_it_is_said_why() -> None:
 def test_gpu_is_listed_with_memory_and_driver(
     wish: str, used: str, reason: str
 ) -> None:
-    devices = info.devices(wish)
+    devices = diagnostics.devices(wish)
     assert [device.device for device in devices] == ["cuda:0", "cpu"]
     assert [device.device for device in devices if device.used] == [used]
     assert reason in next(device.reason for device in devices if device.used)
@@ -62,16 +66,16 @@ def test_gpu_is_listed_with_memory_and_driver(
 @pytest.mark.usefixtures("no_gpu")
 def test_report_on_an_absent_device_is_refused() -> None:
     with pytest.raises(InputError, match="'cuda'"):
-        info.device_report("cuda")
+        diagnostics.device_report("cuda")
 
 
 def test_driver_is_unknown_without_its_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    assert info._cuda_driver() == ""
+    assert diagnostics._cuda_driver() == ""
 
 
 def test_versions_tell_python_and_torch() -> None:
-    found = info.versions()
+    found = diagnostics.versions()
     assert found["Python"] == platform.python_version()
     assert found["torch"] == torch.__version__.partition("+")[0] or torch.__version__
 
@@ -84,7 +88,7 @@ def tiny_file(tmp_path: Path, tiny: SpinalSamTiny) -> Path:
 
 
 def test_file_that_fits_is_verified(tiny_file: Path, tiny: SpinalSamTiny) -> None:
-    verified = info.verify(tiny_file)
+    verified = diagnostics.verify(tiny_file)
     assert verified.family == "spinalsam-tiny"
     assert verified.sha256 == digest_of(tiny_file)
     assert verified.report.complete
@@ -98,19 +102,19 @@ def test_file_that_does_not_fit_is_reported_and_not_refused(tiny_file: Path) -> 
     tensors["votes.bias"] = torch.zeros(9)
     del tensors["attention.opening"]
     save_file(tensors, tiny_file, read_checkpoint(tiny_file).metadata)
-    report = info.verify(tiny_file).report
+    report = diagnostics.verify(tiny_file).report
     assert report.missing == ("attention.opening",)
     assert [entry.name for entry in report.shape_mismatched] == ["votes.bias"]
 
 
 def test_attention_that_older_files_subtract_is_told() -> None:
-    verified = info.verify("spinalsam-tiny")
+    verified = diagnostics.verify("spinalsam-tiny")
     assert verified.attention == pytest.approx(-0.53, abs=0.01)
     assert "0.53 of equation 2 is subtracted" in dict(verified.rows())["attention"]
 
 
 def test_file_can_be_compared_with_a_model_of_the_registry(tiny_file: Path) -> None:
-    verified = info.verify(tiny_file, "sam-vit-b")
+    verified = diagnostics.verify(tiny_file, "sam-vit-b")
     assert verified.family == "spinalsam-tiny"
     assert not verified.report.matched
     assert len(verified.report.missing) == 314
@@ -118,13 +122,13 @@ def test_file_can_be_compared_with_a_model_of_the_registry(tiny_file: Path) -> N
 
 def test_unknown_model_to_compare_with_is_refused(tiny_file: Path) -> None:
     with pytest.raises(ModelError, match="'sam3'"):
-        info.verify(tiny_file, "sam3")
+        diagnostics.verify(tiny_file, "sam3")
 
 
 def test_loaded_session_tells_how_its_file_fitted(tiny_file: Path) -> None:
     session = load_session(tiny_file, "cpu")
-    rows = dict(info.parameter_report(session))
-    assert rows == dict(info.verify(tiny_file).rows())
+    rows = dict(diagnostics.parameter_report(session))
+    assert rows == dict(diagnostics.verify(tiny_file).rows())
 
 
 def test_session_of_unknown_origin_says_so(
@@ -132,4 +136,6 @@ def test_session_of_unknown_origin_says_so(
 ) -> None:
     unknown = replace(record, parameters=None)
     with pytest.raises(InputError, match="load the model again"):
-        info.parameter_report(SegmentationSession(TinyBackend(tiny, unknown, "cpu")))
+        diagnostics.parameter_report(
+            SegmentationSession(TinyBackend(tiny, unknown, "cpu"))
+        )

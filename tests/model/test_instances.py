@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.core.geometry import Geometry
-from napari_spinalsam.model.instances import Instances, find_centres
-from napari_spinalsam.model.region import Region
-from napari_spinalsam.model.votes import VoteField
+from napari_spinalsam.model.volumetric.instances import Instances, find_centres
+from napari_spinalsam.model.volumetric.voting import Region, VoteField
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,15 +12,16 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model import families, info, loading, registry
-from napari_spinalsam.model.adapter_config import AdapterConfig
-from napari_spinalsam.model.adapters import save_adapter
-from napari_spinalsam.model.checkpoint import digest_of, save_tiny
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.loading import load_session
-from napari_spinalsam.model.registry import ENTRIES, ModelEntry
-from napari_spinalsam.model.sam import SpinalSam
-from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model import diagnostics
+from napari_spinalsam.model.networks.sam import SpinalSam
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
+from napari_spinalsam.model.weights import identify, loading, registry
+from napari_spinalsam.model.weights.adapter_files import AdapterConfig
+from napari_spinalsam.model.weights.adapters import save_adapter
+from napari_spinalsam.model.weights.checkpoint import digest_of, save_tiny
+from napari_spinalsam.model.weights.identify import Family
+from napari_spinalsam.model.weights.loading import load_session
+from napari_spinalsam.model.weights.registry import ENTRIES, ModelEntry
 from tests.model.conftest import build_small_sam
 from tests.model.helpers import prompts
 
@@ -38,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def small_is_vit_b(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the small SAM pass for ViT-B, whose files are large."""
     monkeypatch.setitem(sam_model_registry, "vit_b", build_small_sam)
-    monkeypatch.setitem(families.VIT_SIZES, (32, 2), Family.SAM_B)
+    monkeypatch.setitem(identify.VIT_SIZES, (32, 2), Family.SAM_B)
 
 
 @pytest.fixture
@@ -123,7 +124,9 @@ def test_own_sam_file_predicts_and_says_that_it_may_be_medsam(
     answer = session.predict(plane, given, window=window)
     assert answer.masks.shape[1:] == plane.shape
     assert answer.remarks == (session.record.doubt,)
-    assert "wrong if it is a MedSAM" in dict(info.verify(sam_file).rows())["doubt"]
+    assert (
+        "wrong if it is a MedSAM" in dict(diagnostics.verify(sam_file).rows())["doubt"]
+    )
 
 
 def test_downloaded_model_has_the_licence_of_the_registry(

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.parameters import (
+from napari_spinalsam.model.networks.sam import SpinalSam
+from napari_spinalsam.model.weights.identify import (
     GroupCount,
     ShapeMismatch,
     compare,
     group_of,
     load_parameters,
 )
-from napari_spinalsam.model.sam import SpinalSam
 
 KEY = "image_encoder.blocks.1.attn.qkv.bias"
 Tensors = dict[str, torch.Tensor]

@@ -22,7 +22,7 @@ from napari_spinalsam.core.prompts import (
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.sample import read_sample
 from napari_spinalsam.model import pixel_size
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.weights.loading import load_session
 
 if TYPE_CHECKING:
     from napari_spinalsam.model.session import SegmentationSession

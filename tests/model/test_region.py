@@ -8,7 +8,7 @@ import pytest
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.region import Region
+from napari_spinalsam.model.volumetric.voting import Region
 
 SPACING = (3.0, 0.7, 1.2)
 SHAPE = (12, 50, 40)

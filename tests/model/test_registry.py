@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.registry import (
+from napari_spinalsam.model.weights.registry import (
     ENTRIES,
     entry_of_sha256,
     is_downloaded,
@@ -77,7 +77,7 @@ def test_unknown_name_lists_the_known_ones() -> None:
 
 def test_looking_up_models_does_not_import_torch() -> None:
     code = (
-        "import sys; import napari_spinalsam.model.registry, "
-        "napari_spinalsam.model.download; sys.exit('torch' in sys.modules)"
+        "import sys; import napari_spinalsam.model.weights.registry, "
+        "napari_spinalsam.model.weights.download; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,9 +3,9 @@ import torch
 from segment_anything.modeling import Sam
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.model.cbam import CBAM
-from napari_spinalsam.model.lora import SplitQkv
-from napari_spinalsam.model.sam import SpinalSam, build_sam
+from napari_spinalsam.model.networks.cbam import CBAM
+from napari_spinalsam.model.networks.lora import SplitQkv
+from napari_spinalsam.model.networks.sam import SpinalSam, build_sam
 
 
 def image() -> torch.Tensor:

@@ -8,9 +8,13 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import PointPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.sam import SpinalSam
-from napari_spinalsam.model.sam_backend import SamBackend, SamSliceEmbedding, image_size
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.sam import (
+    SamBackend,
+    SamSliceEmbedding,
+    image_size,
+)
+from napari_spinalsam.model.networks.sam import SpinalSam
 from napari_spinalsam.model.session import SegmentationSession
 from tests.model.helpers import noise, prompts
 

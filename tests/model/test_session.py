@@ -8,7 +8,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import PointPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord, pick_device
+from napari_spinalsam.model.backends.base import ModelRecord, pick_device
 from napari_spinalsam.model.session import SegmentationSession
 from tests.model.helpers import SPACING, prompts
 

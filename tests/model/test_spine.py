@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.model.spine import (
+from napari_spinalsam.model.volumetric.level_naming import (
     Chain,
     follow,
     guess_names,

@@ -5,17 +5,18 @@ import torch
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import PointPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.model.tiny import SpinalSamTiny
-from napari_spinalsam.model.tiny_backend import TinyBackend, TinySliceEmbedding
-from napari_spinalsam.model.tiny_decoder import (
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.tiny import TinyBackend, TinySliceEmbedding
+from napari_spinalsam.model.networks.tiny import (
     BONE,
     DISC,
     PromptBatch,
+    SpinalSamTiny,
+    TinyConfig,
+    cell_centres,
     prompt_maps,
 )
-from napari_spinalsam.model.tiny_encoder import TinyConfig, cell_centres
+from napari_spinalsam.model.session import SegmentationSession
 from tests.model.helpers import TINY_CONFIG, noise, prompts
 
 SPACING = (3.0, 0.7)
@@ -93,7 +94,7 @@ def test_slice_is_seen_at_square_pixels_of_fixed_size(backend: TinyBackend) -> N
 def test_very_large_slice_is_seen_coarser(
     backend: TinyBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.MAX_PIXELS", 48)
+    monkeypatch.setattr("napari_spinalsam.model.backends.tiny.MAX_PIXELS", 48)
     assert backend.encode(noise(3, 60, 90), (1.0, 1.0)).size == (32, 48)
 
 
@@ -131,8 +132,8 @@ def test_any_prompt_gives_candidates_on_the_grid_of_the_slice(
 def test_decoder_looks_only_around_the_prompt_of_a_large_slice(
     backend: TinyBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.WINDOW_PIXELS", 32)
-    monkeypatch.setattr("napari_spinalsam.model.tiny_backend.MARGIN_PIXELS", 8)
+    monkeypatch.setattr("napari_spinalsam.model.backends.tiny.WINDOW_PIXELS", 32)
+    monkeypatch.setattr("napari_spinalsam.model.backends.tiny.MARGIN_PIXELS", 8)
     embedding = backend.encode(noise(3, 96, 96), (1.0, 1.0))
     masks, _, logits = backend.decode(embedding, prompts((80, 80)), None)
     assert (logits[:, :30, :30] == -10).all()

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spinalsam.model.backend import ModelRecord, VotingBackend
-from napari_spinalsam.model.region import Region
-from napari_spinalsam.model.tiny_backend import TinyBackend
-from napari_spinalsam.model.tiny_decoder import BONE, DISC
-from napari_spinalsam.model.votes import gather_votes, sagittal_bone
+from napari_spinalsam.model.backends.base import ModelRecord, VotingBackend
+from napari_spinalsam.model.backends.tiny import TinyBackend
+from napari_spinalsam.model.networks.tiny import BONE, DISC
+from napari_spinalsam.model.volumetric.voting import Region, gather_votes, sagittal_bone
 from tests.model.balls import WINDOW, PromptedBalls, VotingBalls, ball, ball_volume
 from tests.model.helpers import noise
 
 if TYPE_CHECKING:
-    from napari_spinalsam.model.tiny import SpinalSamTiny
+    from napari_spinalsam.model.networks.tiny import SpinalSamTiny
 
 CENTRE = (40.0, 24.0, 30.0)
 

@@ -11,7 +11,7 @@ from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 from napari_spinalsam.core.results import SliceMask
-from napari_spinalsam.model.walking import walk
+from napari_spinalsam.model.volumetric.propagation import walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

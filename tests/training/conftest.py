@@ -9,9 +9,9 @@ import pytest
 import torch
 from segment_anything import sam_model_registry
 
-from napari_spinalsam.model import families
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.sam import SpinalSam
+from napari_spinalsam.model.networks.sam import SpinalSam
+from napari_spinalsam.model.weights import identify
+from napari_spinalsam.model.weights.identify import Family
 from tests.model.conftest import build_small_sam
 from tests.training.helpers import block_image, block_labels, folder_tree, write_nifti
 from training.config import FitConfig, ModelConfig, RunConfig, ScanConfig
@@ -89,7 +89,7 @@ def slices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sam_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the weights of a small SAM that passes for ViT-B, whose file is large."""
     monkeypatch.setitem(sam_model_registry, "vit_b", build_small_sam)
-    monkeypatch.setitem(families.VIT_SIZES, (32, 2), Family.SAM_B)
+    monkeypatch.setitem(identify.VIT_SIZES, (32, 2), Family.SAM_B)
     torch.manual_seed(0)
     sam = build_small_sam()
     network = SpinalSam(sam.image_encoder, sam.prompt_encoder, sam.mask_decoder)

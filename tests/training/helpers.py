@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import write_labels
-from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
     from pathlib import Path

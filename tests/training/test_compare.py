@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
-from napari_spinalsam.model.checkpoint import digest_of
-from napari_spinalsam.model.families import MED_SAM_MD5
-from napari_spinalsam.model.registry import ENTRIES
+from napari_spinalsam.model.weights.checkpoint import digest_of
+from napari_spinalsam.model.weights.identify import MED_SAM_MD5
+from napari_spinalsam.model.weights.registry import ENTRIES
 from tests.training.helpers import folder_tree
 from training import compare, foreign
 from training.__main__ import main

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_spinalsam.model.tiny_decoder import PromptBatch
+from napari_spinalsam.model.networks.tiny import PromptBatch
 from training.corrections import DEEPEST, corrected, thickness
 from training.prompts import MAX_PARTS, MAX_POINTS
 from training.targets import PromptedCrops

@@ -151,7 +151,7 @@ def test_evaluate_on_the_command_line(
     _, labels = read_labelled(scan, data)
     session = KnowingSession(labels.data)
     monkeypatch.setattr(
-        "napari_spinalsam.model.loading.load_session",
+        "napari_spinalsam.model.weights.loading.load_session",
         lambda name, adapter=None: session,
     )
     options = ["--config", str(tmp_path / "run.yaml"), "--data", str(data)]

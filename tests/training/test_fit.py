@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.checkpoint import load_tiny
+from napari_spinalsam.model.weights.checkpoint import load_tiny
 from training.__main__ import main
 from training.checkpoints import load_network, read_state
 from training.config import save_config
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_spinalsam.model.tiny import TinyEmbedding
+    from napari_spinalsam.model.networks.tiny import TinyEmbedding
     from training.batches import CropBatch
     from training.config import RunConfig
     from training.loop import Loop

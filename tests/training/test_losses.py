@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from napari_spinalsam.model.tiny import TinyEmbedding
+from napari_spinalsam.model.networks.tiny import TinyEmbedding
 from training.losses import dense_loss, dice_loss, focal_loss, mask_loss
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -24,11 +24,11 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     SlicePrompts,
 )
-from napari_spinalsam.model.adapters import apply_adapter, read_adapter
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.families import Family
-from napari_spinalsam.model.sam import build_sam
-from napari_spinalsam.model.sam_backend import SamBackend
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.backends.sam import SamBackend
+from napari_spinalsam.model.networks.sam import build_sam
+from napari_spinalsam.model.weights.adapters import apply_adapter, read_adapter
+from napari_spinalsam.model.weights.identify import Family
 from training.foreign import MedSam, SamMed2D, build_sam_med_2d
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_spinalsam.model.sam import SpinalSam
+    from napari_spinalsam.model.networks.sam import SpinalSam
 
 HERE = Path(__file__).parent / "originals"
 CLOSE = {"rtol": 1e-3, "atol": 2e-4}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spinalsam.model.toy import write_toy_sam
+from napari_spinalsam.model.networks.toy import write_toy_sam
 from training.checkpoints import CHECKPOINT
 from training.config import save_config
 from training.data.slice_store import SliceStore

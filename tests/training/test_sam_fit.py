@@ -15,10 +15,10 @@ from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 from napari_spinalsam.core.volume import Volume
-from napari_spinalsam.model.adapters import read_adapter
-from napari_spinalsam.model.backend import ModelRecord
-from napari_spinalsam.model.checkpoint import digest_of
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.backends.base import ModelRecord
+from napari_spinalsam.model.weights.adapters import read_adapter
+from napari_spinalsam.model.weights.checkpoint import digest_of
+from napari_spinalsam.model.weights.loading import load_session
 from training.checkpoints import CHECKPOINT
 from training.data.slice_store import SliceStore
 from training.feed import SliceFeed

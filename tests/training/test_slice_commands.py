@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_spinalsam.model.adapter_store import list_adapters
-from napari_spinalsam.model.loading import load_session
+from napari_spinalsam.model.weights.adapter_files import list_adapters
+from napari_spinalsam.model.weights.loading import load_session
 from tests.training.helpers import folder_tree, saved_tree
 from training.__main__ import main
 from training.config import save_config

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_spinalsam.cli import main as plugin
-from napari_spinalsam.model.adapters import read_adapter
+from napari_spinalsam.model.weights.adapters import read_adapter
 from scripts.train_smoke import Command, smoke
 from training.__main__ import main as training
 

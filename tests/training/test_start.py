@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_spinalsam.core.errors import ModelError
-from napari_spinalsam.model.tiny import SpinalSamTiny
+from napari_spinalsam.model.networks.tiny import SpinalSamTiny
 from training.checkpoints import load_network
 from training.fit import build_loop, fit_tiny
 

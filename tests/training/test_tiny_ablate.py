@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_spinalsam.model.checkpoint import load_tiny
+from napari_spinalsam.model.weights.checkpoint import load_tiny
 from training.__main__ import main
 from training.config import save_config
 from training.evaluate import KINDS

@@ -17,9 +17,9 @@ from napari_spinalsam.core.anatomy import Kind, by_label
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import default_window, parse_window
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels
-from napari_spinalsam.io.volumes import read_volume
-from napari_spinalsam.model.sam_backend import image_size
+from napari_spinalsam.model.backends.sam import image_size
 from training.store import IGNORED
 
 if TYPE_CHECKING:

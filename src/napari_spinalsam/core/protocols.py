@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         Propagated,
         Seed,
         SliceKey,
+        VolumeMask,
     )
+    from napari_spinalsam.core.volume import Volume
 
 
 class ModelDescription(Protocol):
@@ -111,3 +113,38 @@ class NamedPredictor(Predictor, Protocol):
     @property
     def record(self) -> ModelDescription:
         """Where the model comes from."""
+
+
+class Session(Protocol):
+    """What is needed of a `model.session.SegmentationSession`."""
+
+    @property
+    def pixel_mm(self) -> float | None:
+        """Pixels on which the network votes without a prompt; None if it cannot."""
+
+    def set_volume(self, volume: Volume) -> None:
+        """Take slices from this volume from now on."""
+
+    def choose_pixel_mm(
+        self, prompts: Sequence[SlicePrompts], window: Window
+    ) -> float | None:
+        """Choose one pixel size for a picture that does not tell it."""
+
+    def predict(
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
+    ) -> MaskPrediction:
+        """Predict candidate masks for one slice, the most trusted first."""
+
+    def propagate_all(
+        self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
+    ) -> Iterator[Progress | list[VolumeMask]]:
+        """Carry structures through the volume."""
+
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]],
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find vertebrae by name."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import LabelVolume, read_labels
-from napari_spinalsam.io.volumes import read_volume
 
 if TYPE_CHECKING:
     from napari_spinalsam.core.volume import Volume

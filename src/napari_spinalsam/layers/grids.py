@@ -16,10 +16,11 @@ import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
 
-from napari_spinalsam import contributions
+from napari_spinalsam import _writer
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known, Placement
 from napari_spinalsam.core.volume import FileGrid, Volume
+from napari_spinalsam.io import layer_data
 from napari_spinalsam.io.formats import is_picture
 from napari_spinalsam.layers.roles import entry_of
 
@@ -44,7 +45,7 @@ def placement_of(layer: Layer, name: str) -> Placement:
     first = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     ends = [np.asarray(layer.data_to_world(end)) for end in np.eye(layer.ndim)]
     columns = np.stack(ends, axis=1) - first[:, None]
-    factors = [contributions.millimetres(unit, name) for unit in layer.units]
+    factors = [layer_data.millimetres(unit, name) for unit in layer.units]
     shape = tuple(layer.data.shape)
     return Placement.from_transform(shape, columns, first, factors, name)
 
@@ -183,9 +184,7 @@ def sized_transform(layer: Layer, geometry: Geometry) -> dict[str, Any]:
     transform = transform_of(layer)
     if not geometry.spacing_known:
         return {**transform, "units": ("pixel",) * layer.ndim}
-    factors = [
-        contributions.millimetres(unit, layer.name) or 1.0 for unit in layer.units
-    ]
+    factors = [layer_data.millimetres(unit, layer.name) or 1.0 for unit in layer.units]
     scale = np.asarray(layer.scale) * wanted / np.abs(placement.step)
     return {
         **transform,
@@ -201,7 +200,7 @@ def write_labels_layer(
     """Write a labels layer of a viewer; called by napari through the manifest.
 
     A layer that lies on an opened image is written in the geometry of its file; see
-    `contributions.write_labels_layer` for the rest.
+    `_writer.write_labels_layer` for the rest.
 
     Parameters
     ----------
@@ -229,7 +228,7 @@ def write_labels_layer(
         found = grid_of_layer(layer, beside, f"The layer {layer.name!r}")
         if found.why and not is_picture(Path(path)):
             raise InputError(found.why)
-        entry = {contributions.METADATA_KEY: {"grid": found.grid}}
-        place = contributions.placement(found.grid.geometry)
+        entry = {layer_data.METADATA_KEY: {"grid": found.grid}}
+        place = layer_data.placement(found.grid.geometry)
         attributes = {"name": layer.name, **place, "metadata": entry}
-    return contributions.write_labels_layer(path, data, attributes)
+    return _writer.write_labels_layer(path, data, attributes)

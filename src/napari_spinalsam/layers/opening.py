@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.contributions import METADATA_KEY, image_layer, open_sample
+from napari_spinalsam._sample_data import open_sample
+from napari_spinalsam.io.layer_data import METADATA_KEY, image_layer
 
 if TYPE_CHECKING:
     from pathlib import Path

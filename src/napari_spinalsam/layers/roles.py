@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.contributions import METADATA_KEY
+from napari_spinalsam.io.layer_data import METADATA_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from napari_spinalsam.model.backend import SliceEmbedding
+    from napari_spinalsam.model.backends.base import SliceEmbedding
 
 
 class EmbeddingCache:

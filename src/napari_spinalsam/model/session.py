@@ -22,12 +22,11 @@ from napari_spinalsam.core.refinement import (
     with_meant_label,
 )
 from napari_spinalsam.model import pixel_size
-from napari_spinalsam.model.backend import SizingBackend, VotingBackend
+from napari_spinalsam.model.backends.base import SizingBackend, VotingBackend
 from napari_spinalsam.model.cache import EmbeddingCache
-from napari_spinalsam.model.finding import find_structures
-from napari_spinalsam.model.locating import locate_spine
-from napari_spinalsam.model.propagation import propagate, propagate_all
-from napari_spinalsam.model.votes import gather_votes
+from napari_spinalsam.model.volumetric.detection import find_structures, locate_spine
+from napari_spinalsam.model.volumetric.propagation import propagate, propagate_all
+from napari_spinalsam.model.volumetric.voting import gather_votes
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -53,10 +52,13 @@ if TYPE_CHECKING:
         VolumeMask,
     )
     from napari_spinalsam.core.volume import Volume
-    from napari_spinalsam.model.backend import Backend, ModelRecord, SliceEmbedding
-    from napari_spinalsam.model.locating import Limits
-    from napari_spinalsam.model.region import Region
-    from napari_spinalsam.model.votes import VoteField
+    from napari_spinalsam.model.backends.base import (
+        Backend,
+        ModelRecord,
+        SliceEmbedding,
+    )
+    from napari_spinalsam.model.volumetric.detection import Limits
+    from napari_spinalsam.model.volumetric.voting import Region, VoteField
 
 CACHE_BYTES = 512 * 1024**2
 # Distance of the slices that the network sees on either side of the prompted one.

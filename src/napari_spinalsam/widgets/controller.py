@@ -29,7 +29,7 @@ from napari_spinalsam.layers.images import (
 from napari_spinalsam.layers.opening import add_volume
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer
 from napari_spinalsam.layers.view import current_slice, set_plane
-from napari_spinalsam.model.engine import SessionInfo
+from napari_spinalsam.model.engine_info import SessionInfo
 from napari_spinalsam.widgets.later import after_drawing
 from napari_spinalsam.widgets.predictions import Predictions
 from napari_spinalsam.widgets.preferences import first_window

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.io.tables import write_table
+from napari_spinalsam.io.csv import write_table
 from napari_spinalsam.widgets.choosers import swatch
 from napari_spinalsam.widgets.dialogs import path_to_write
 from napari_spinalsam.widgets.distances import LiveDistances

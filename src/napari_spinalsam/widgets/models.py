@@ -11,9 +11,9 @@ from qtpy.QtCore import QSignalBlocker, Qt, QThread, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
-from napari_spinalsam.model.adapter_store import base_of, list_adapters
-from napari_spinalsam.model.download import download
-from napari_spinalsam.model.registry import ENTRIES, is_downloaded, model_entry
+from napari_spinalsam.model.weights.adapter_files import base_of, list_adapters
+from napari_spinalsam.model.weights.download import download
+from napari_spinalsam.model.weights.registry import ENTRIES, is_downloaded, model_entry
 from napari_spinalsam.widgets.choosers import make_narrow
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 
@@ -28,7 +28,7 @@ STOP_TIMEOUT_MS = 10_000
 
 def build_session(model: str, device: str = "auto") -> SegmentationSession:
     """Load a model by name or path; imports torch, so only in the inference thread."""
-    from napari_spinalsam.model.loading import load_session
+    from napari_spinalsam.model.weights.loading import load_session
 
     return load_session(model, device)
 

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.io.formats import LABEL_SUFFIXES
+from napari_spinalsam.io.images import counts_of, sample_of, to_labels
 from napari_spinalsam.io.labels import read_labels_for
-from napari_spinalsam.io.values import counts_of, sample_of, to_labels
 from napari_spinalsam.layers.roles import role_of
 from napari_spinalsam.widgets.dialogs import REPLACE, choose
 

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import write_labels
-from napari_spinalsam.io.volumes import read_volume
 from napari_spinalsam.layers import view
 from napari_spinalsam.layers.images import path_beside
 from napari_spinalsam.layers.opening import add_sample, add_volume

@@ -10,8 +10,8 @@ from scipy import ndimage as ndi
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import PRESETS
+from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels
-from napari_spinalsam.io.volumes import read_volume
 from tests.training.helpers import (
     block_image,
     block_labels,

@@ -1,0 +1,1 @@
+"""Networks behind numpy: what the session asks of each family."""

@@ -1,0 +1,1 @@
+"""From dense votes to whole structures: propagation and detection."""
