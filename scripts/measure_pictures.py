@@ -33,8 +33,8 @@ from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels
 from napari_spinalsam.model.weights.loading import load_session
-from training.data.numbers import TOTAL_SEGMENTATOR_VALUES
-from training.evaluate import spread_points
+from training.slices.label_maps import TOTAL_SEGMENTATOR_VALUES
+from training.tiny.evaluate import spread_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
-from training import slice_commands, table_commands
-from training.places import TINY_CONFIG, TINY_STORE, default_data
-from training.slice_commands import add_adapter_options, add_slice_options, positive
+from training.cli import slices, tables
+from training.cli.slices import add_adapter_options, add_slice_options, positive
+from training.common.paths import TINY_CONFIG, TINY_STORE, default_data
 
 if TYPE_CHECKING:
-    from training.config import RunConfig, ScanConfig
+    from training.tiny.config import RunConfig, ScanConfig
 
 INPUT_AT_FAULT, INTERRUPTED = 2, 130
 
@@ -77,8 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="measure networks on the test part of a store of slices"
     )
-    table_commands.add_compare_options(compare)
-    compare.set_defaults(do=table_commands.compare)
+    tables.add_compare_options(compare)
+    compare.set_defaults(do=tables.compare)
 
     toy = commands.add_parser(
         "toy", help="write a tiny SAM of random weights, to try the tools"
@@ -90,8 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     ablate = commands.add_parser(
         "ablate", help="measure what each part of the model brings"
     )
-    table_commands.add_ablate_options(ablate)
-    ablate.set_defaults(do=table_commands.ablate)
+    tables.add_ablate_options(ablate)
+    ablate.set_defaults(do=tables.ablate)
     return parser
 
 
@@ -123,29 +123,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _config(options: argparse.Namespace) -> RunConfig:
-    from training.config import load_config
+    from training.tiny.config import load_config
 
     return load_config(options.config or TINY_CONFIG)
 
 
 def _prepare(options: argparse.Namespace) -> None:
     if options.source is not None:
-        slice_commands.prepare(options)
+        slices.prepare(options)
         return
-    from training.store import prepare
+    from training.tiny.dataset import prepare
 
     prepare(_config(options).scans, options.data, options.store or TINY_STORE)
 
 
 def _fit(options: argparse.Namespace) -> None:
-    if slice_commands.is_for_sam(options):
-        slice_commands.fit(options)
+    if slices.is_for_sam(options):
+        slices.fit(options)
         return
     from napari_spinalsam.model.weights.checkpoint import save_tiny
-    from training.checkpoints import load_network
-    from training.fit import fit_tiny
+    from training.common.checkpoints import load_network
+    from training.tiny.fit import fit_tiny
 
-    slice_commands.refuse_adapter_options(options)
+    slices.refuse_adapter_options(options)
     config = _config(options).without(tuple(options.leave_out))
     changes: dict[str, object] = {}
     if options.steps is not None:
@@ -160,17 +160,17 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from training.journal import plot
+    from training.common.logger import plot
 
     print(plot(options.run))
 
 
 def _export(options: argparse.Namespace) -> None:
-    if slice_commands.is_sam_run(options.run):
-        slice_commands.export(options)
+    if slices.is_sam_run(options.run):
+        slices.export(options)
         return
     from napari_spinalsam.model.weights.checkpoint import save_tiny
-    from training.checkpoints import load_network
+    from training.common.checkpoints import load_network
 
     notes = {} if options.card is None else {"card": json.dumps(_card(options.card))}
     save_tiny(load_network(options.run), options.output, notes)
@@ -188,8 +188,8 @@ def _card(path: Path) -> object:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from napari_spinalsam.model.weights.loading import load_session
-    from training.evaluate import evaluate, summarise, write_rows
-    from training.labelled import read_labelled
+    from training.tiny.dataset import read_labelled
+    from training.tiny.evaluate import evaluate, summarise, write_rows
 
     scan, data = _scan(options)
     image, labels = read_labelled(scan, data)
@@ -206,7 +206,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _scan(options: argparse.Namespace) -> tuple[ScanConfig, Path]:
     """Return the scan to measure on, and the folder that its files are relative to."""
-    from training.config import ScanConfig
+    from training.tiny.config import ScanConfig
 
     if options.scan is not None:
         return _config(options).scan(options.scan), options.data

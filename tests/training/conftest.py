@@ -14,11 +14,11 @@ from napari_spinalsam.model.weights import identify
 from napari_spinalsam.model.weights.identify import Family
 from tests.model.conftest import build_small_sam
 from tests.training.helpers import block_image, block_labels, folder_tree, write_nifti
-from training.config import FitConfig, ModelConfig, RunConfig, ScanConfig
-from training.data.prepare import prepare_slices
-from training.data.slicing import SliceSettings
-from training.sam_config import SamConfig
-from training.store import prepare
+from training.sam.config import SamConfig
+from training.slices.prepare import prepare_slices
+from training.slices.slicing import SliceSettings
+from training.tiny.config import FitConfig, ModelConfig, RunConfig, ScanConfig
+from training.tiny.dataset import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

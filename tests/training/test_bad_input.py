@@ -12,15 +12,15 @@ import torch
 from napari_spinalsam.core.errors import InputError
 from tests.training.helpers import block_labels, saved_tree, write_nifti
 from training.__main__ import main
-from training.checkpoints import CHECKPOINT
-from training.config import save_config
-from training.data.slice_store import SliceStore
-from training.feed import SliceFeed
+from training.common.checkpoints import CHECKPOINT
+from training.common.config import save_config
+from training.sam.sampler import SliceFeed
+from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.sam_config import SamConfig
+    from training.sam.config import SamConfig
 
 needs_a_full_disk = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="/dev/full is a full disk on Linux"
@@ -140,7 +140,7 @@ def test_a_gradient_that_is_no_number_is_not_stepped_on(
         return (flat - flat.detach()).sqrt()  # 0, with an infinite slope
 
     run = tmp_path / "run"
-    monkeypatch.setattr("training.interactive.dice_loss", sharp)
+    monkeypatch.setattr("training.sam.interactive.dice_loss", sharp)
     assert fit(sam_config, slices, run) == 2
     assert "The loss is not a number at step 1" in line_of(capsys)
     assert not (run / CHECKPOINT).exists()

@@ -9,13 +9,13 @@ import torch
 
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.networks.tiny import SpinalSamTiny
-from training.checkpoints import load_network
-from training.fit import build_loop, fit_tiny
+from training.common.checkpoints import load_network
+from training.tiny.fit import build_loop, fit_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.config import RunConfig
+    from training.tiny.config import RunConfig
 
 
 def started(config: RunConfig, run: Path) -> RunConfig:

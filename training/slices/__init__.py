@@ -1,0 +1,1 @@
+"""Data sets as stores of slices with single-structure masks."""
