@@ -1,8 +1,9 @@
 """MedSAM and SAM-Med2D as their own programs serve them, to compare with.
 
-The plugin does not serve them. Geometry, intensities and decoding differ from SAM's,
-and a wrong one does not fail but silently measures less:
-tests/training/experiments/test_parity.py compares each with what the original program answered.
+The plugin does not serve them. Geometry, intensities and decoding differ from those of
+SAM, and a wrong one does not fail but silently measures less:
+tests/training/experiments/test_parity.py compares each with what the original program
+answered.
 """
 
 from __future__ import annotations
