@@ -10,7 +10,7 @@ import pytest
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
 from napari_spinalsam.annotation.jobs import FindingJob, PropagationJob
-from napari_spinalsam.annotation.label_edits import JobStart, write_masks
+from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.annotation.provenance import (
     ModelReference,
     VoxelsWritten,
@@ -162,7 +162,7 @@ def test_what_was_carried_before_is_written_anew(
     leak = np.zeros((6, 20, 24), np.bool_)
     leak[5, 15:, 15:] = True
     everywhere = (slice(0, 6), slice(0, 20), slice(0, 24))
-    write_masks(document, {"L3": VolumeMask(leak, everywhere, 0.5)}, "Propagate L3")
+    document.write_masks({"L3": VolumeMask(leak, everywhere, 0.5)}, "Propagate L3")
     carrier.run(act("select_structure", structure="L3"))
     carrier.run(act("propagate"))
     assert not (document.labels[5] == L3).any()
@@ -177,7 +177,7 @@ def test_a_job_that_is_left_early_keeps_its_slices(
     steps = job.run(predictor)
     for _ in range(2):
         next(steps)
-    write_masks(document, job.masks(), job.step)
+    document.write_masks(job.masks(), job.step)
 
     assert (document.labels == L3).any(axis=(1, 2)).tolist() == [
         index in (1, 2) for index in range(6)
@@ -217,7 +217,7 @@ def test_a_slice_accepted_meanwhile_stays_as_accepted(
     start = JobStart.of(document.state)
     accept_disc(document, predict)
     accepted = document.labels[2].copy()
-    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    remarks = document.write_masks(blocks("L3"), "Propagate L3", MODEL, start)
     np.testing.assert_array_equal(document.labels[2], accepted)
     assert (document.labels[3, 5:12, 5:12] == L3).all()
     assert remarks == ("Kept as changed by hand meanwhile: 20 voxels of L3.",)
@@ -228,7 +228,7 @@ def test_a_slice_accepted_before_stays_too(
 ) -> None:
     accept_disc(document, predict)
     accepted = document.labels[2].copy()
-    assert write_masks(document, blocks("L3"), "Segment L3", MODEL) == ()
+    assert document.write_masks(blocks("L3"), "Segment L3", MODEL) == ()
     np.testing.assert_array_equal(document.labels[2], accepted)
 
 
@@ -241,7 +241,7 @@ def test_what_was_painted_erased_or_undone_meanwhile_stays(
     document.undo()
     paint(document, (2, 6, slice(4, 7)), L4)
     document.paint(stroke(document, (2, 6, 4), 0), "Edit labels")
-    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    remarks = document.write_masks(blocks("L3"), "Propagate L3", MODEL, start)
     assert document.labels[1, 6, 6] == 0
     assert document.labels[2, 6, 4:7].tolist() == [0, L4, L4]
     assert remarks == ("Kept as changed by hand meanwhile: 3 voxels of L3.",)
@@ -267,7 +267,7 @@ def test_what_was_locked_deleted_or_merged_meanwhile_is_left(
     by_hand(document)
     name = "L4" if word == "L4 was renamed" else "L3"
     before = document.labels.copy()
-    remarks = write_masks(document, blocks("L1", name), "Segment", MODEL, start)
+    remarks = document.write_masks(blocks("L1", name), "Segment", MODEL, start)
     changed = document.labels != before
     assert set(np.unique(document.labels[changed])) == {20}  # L1, nothing else
     assert len(remarks) == 1
@@ -280,7 +280,7 @@ def test_what_was_renamed_meanwhile_is_written_under_its_new_name(
     paint(document, (2, 7, 7), L3)
     start = JobStart.of(document.state)
     document.rename_object("L3", "L4")
-    remarks = write_masks(document, blocks("L3"), "Propagate L3", MODEL, start)
+    remarks = document.write_masks(blocks("L3"), "Propagate L3", MODEL, start)
     assert (document.labels == L4).sum() == 4 * 7 * 7
     assert not (document.labels == L3).any()
     assert remarks == ("L3 was renamed meanwhile: it is written as L4.",)
@@ -293,7 +293,7 @@ def test_the_end_of_a_job_leaves_the_mask_that_waits(
     document.set_box(0, 2, BoxPrompt(5, 5, 12, 12))
     predict(0, 2)
     waiting = document.state.preview
-    write_masks(document, blocks("L4"), "Segment L4", MODEL)
+    document.write_masks(blocks("L4"), "Segment L4", MODEL)
     assert document.state.preview is waiting
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.requests import awaits_mask
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.annotation.storage.replay import replay
 from napari_spinalsam.core.errors import InputError
@@ -34,11 +33,11 @@ def test_a_point_on_an_accepted_slice_starts_from_its_label(
     document.paint(stroke(document, np.s_[2, 14, 14], L3))
     label = document.labels[2] == L3
     document.add_point(0, 2, OUTSIDE)
-    assert awaits_mask(document, 0, 2)
+    assert document.awaits_mask(0, 2)
     predict(0, 2)
     assert np.array_equal(predictor.starts[-1], label)
     assert predictor.calls[-1][1] is None
-    assert not awaits_mask(document, 0, 2)
+    assert not document.awaits_mask(0, 2)
     # A second correction starts there too, with both points.
     document.add_point(0, 2, PointPrompt(3, 3, Polarity.NEGATIVE))
     predict(0, 2)
@@ -51,13 +50,13 @@ def test_a_negative_prompt_alone_corrects_a_painted_slice(
 ) -> None:
     document.select_structure("L3")
     document.add_scribble(0, 2, ERASE)
-    assert not awaits_mask(document, 0, 2)
+    assert not document.awaits_mask(0, 2)
     with pytest.raises(InputError, match="nothing to predict from"):
         predict(0, 2)
     document.undo()
     document.paint(stroke(document, np.s_[2, 5:12, 5:12], L3))
     document.add_scribble(0, 2, ERASE)
-    assert awaits_mask(document, 0, 2)
+    assert document.awaits_mask(0, 2)
     predict(0, 2)
     assert predictor.starts[-1].sum() == 49
     preview = document.state.preview

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.label_edits import write_masks
-from napari_spinalsam.annotation.requests import live_request
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.masks import LabelDelta
@@ -57,7 +55,7 @@ def test_an_answer_leaves_what_can_be_redone(
     document.accept()
     state, labels = document.state, document.labels.copy()
     document.undo(2)
-    assert live_request(document, 0, 1) is None  # the user has rejected its mask
+    assert document.live_request(0, 1) is None  # the user has rejected its mask
     undone = document.history.redo_names
 
     request = document.prediction_request(0, 1)
@@ -97,7 +95,7 @@ def test_the_end_of_a_job_leaves_what_can_be_redone(
     whole = VolumeMask(
         np.ones((2, 2, 2), np.bool_), (slice(2, 4),) + (slice(7, 9),) * 2, 1
     )
-    write_masks(document, {"L4": whole}, "Segment L4")
+    document.write_masks({"L4": whole}, "Segment L4")
     present, labels = document.state, document.labels.copy()
 
     assert document.redo() == ("Accept L3",)

@@ -11,13 +11,12 @@ import numpy as np
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.headless import DirectPrediction
-from napari_spinalsam.annotation.label_edits import JobStart, write_masks
+from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
     ModelReference,
     events_of,
 )
-from napari_spinalsam.annotation.requests import live_request
 from napari_spinalsam.annotation.state import LOGITS_KEPT
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.annotation.storage.replay import replay
@@ -107,7 +106,7 @@ class RandomWork:
     def ask_live(self, change: Change) -> None:
         if change.prompts or change.selection or change.window:
             key = self.some_slice()
-            self.live = live_request(self.document, *key) or self.live
+            self.live = self.document.live_request(*key) or self.live
 
     def act(self) -> None:
         """Do one thing; a refusal must change nothing."""
@@ -143,7 +142,7 @@ class RandomWork:
             )
         record = RefiningDiscs.record
         self.jobs.append(
-            lambda: write_masks(self.document, wholes, "Segment", record, start)
+            lambda: self.document.write_masks(wholes, "Segment", record, start)
         )
 
     def end_job(self) -> None:

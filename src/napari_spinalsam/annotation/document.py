@@ -11,30 +11,57 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from psygnal import Signal
 
-from napari_spinalsam.annotation import label_edits, objects, prompt_editing
+from napari_spinalsam.annotation import label_edits
 from napari_spinalsam.annotation.events import Change
 from napari_spinalsam.annotation.history import History, Storage
-from napari_spinalsam.annotation.provenance import PAINTED, ImageReference
-from napari_spinalsam.annotation.requests import build_request, waiting_preview
-from napari_spinalsam.annotation.state import RecentLogits, State
-from napari_spinalsam.core.anatomy import structure
+from napari_spinalsam.annotation.provenance import (
+    PAINTED,
+    ImageReference,
+    ModelReference,
+    ValuesExchanged,
+)
+from napari_spinalsam.annotation.requests import (
+    build_request,
+    label_to_correct,
+    selected_name,
+    waiting_preview,
+)
+from napari_spinalsam.annotation.state import RecentLogits, State, StructureObject
+from napari_spinalsam.core.anatomy import (
+    REGIONS,
+    Kind,
+    levels_of,
+    listed,
+    place_of,
+    shifted_name,
+    structure,
+)
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.masks import LABEL_DTYPE
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    PointPrompt,
+    ScribblePrompt,
+    SlicePrompts,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.label_edits import JobStart
     from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.requests import PredictionRequest, PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
     from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.results import VolumeMask
     from napari_spinalsam.core.volume import FileGrid, Volume
 
 
@@ -63,26 +90,6 @@ class Annotation:
     """
 
     changed: ClassVar[Signal] = Signal(Change)
-
-    prompts_at = prompt_editing.prompts_at
-    set_prompts = prompt_editing.set_prompts
-    add_point = prompt_editing.add_point
-    set_box = prompt_editing.set_box
-    add_scribble = prompt_editing.add_scribble
-    set_lasso = prompt_editing.set_lasso
-    clear_points = prompt_editing.clear_points
-    clear_boxes = prompt_editing.clear_boxes
-    clear_scribbles = prompt_editing.clear_scribbles
-    clear_lassos = prompt_editing.clear_lassos
-    clear_all = prompt_editing.clear_all
-    set_locked = objects.set_locked
-    set_visible = objects.set_visible
-    rename_object = objects.rename_object
-    merge_objects = objects.merge_objects
-    delete_object = objects.delete_object
-    shift_names = objects.shift_names
-    take_over_objects = objects.take_over_objects
-    next_free_structure = objects.next_free_structure
 
     def __init__(self, volume: Volume, window: Window | None = None) -> None:
         # As it was opened, and on the grid that was stated since.
@@ -244,6 +251,83 @@ class Annotation:
         self._reference = reference
         self.changed.emit(Change(reference=True))
 
+    def prompts_at(self, axis: int, index: int) -> SlicePrompts:
+        """Return the selected structure's prompts of a slice, pending or accepted."""
+        state = self.state
+        return state.object_of(selected_name(state)).prompts_at((axis, index))
+
+    def set_prompts(self, prompts: SlicePrompts, step: str = "Edit prompts") -> None:
+        """Replace all prompts of the selected structure on one slice.
+
+        With none the slice has none left, accepted ones included.
+        """
+        prompts.check_inside(self.geometry.plane(*prompts.key))
+        if prompts != self.prompts_at(*prompts.key):
+            state = self.state
+            after = state.with_prompts(selected_name(state), prompts)
+            self.history.do(step, after)
+
+    def add_point(self, axis: int, index: int, point: PointPrompt) -> None:
+        """Add a point for the selected structure on a slice."""
+        prompts = self.prompts_at(axis, index).with_point(point)
+        self.set_prompts(prompts, f"Add {point.polarity} point")
+
+    def set_box(self, axis: int, index: int, box: BoxPrompt | None) -> None:
+        """Set the box of the selected structure on a slice, or remove it with None."""
+        prompts = self.prompts_at(axis, index).with_box(box)
+        self.set_prompts(prompts, "Remove box" if box is None else "Add box")
+
+    def add_scribble(self, axis: int, index: int, scribble: ScribblePrompt) -> None:
+        """Add a scribble for the selected structure on a slice."""
+        prompts = self.prompts_at(axis, index).with_scribble(scribble)
+        self.set_prompts(prompts, f"Add {scribble.polarity} scribble")
+
+    def set_lasso(self, axis: int, index: int, lasso: LassoPrompt | None) -> None:
+        """Set the lasso of the selected structure on a slice; None removes it."""
+        prompts = self.prompts_at(axis, index).with_lasso(lasso)
+        self.set_prompts(prompts, "Remove lasso" if lasso is None else "Add lasso")
+
+    def clear_points(self) -> int:
+        """Remove all points not yet accepted; return how many there were."""
+        return self._clear("Clear points", SlicePrompts.without_points)
+
+    def clear_boxes(self) -> int:
+        """Remove all boxes not yet accepted; return how many there were."""
+        return self._clear("Clear boxes", lambda prompts: prompts.with_box(None))
+
+    def clear_scribbles(self) -> int:
+        """Remove all scribbles not yet accepted; return how many there were."""
+        return self._clear("Clear scribbles", SlicePrompts.without_scribbles)
+
+    def clear_lassos(self) -> int:
+        """Remove all lassos not yet accepted; return how many there were."""
+        return self._clear("Clear lassos", lambda prompts: prompts.with_lasso(None))
+
+    def clear_slice(self, axis: int, index: int) -> int:
+        """Remove the selected structure's prompts of a slice that were not accepted.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        none = SlicePrompts(axis, index)
+        after, count = self.state.cleared(
+            lambda prompts: none if prompts.key == none.key else prompts,
+            only=self.state.selected,
+        )
+        if count:
+            self.history.do("Drop prompts", after)
+        return count
+
+    def clear_all(self) -> int:
+        """Remove all prompts not yet accepted and the preview; return how many."""
+        state = self.state
+        with self.group("Clear all"):
+            self.history.do("Clear preview", replace(state, preview=None))
+            cleared = self._clear("Clear", lambda p: SlicePrompts(*p.key))
+        return cleared + (state.preview is not None)
+
     def prediction_request(
         self, axis: int, index: int, kind: PromptKind = "all"
     ) -> PredictionRequest:
@@ -251,6 +335,35 @@ class Annotation:
         plane = self.geometry.plane(axis, index)
         labels = plane.take(self.labels)
         return build_request(self.history, plane, labels, kind, self.model)
+
+    def live_request(self, axis: int, index: int) -> PredictionRequest | None:
+        """Return the question that the newest step has brought about, if any.
+
+        Its answer belongs to that step. What undo comes back to is not asked again:
+        it had its answer, or the user rejected it.
+        """
+        if not self.awaits_mask(axis, index):
+            return None
+        request = self.prediction_request(axis, index)
+        return None if request.asked_by is None else request
+
+    def awaits_mask(self, axis: int, index: int) -> bool:
+        """Whether the selected structure asks for a mask that is not shown."""
+        state = self.state
+        if state.selected is None:
+            return False
+        entry = state.object_of(state.selected)
+        pending, preview = entry.pending_at((axis, index)), state.preview
+        if pending is None:
+            return False
+        if preview is not None and (preview.all_prompts, preview.window) == (
+            pending,
+            state.window,
+        ):
+            return False
+        part = self.geometry.plane(axis, index).take(self.labels)
+        corrected = label_to_correct(entry, part, pending)
+        return pending.asks_for_something or corrected is not None
 
     def show_prediction(
         self, prediction: MaskPrediction, request: PredictionRequest
@@ -314,10 +427,210 @@ class Annotation:
         delta = label_edits.replaced_delta(self._labels, self.state, labels)
         self._write(step, delta)
 
+    def write_masks(
+        self,
+        masks: Mapping[str, VolumeMask],
+        step: str,
+        model: ModelReference | None = None,
+        start: JobStart | None = None,
+    ) -> tuple[str, ...]:
+        """Put whole objects into an annotation as `carried` says, as one step.
+
+        What was undone meanwhile can still be redone.
+
+        Returns
+        -------
+        tuple of str
+            A sentence for each thing that the hand kept or changed meanwhile.
+        """
+        after, delta, remarks = label_edits.carried(
+            self.labels, self.state, masks, step, model, start
+        )
+        self.history.insert(step, after, *(() if delta.is_empty else (delta,)))
+        return remarks
+
+    def set_locked(self, name: str, locked: bool) -> None:
+        """Protect a structure's voxels from every change, or release them."""
+        state = self.state
+        changed = replace(state.object_of(structure(name).name), locked=locked)
+        step = f"{'Lock' if locked else 'Unlock'} {changed.name}"
+        self.history.do(step, state.with_object(changed))
+
+    def set_visible(self, name: str, visible: bool) -> None:
+        """Show or hide a structure."""
+        state = self.state
+        changed = replace(state.object_of(structure(name).name), visible=visible)
+        step = f"{'Show' if visible else 'Hide'} {changed.name}"
+        self.history.do(step, state.with_object(changed))
+
+    def rename_object(self, old: str, new: str) -> None:
+        """Give an object, with its prompts and voxels, the name of another structure.
+
+        Raises
+        ------
+        InputError
+            If there is no such object, it is locked, or the new name is in use.
+        """
+        entry, target = _free_to_change(self.state, old), structure(new)
+        if target.name == entry.name:
+            return
+        taken = self.state.find(target.name)
+        if taken is not None and taken.name != entry.name and self._in_use(taken):
+            raise InputError(
+                f"{taken.name} is annotated already: merge {entry.name} into it, or "
+                f"delete it before renaming."
+            )
+        self._rename(
+            f"Rename {entry.name} to {target.name}",
+            {entry.name: target.name},
+        )
+
+    def merge_objects(self, source: str, into: str) -> None:
+        """Give the voxels of one object to another one, which keeps its name.
+
+        The prompts of the first go over where the other has none on their slice; a
+        preview of the first is dropped.
+
+        Raises
+        ------
+        InputError
+            If one of the objects is not there or is locked, or both are the same.
+        """
+        state = self.state
+        gone, kept = _free_to_change(state, source), _free_to_change(state, into)
+        if gone is kept:
+            raise InputError(
+                f"{gone.name} cannot be merged into itself: name another one."
+            )
+        had = kept
+        for prompts in gone.prompts:
+            if had.pending_at(prompts.key) is None:
+                kept = kept.with_prompts(prompts)
+        for accepted in gone.accepted:
+            if had.accepted_at(accepted.prompts.key) is None:
+                kept = kept.with_accepted(accepted)
+        after = state.without_object(gone).with_object(kept)
+        if state.selected == gone.name:
+            after = replace(after, selected=kept.name)
+        step = f"Merge {gone.name} into {kept.name}"
+        self._exchange(step, after, {gone.label: kept.label})
+
+    def delete_object(self, name: str) -> None:
+        """Remove an object with its prompts, its preview and its voxels.
+
+        Raises
+        ------
+        InputError
+            If there is no such object, or it is locked.
+        """
+        gone = _free_to_change(self.state, name)
+        after = self.state.without_object(gone)
+        self._exchange(f"Delete {gone.name}", after, {gone.label: 0})
+
+    def shift_names(self, offset: int) -> None:
+        """Rename all vertebrae by so many levels, downwards if above zero.
+
+        The sacrum counts as a level, since naming often begins at a false sacrum.
+        T13 and L6 are levels where the annotation has them. Each disc goes with the
+        vertebra above it. Coccyx, canal and cord stay.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to shift, something that would move is locked, or a name
+            would leave the spine.
+        """
+        moving = [
+            entry
+            for entry in self.state.objects
+            if structure(entry.name).kind in (Kind.VERTEBRA, Kind.SACRUM, Kind.DISC)
+        ]
+        if not moving:
+            raise InputError("There is no vertebra to shift: annotate one first.")
+        levels = levels_of([entry.name for entry in moving])
+        names = {
+            entry.name: shifted_name(entry.name, levels, offset) for entry in moving
+        }
+        for entry in moving:
+            _check_unlocked(entry)
+        self._rename(f"Shift names by {offset:+d}", names)
+
+    def take_over_objects(self, others: Iterable[StructureObject]) -> None:
+        """Give objects the names, locks and visibility of those of another self.
+
+        Prompts and accepted slices belong to the other image and stay there.
+        """
+        state = self.state
+        for entry in others:
+            mine = state.object_of(entry.name)
+            state = state.with_object(
+                replace(mine, locked=entry.locked, visible=entry.visible)
+            )
+        self.history.do("Take over objects", state)
+
+    def next_free_structure(self) -> str:
+        """Return the next structure below the selected one that is not annotated yet.
+
+        A disc follows a disc; everything else is followed by a vertebra.
+
+        Raises
+        ------
+        InputError
+            If no structure is selected, or none below it is free.
+        """
+        state = self.state
+        here = structure(selected_name(state))
+        for name in REGIONS["discs" if here.kind is Kind.DISC else "spine"]:
+            entry = state.find(name)
+            free = entry is None or not self._in_use(entry)
+            if free and place_of(name) > place_of(here.name):
+                return name
+        raise InputError(
+            f"Nothing below {here.name} is free: choose a structure by its name."
+        )
+
     def _write(self, step: str, delta: LabelDelta) -> None:
         if not delta.is_empty:
             after = label_edits.painted_state(self.state, step, delta)
             self.history.do(step, after, delta)
+
+    def _clear(self, step: str, edit: Callable[[SlicePrompts], SlicePrompts]) -> int:
+        after, count = self.state.cleared(edit)
+        self.history.do(step, after)
+        return count
+
+    def _in_use(self, entry: StructureObject) -> bool:
+        """Whether anything would be lost with an object."""
+        return bool(
+            entry.locked
+            or entry.prompts
+            or entry.accepted
+            or (self._labels == entry.label).any()
+        )
+
+    def _rename(self, step: str, names: Mapping[str, str]) -> None:
+        """Rename objects, all at once, with their voxels, selection and preview."""
+        state = self.state
+        moved = [state.object_of(name) for name in names]
+        after = state
+        for entry in moved:
+            after = after.without_object(entry)
+        for entry in moved:
+            after = after.with_object(replace(entry, name=names[entry.name]))
+        preview = state.preview
+        if preview is not None and preview.structure in names:
+            preview = replace(preview, structure=names[preview.structure])
+        selected = state.selected and names.get(state.selected, state.selected)
+        values = {structure(o).label: structure(n).label for o, n in names.items()}
+        after = replace(after, selected=selected, preview=preview)
+        self._exchange(step, after, values)
+
+    def _exchange(self, step: str, after: State, values: Mapping[int, int]) -> None:
+        """Make one step of a new state and of voxels with other values."""
+        event = ValuesExchanged(step, tuple(values.items()))
+        delta = label_edits.exchanged_delta(self.labels, event)
+        deltas = () if delta.is_empty else (delta,)
+        self.history.do(step, after.with_event(event), *deltas)
 
     def _tell(self, before: State, after: State, deltas: Sequence[LabelDelta]) -> None:
         self.changed.emit(Change.between(before, after, deltas))
@@ -325,3 +638,21 @@ class Annotation:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _free_to_change(state: State, name: str) -> StructureObject:
+    """Return an object that is there and not locked."""
+    wanted = structure(name).name
+    entry = state.find(wanted)
+    if entry is None:
+        known = listed(each.name for each in state.objects) or "none so far"
+        raise InputError(
+            f"{wanted} is not in this annotation: choose one of its objects ({known})."
+        )
+    _check_unlocked(entry)
+    return entry
+
+
+def _check_unlocked(entry: StructureObject) -> None:
+    if entry.locked:
+        raise InputError(f"{entry.name} is locked: unlock it to change it.")

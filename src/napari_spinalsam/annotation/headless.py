@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from napari_spinalsam.annotation.label_edits import JobStart, write_masks
+from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class DirectPrediction:
         for _ in job.run(self._predictor):
             pass
         if masks := job.masks():
-            write_masks(self._annotation, masks, job.step, job.model, start)
+            self._annotation.write_masks(masks, job.step, job.model, start)
         return True
 
     def locate(self, search: Search) -> None:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.provenance import Record
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
@@ -400,29 +399,6 @@ def carried(
     if not delta.is_empty:
         state = state.with_event(VoxelsWritten(step, Runs.of(delta), model))
     return state, delta, tuple(remarks)
-
-
-def write_masks(
-    annotation: Annotation,
-    masks: Mapping[str, VolumeMask],
-    step: str,
-    model: ModelReference | None = None,
-    start: JobStart | None = None,
-) -> tuple[str, ...]:
-    """Put whole objects into an annotation as `carried` says, as one step.
-
-    What was undone meanwhile can still be redone.
-
-    Returns
-    -------
-    tuple of str
-        A sentence for each thing that the hand kept or changed meanwhile.
-    """
-    after, delta, remarks = carried(
-        annotation.labels, annotation.state, masks, step, model, start
-    )
-    annotation.history.insert(step, after, *(() if delta.is_empty else (delta,)))
-    return remarks
 
 
 def _targets(

@@ -15,7 +15,6 @@ from napari_spinalsam.core.prompts import SlicePrompts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.history import History, Step
     from napari_spinalsam.annotation.provenance import Question
     from napari_spinalsam.annotation.state import State, StructureObject
@@ -146,39 +145,6 @@ def label_to_correct(
         return None
     mask = np.asarray(labels == entry.label, dtype=np.bool_)
     return mask if mask.any() else None
-
-
-def live_request(
-    annotation: Annotation, axis: int, index: int
-) -> PredictionRequest | None:
-    """Return the question that the newest step has brought about, if any.
-
-    Its answer belongs to that step. What undo comes back to is not asked about again:
-    it had its answer, or the user rejected it.
-    """
-    if not awaits_mask(annotation, axis, index):
-        return None
-    request = annotation.prediction_request(axis, index)
-    return None if request.asked_by is None else request
-
-
-def awaits_mask(annotation: Annotation, axis: int, index: int) -> bool:
-    """Whether the selected structure's prompts on a slice ask for a mask not shown."""
-    state = annotation.state
-    if state.selected is None:
-        return False
-    entry = state.object_of(state.selected)
-    pending, preview = entry.pending_at((axis, index)), state.preview
-    if pending is None:
-        return False
-    if preview is not None and (preview.all_prompts, preview.window) == (
-        pending,
-        state.window,
-    ):
-        return False
-    part = annotation.geometry.plane(axis, index).take(annotation.labels)
-    corrected = label_to_correct(entry, part, pending)
-    return pending.asks_for_something or corrected is not None
 
 
 PromptKind = Literal["points", "box", "all"]

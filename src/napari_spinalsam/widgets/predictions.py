@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 
-from napari_spinalsam.annotation.label_edits import JobStart, write_masks
-from napari_spinalsam.annotation.requests import live_request
+from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.core.results import Progress
 from napari_spinalsam.widgets.inference import Carrying, InferenceThread
@@ -153,7 +152,7 @@ class Predictions(QObject):
         """Ask for a mask, if live, for what the newest step prompts on a slice."""
         if not self.live or self._annotation is None:
             return
-        request = live_request(self._annotation, *key)
+        request = self._annotation.live_request(*key)
         if request is not None:
             self.request(request)
 
@@ -230,8 +229,8 @@ class Predictions(QObject):
         told = [job.outcome()]
         try:
             if masks := job.masks():
-                told += write_masks(
-                    annotation, masks, job.step, job.model, carrying.start
+                told += annotation.write_masks(
+                    masks, job.step, job.model, carrying.start
                 )
         except SpinalSamError as error:
             carrying.failure = str(error)

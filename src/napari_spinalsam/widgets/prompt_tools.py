@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QMenu
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation import prompt_editing
+from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.layers.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.sections import PromptRow
 
@@ -42,8 +41,8 @@ class PromptTools:
         ):
             menu.addAction(text, partial(controller.perform, action))
         for text, clear in (
-            ("Scribbles", prompt_editing.clear_scribbles),
-            ("Lassos", prompt_editing.clear_lassos),
+            ("Scribbles", Annotation.clear_scribbles),
+            ("Lassos", Annotation.clear_lassos),
         ):
             menu.addAction(text, partial(self._clear, text, clear))
         row.clear.setMenu(menu)
@@ -83,7 +82,7 @@ class PromptTools:
         if self._controller.viewer.dims.ndisplay != 2:
             return 0
         key = self._controller.view.current_slice()
-        return prompt_editing.clear_slice(annotation, *key)
+        return annotation.clear_slice(*key)
 
     def _clear(self, what: str, clear: Callable[[Annotation], int]) -> None:
         """Remove drawn prompts, which no action does."""
