@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_spinalsam import _reader, _sample_data, _writer
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.io import layer_data
 from napari_spinalsam.io.labels import read_labels
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def test_importing_loads_no_heavy_package() -> None:
     ],
 )
 def test_the_reader_takes_what_it_can_read(path: Any, taken: bool) -> None:
-    assert (layer_data.get_reader(path) is not None) is taken
+    assert (_reader.get_reader(path) is not None) is taken
 
 
 def test_an_image_layer_stands_in_millimetres_without_an_affine(scan: Path) -> None:
-    reader = layer_data.get_reader(str(scan))
+    reader = _reader.get_reader(str(scan))
     assert reader is not None
     ((data, attributes, kind),) = reader(str(scan))
     volume = attributes["metadata"]["napari_spinalsam"]["volume"]
@@ -81,12 +81,12 @@ def test_an_image_layer_stands_in_millimetres_without_an_affine(scan: Path) -> N
 
 
 def test_several_files_become_a_layer_each(scan: Path) -> None:
-    assert len(layer_data.read_layers([str(scan), str(scan)])) == 2
+    assert len(_reader.read_layers([str(scan), str(scan)])) == 2
 
 
 def test_a_picture_is_a_layer_with_two_axes(tmp_path: Path) -> None:
     Image.fromarray(np.eye(6, 9, dtype="uint8")).save(tmp_path / "a.png")
-    ((data, attributes, _),) = layer_data.read_layers(str(tmp_path / "a.png"))
+    ((data, attributes, _),) = _reader.read_layers(str(tmp_path / "a.png"))
     assert data.shape == (6, 9)
     assert attributes["axis_labels"] == ("y", "x")
     assert attributes["scale"] == (1.0, 1.0)
@@ -96,14 +96,14 @@ def test_a_picture_is_a_layer_with_two_axes(tmp_path: Path) -> None:
 def test_labels_of_an_opened_image_are_written_in_its_geometry(
     scan: Path, tmp_path: Path
 ) -> None:
-    ((data, attributes, _),) = layer_data.read_layers(str(scan))
+    ((data, attributes, _),) = _reader.read_layers(str(scan))
     grid = attributes["metadata"]["napari_spinalsam"]["volume"].grid
     labels = np.zeros(data.shape, np.int32)
     labels[1, 2, 3] = 22
     for metadata in ({"volume": Holder(grid)}, {"grid": grid}):
         out = tmp_path / "out.nii.gz"
         layer = {**attributes, "metadata": {"napari_spinalsam": metadata}}
-        assert layer_data.write_labels_layer(str(out), labels, layer) == [str(out)]
+        assert _writer.write_labels_layer(str(out), labels, layer) == [str(out)]
         assert nib.load(out).affine == pytest.approx(grid.affine, abs=1e-5)
         assert (read_labels(out, grid).data == labels).all()
 
@@ -123,9 +123,9 @@ def test_labels_that_lie_on_no_opened_image_get_no_place(
     layer = {"scale": (3, 1, 0.7), "translate": (10, 20, 30), "units": units}
     for name in ("a.nii", "a.nrrd", "a.mha"):
         with pytest.raises(InputError, match="place in the patient is unknown"):
-            layer_data.write_labels_layer(str(tmp_path / name), labels, layer)
+            _writer.write_labels_layer(str(tmp_path / name), labels, layer)
     assert list(tmp_path.iterdir()) == []
-    layer_data.write_labels_layer(str(tmp_path / "a.tif"), labels, layer)
+    _writer.write_labels_layer(str(tmp_path / "a.tif"), labels, layer)
     back = read_labels(tmp_path / "a.tif")
     assert back.grid.geometry.spacing == pytest.approx((3, 1, 0.7))
     assert (back.data == labels).all()
@@ -134,11 +134,11 @@ def test_labels_that_lie_on_no_opened_image_get_no_place(
 def test_labels_that_were_moved_are_not_written_where_they_were(
     scan: Path, tmp_path: Path
 ) -> None:
-    ((data, attributes, _),) = layer_data.read_layers(str(scan))
+    ((data, attributes, _),) = _reader.read_layers(str(scan))
     moved = {**attributes, "translate": np.add(attributes["translate"], 11)}
     labels = np.zeros(data.shape, np.uint8)
     with pytest.raises(InputError, match="does not lie where"):
-        layer_data.write_labels_layer(str(tmp_path / "a.nii"), labels, moved)
+        _writer.write_labels_layer(str(tmp_path / "a.nii"), labels, moved)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_labels_that_were_moved_are_not_written_where_they_were(
 def test_labels_in_any_unit_of_length_lie_on_their_image(
     scan: Path, tmp_path: Path, unit: str, factor: float
 ) -> None:
-    ((data, attributes, _),) = layer_data.read_layers(str(scan))
+    ((data, attributes, _),) = _reader.read_layers(str(scan))
     place = {
         "scale": np.array(attributes["scale"]) * factor,
         "translate": np.array(attributes["translate"]) * factor,
@@ -155,11 +155,11 @@ def test_labels_in_any_unit_of_length_lie_on_their_image(
     }
     labels = np.ones(data.shape, np.uint8)
     out = str(tmp_path / "out.nii")
-    layer_data.write_labels_layer(out, labels, {**attributes, **place})
+    _writer.write_labels_layer(out, labels, {**attributes, **place})
     grid = attributes["metadata"]["napari_spinalsam"]["volume"].grid
     assert (read_labels(out, grid).data == 1).all()
     bare = {**place, "metadata": {}}
-    layer_data.write_labels_layer(str(tmp_path / "out.tif"), labels, bare)
+    _writer.write_labels_layer(str(tmp_path / "out.tif"), labels, bare)
     spacing = read_labels(tmp_path / "out.tif").grid.geometry.spacing
     assert spacing == pytest.approx(attributes["scale"], rel=1e-3)
 
@@ -168,7 +168,7 @@ def test_labels_in_any_unit_of_length_lie_on_their_image(
 def test_layers_lie_on_a_grid_within_a_tenth_of_a_voxel(
     scan: Path, tmp_path: Path, voxels: float, same: bool
 ) -> None:
-    ((data, attributes, _),) = layer_data.read_layers(str(scan))
+    ((data, attributes, _),) = _reader.read_layers(str(scan))
     labels = np.ones(data.shape, np.uint8)
     scale, translate = np.array(attributes["scale"]), np.array(attributes["translate"])
     stretched = scale * (1 + voxels / max(data.shape))
@@ -176,14 +176,14 @@ def test_layers_lie_on_a_grid_within_a_tenth_of_a_voxel(
         out = tmp_path / "out.nii"
         refused = pytest.raises(InputError, match="does not lie where")
         with nullcontext() if same else refused:
-            layer_data.write_labels_layer(str(out), labels, {**attributes, **change})
+            _writer.write_labels_layer(str(out), labels, {**attributes, **change})
         assert out.exists() is same
 
 
 def test_flat_labels_of_another_layer_are_written_flat(tmp_path: Path) -> None:
     labels = np.arange(30, dtype=np.uint8).reshape(5, 6)
     layer = {"scale": (1, 0.7), "translate": (0, 0)}
-    layer_data.write_labels_layer(str(tmp_path / "a.png"), labels, layer)
+    _writer.write_labels_layer(str(tmp_path / "a.png"), labels, layer)
     assert (read_labels(tmp_path / "a.png").data[0] == labels).all()
 
 
@@ -205,12 +205,12 @@ def test_labels_that_cannot_be_written_are_refused(
 ) -> None:
     layer = {"scale": (1, 1, 1), "translate": (0, 0, 0), "name": "mine", **change}
     with pytest.raises(InputError, match=f"'mine'.*{words}"):
-        layer_data.write_labels_layer(str(tmp_path / "a.nii"), labels, layer)
+        _writer.write_labels_layer(str(tmp_path / "a.nii"), labels, layer)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_sample_is_a_ct_with_all_lumbar_vertebrae_in_their_colours() -> None:
-    (image, attributes, _), (labels, of_labels, kind) = layer_data.open_sample()
+    (image, attributes, _), (labels, of_labels, kind) = _sample_data.open_sample()
     volume = attributes["metadata"]["napari_spinalsam"]["volume"]
     assert attributes["name"] == "Lumbar CT (sample)"
     assert volume.modality == "CT"
@@ -223,7 +223,7 @@ def test_the_sample_is_a_ct_with_all_lumbar_vertebrae_in_their_colours() -> None
 
 
 def test_the_sample_is_a_block_of_the_original_scan(data_dir: Path) -> None:
-    (image, attributes, _), (labels, *_) = layer_data.open_sample()
+    (image, attributes, _), (labels, *_) = _sample_data.open_sample()
     volume = attributes["metadata"]["napari_spinalsam"]["volume"]
     original = nib.load(data_dir / "verse014" / "ct.nii.gz")
     reference = np.asarray(nib.load(data_dir / "verse014" / "vertebrae.nii.gz").dataobj)
