@@ -37,7 +37,7 @@ def scan(tmp_path: Path) -> Path:
 
 def test_importing_loads_no_heavy_package() -> None:
     code = (
-        "import sys, napari_spinalsam.io.layer_data as c; c.get_reader('a.nii');"
+        "import sys, napari_spinalsam._reader as c; c.get_reader('a.nii');"
         "print([m for m in ('torch', 'qtpy', 'napari', 'nibabel') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

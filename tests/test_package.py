@@ -58,7 +58,20 @@ def test_importing_the_package_loads_no_heavy_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["api", "cli", "contributions", "annotation", "core", "io", "model"]
+    "module",
+    [
+        "api",
+        "batch",
+        "cli",
+        "_reader",
+        "_writer",
+        "_sample_data",
+        "actions",
+        "annotation",
+        "core",
+        "io",
+        "model",
+    ],
 )
 def test_headless_modules_load_neither_torch_nor_a_gui(module: str) -> None:
     assert modules_loaded_by(f"import napari_spinalsam.{module}") == set()
@@ -75,7 +88,7 @@ def test_manifest_loads_without_importing_the_plugin() -> None:
 
 def test_reader_and_writer_are_found_without_torch_napari_or_qt() -> None:
     code = (
-        "from napari_spinalsam.io.layer_data import get_reader\n"
+        "from napari_spinalsam._reader import get_reader\n"
         "assert get_reader('notes.txt') is None"
     )
     assert modules_loaded_by(code) == set()

@@ -221,7 +221,7 @@ def values(document: Annotation) -> set[int]:
     return set(np.unique(document.labels).tolist()) - {0}
 
 
-ACTIONS: dict[str, tuple["Mapping[str, object]", str]] = {
+ACTIONS: dict[str, tuple[Mapping[str, object], str]] = {
     "set_lock": ({"structure": "L3"}, "L3 is locked: nothing overwrites it."),
     "set_structure_visibility": (
         {"structure": "L3", "visible": False},
