@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import nibabel as nib
 import numpy as np
 import pytest
+from napari._qt.dialogs.qt_reader_dialog import QtReaderDialog
+from napari.layers import Labels
 from napari.layers._source import layer_source
-from qtpy.QtWidgets import QFileDialog
+from napari.settings import get_settings
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 L3, L4 = 22, 23
+COPY = Qt.DropAction.CopyAction
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 @pytest.fixture
@@ -76,25 +84,66 @@ def test_opening_labels_is_one_step_and_asks_before_it_replaces(
     assert set(np.unique(annotation.labels)) == {0, L3, L4}
 
 
+def drop(handle: SegmentHandle, path: Path) -> list[str]:
+    """Drag a file over the canvas and drop it, as the window system tells Qt of it.
+
+    Where napari asks for the reader, what it proposes is taken.
+
+    Returns
+    -------
+    list of str
+        The readers that were proposed.
+    """
+    canvas = handle.viewer.window._qt_viewer.canvas.native
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(path))])
+    entered = QDragEnterEvent(QPoint(9, 9), COPY, files, LEFT, NONE)
+    proposed = []
+
+    def answer() -> None:
+        asking = QApplication.activeModalWidget()
+        if isinstance(asking, QtReaderDialog):
+            proposed.append(asking.reader_btn_group.checkedButton().text())
+            asking.accept()
+
+    timer = QTimer()
+    timer.timeout.connect(answer)
+    timer.start(0)
+    # Qt looks for who takes it, from the canvas up to the window.
+    QApplication.sendEvent(canvas, entered)
+    dropped = QDropEvent(QPointF(9, 9), COPY, files, LEFT, NONE)
+    QApplication.sendEvent(canvas, dropped)
+    timer.stop()
+    assert entered.isAccepted()
+    return proposed
+
+
 def test_a_dropped_file_of_labels_is_offered_to_go_on_from(
-    handle: SegmentHandle, saved: Path
+    handle: SegmentHandle, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer, start = handle.viewer, handle.widget.start
     count = len(viewer.layers)
-
-    def drop() -> None:
-        # What napari does with it once its question for the reader is answered.
-        viewer.open(str(saved), plugin="napari-spinalsam")
-
-    drop()
+    assert drop(handle, saved) == ["SpinalSAM"]
     assert not start.isHidden()
     assert len(viewer.layers) == count + 1
+    dropped = viewer.layers[-1]
+    assert isinstance(dropped, Labels)  # in colours, with the image to be seen below
+    assert dropped.units == handle.widget.controller.layers.image.units
     assert not handle.annotation.labels.any()
     start.go_on.click()
     assert set(np.unique(handle.annotation.labels)) == {0, L3, L4}
     assert len(viewer.layers) == count
     assert start.isHidden()
-    drop()
+    # As VerSe has it: its numbers, floating point, nothing in the header; and napari
+    # no longer asks.
+    remembered = {"*.nii.gz": "napari-spinalsam"}
+    monkeypatch.setattr(get_settings().plugins, "extension2reader", remembered)
+    verse = saved.with_name("sub-7_seg-vert_msk.nii.gz")
+    stored = nib.load(saved)
+    values = np.asarray(stored.dataobj).astype(np.float32)
+    nib.Nifti1Image(values, stored.affine).to_filename(verse)
+    assert drop(handle, verse) == []
+    assert isinstance(viewer.layers[-1], Labels)
     assert "replace the present labels" in start.text.text()
     start.leave.click()
     assert len(viewer.layers) == count + 1
