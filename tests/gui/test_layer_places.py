@@ -245,3 +245,77 @@ def test_the_pixel_size_of_a_picture_is_asked_and_shown(
     handle.run(a.Undo(steps=3))
     assert not row.text.isHidden()
     assert image.scale == pytest.approx([1.0, 1.0])
+
+
+def test_the_two_turns_of_a_plain_image_have_one_size_in_every_order(
+    viewer: Viewer,
+) -> None:
+    """Else napari warns of inconsistent units, and draws one of them wrongly."""
+    plain = viewer.add_image(make_volume().data, name="array")
+    landmarks = viewer.add_points([[6.0, 20.0, 24.0]], ndim=3)
+    drawn = viewer.add_labels(np.zeros(plain.data.shape, np.uint8))
+    handle = attach(viewer)
+    handle.wait_for_model()
+    controller = handle.widget.controller
+
+    def check(sizes: tuple[float, float, float], unit: str) -> None:
+        canvas = viewer.window._qt_viewer.canvas
+        canvas._update_world_units()  # a warning of napari is an error here
+        assert {str(one) for layer in viewer.layers for one in layer.units} == {unit}
+        for layer in (plain, landmarks, drawn):
+            assert layer.scale == pytest.approx(sizes)
+
+    handle.annotation.replace_labels((plain.data > 500) * np.uint8(22))
+    controller.set_orientation("SRP")  # rows to the right, columns to posterior
+    check((1, 1, 1), "pixel")
+    turned = controller.layers.image
+    handle.annotation.set_spacing([3.0, 1.0, 0.7])
+    assert turned.scale == pytest.approx([3, 1, 0.7])
+    check((3, 0.7, 1), "millimeter")
+    controller.perform(a.Undo())
+    check((1, 1, 1), "pixel")
+    controller.perform(a.Redo())
+    check((3, 0.7, 1), "millimeter")
+    # The original is of that size as well, which is one step of its own.
+    controller.choose_image(plain)
+    assert handle.annotation.geometry.spacing == pytest.approx((3, 0.7, 1))
+    controller.choose_reference(drawn)  # what lay on the image still does
+    check((3, 0.7, 1), "millimeter")
+    controller.perform(a.Undo())
+    check((1, 1, 1), "pixel")
+    assert turned.scale == pytest.approx([1, 1, 1])
+    assert not handle.annotation.geometry.spacing_known
+    handle.annotation.set_spacing([2.0, 0.5, 0.6])
+    assert turned.scale == pytest.approx([2, 0.6, 0.5])
+    check((2, 0.5, 0.6), "millimeter")
+    controller.set_orientation("SAR")  # a third layer of the same voxels
+    check((2, 0.5, 0.6), "millimeter")
+    controller.choose_image(turned)
+    assert handle.annotation.geometry.spacing == pytest.approx((2, 0.6, 0.5))
+    controller.perform(a.Undo())
+    check((3, 0.7, 1), "millimeter")
+
+
+def test_an_image_that_was_moved_while_another_was_chosen_is_followed(
+    viewer: Viewer,
+) -> None:
+    first = viewer.add_image(make_volume().data, name="first")
+    handle = attach(viewer)
+    handle.wait_for_model()
+    second = viewer.add_image(make_volume((8, 30, 30)).data, name="second")
+    controller, document = handle.widget.controller, handle.annotation
+    document.replace_labels((first.data > 500) * np.uint8(22))
+    controller.choose_image(second)
+    first.scale = (3, 1, 0.7)
+    controller.choose_image(first)
+    assert handle.annotation is document
+    assert document.geometry.spacing == pytest.approx((3, 1, 0.7))
+    assert controller.layers.labels.scale == pytest.approx([3, 1, 0.7])
+    handle.run(a.Undo())
+    assert first.scale == pytest.approx([1, 1, 1])
+    assert document.labels.any()
+    controller.choose_image(second)
+    first.rotate = 30
+    with pytest.raises(InputError, match="turned or sheared"):
+        controller.choose_image(first)
+    assert controller.layers.image is second

@@ -123,6 +123,21 @@ class FileGrid:
             affine[:3, axis] *= spacing[canonical] / self.geometry.spacing[canonical]
         return FileGrid(self.shape, affine, known)
 
+    def sized_as(self, other: FileGrid) -> FileGrid:
+        """Return this grid with the voxel size of another one of the same file.
+
+        Parameters
+        ----------
+        other : FileGrid
+            Of the same file; its canonical axes may be others.
+        """
+        spacing = [0.0, 0.0, 0.0]
+        for axis in range(3):
+            told = other.geometry.spacing[other.axis_to_canonical(axis)]
+            spacing[self.axis_to_canonical(axis)] = told
+        known = self.known & ~Known.SPACING | other.known & Known.SPACING
+        return self.rescaled(spacing, known)
+
     @cached_property
     def _order_and_flips(self) -> tuple[tuple[int, int, int], tuple[bool, ...]]:
         if len(self.shape) == 2:

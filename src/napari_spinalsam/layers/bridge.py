@@ -19,7 +19,13 @@ from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.layers import drawings, masks
 from napari_spinalsam.layers import prompts as prompt_layers
 from napari_spinalsam.layers.clicking import ImageClicks
-from napari_spinalsam.layers.grids import set_transform, sized_transform, transform_of
+from napari_spinalsam.layers.grids import (
+    move_with_all,
+    resize_turned,
+    set_transform,
+    sized_transform,
+    transform_of,
+)
 from napari_spinalsam.layers.hand_edits import take_prompts
 from napari_spinalsam.layers.label_edits import LabelEdits, LeftLabels
 from napari_spinalsam.layers.making import NAMES, new_layer
@@ -29,7 +35,7 @@ from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.layers.view import current_slice, shares_units, to_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from napari import Viewer
     from napari.layers import Image, Layer
@@ -42,8 +48,16 @@ logger = logging.getLogger(__name__)
 
 _Kind = TypeVar("_Kind", bound="Layer")
 PROMPT_ROLES = (Role.POINTS, Role.BOXES, Role.DRAWINGS)
+# Where a labels layer keeps where its image was shown when it was put down.
+LEFT_AT = "left_at"
 # Layer data events that tell of a finished edit.
 _FINISHED = ("added", "removed", "changed")
+
+
+def left_at(layers: Iterable[Layer], annotation: Annotation) -> dict[str, Any] | None:
+    """Return where the image of an annotation was shown when it was put down."""
+    labels = find_layer(layers, Role.LABELS, annotation)
+    return None if labels is None else entry_of(labels).get(LEFT_AT)
 
 
 class AnnotationLayers:
@@ -84,7 +98,7 @@ class AnnotationLayers:
         self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
         self.letters = OrientationLetters(viewer, image, annotation)
         # Where the image was shown on each grid, for undo to bring it back there.
-        self._transforms = {annotation.volume.grid: transform_of(image)}
+        self._transforms = {annotation.volume.grid: self._left_at()}
         for role in NAMES:
             self.layer(role)
         annotation.changed.connect(self._on_changed)
@@ -202,6 +216,7 @@ class AnnotationLayers:
                 set_transform(layer, transform)
                 if "grid" in entry_of(layer):
                     entry_of(layer)["grid"] = self.annotation.volume.grid
+        resize_turned(self.image, self.viewer.layers, self.annotation.volume.grid)
 
     def show_grid(self) -> None:
         """Show image and layers where the grid of the annotation has them."""
@@ -210,8 +225,20 @@ class AnnotationLayers:
         if wanted is None:
             wanted = sized_transform(self.image, grid.geometry)
         with self._quiet():
-            set_transform(self.image, wanted)
+            move_with_all(self.image, self.viewer.layers, wanted)
         self.follow_image()
+
+    def follow_moved(self, grid: FileGrid) -> None:
+        """Let the annotation lie where the image was moved to while it was put down."""
+        self.note_place(grid)
+        if not grid.equals(self.annotation.volume.grid):
+            self.annotation.set_grid(grid)
+        self.follow_image()
+
+    def _left_at(self) -> dict[str, Any]:
+        """Return where the image was shown as its annotation lay at last."""
+        left = left_at(self.viewer.layers, self.annotation)
+        return transform_of(self.image) if left is None else left
 
     def close(self) -> None:
         """Stop following; the layers stay, and show what the labels become."""
@@ -225,6 +252,8 @@ class AnnotationLayers:
             self._disconnect(layer)
         if isinstance(labels := self._present(Role.LABELS), Labels):
             LeftLabels(labels, self.annotation)
+            known = self._transforms.get(self.annotation.volume.grid)
+            entry_of(labels)[LEFT_AT] = known or transform_of(self.image)
 
     def _set_next_prompt(self) -> None:
         polarity, axis = self._tool.polarity, self._axis

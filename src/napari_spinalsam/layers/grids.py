@@ -25,12 +25,14 @@ from napari_spinalsam.io.formats import is_picture
 from napari_spinalsam.layers.roles import entry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from napari_spinalsam.core.geometry import Geometry
 
 # What makes up the transform of a layer; each has an event of the same name.
 TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units")
+# In our entry: which image layer a layer shows turned, and the grid of that one.
+_TURNED = "turned_from"
 
 
 def placement_of(layer: Layer, name: str) -> Placement:
@@ -170,28 +172,100 @@ def set_transform(layer: Layer, transform: Mapping[str, Any]) -> None:
     """Let a layer lie where a transform says; what is so already is not touched."""
     now = transform_of(layer)
     for name, value in transform.items():
-        same = (
-            now[name] == value if name == "units" else np.array_equal(now[name], value)
-        )
-        if not same:
+        if not _equal(name, now[name], value):
             setattr(layer, name, value)
 
 
+def same_transform(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two transforms, as of `transform_of`, are exactly the same."""
+    return all(_equal(name, one[name], other[name]) for name in TRANSFORM)
+
+
+def _equal(name: str, one: Any, other: Any) -> bool:
+    return bool(one == other) if name == "units" else np.array_equal(one, other)
+
+
 def sized_transform(layer: Layer, geometry: Geometry) -> dict[str, Any]:
-    """Return the transform that gives the voxels of a layer the size of a geometry."""
+    """Return the transform that gives the voxels of a layer the size of a geometry.
+
+    It is in millimetres, or in pixels where the geometry knows no size.
+    """
     placement = placement_of(layer, f"The layer {layer.name!r}")
     wanted = np.array(geometry.spacing[3 - layer.ndim :])
-    transform = transform_of(layer)
-    if not geometry.spacing_known:
-        return {**transform, "units": ("pixel",) * layer.ndim}
     factors = [layer_data.millimetres(unit, layer.name) or 1.0 for unit in layer.units]
     scale = np.asarray(layer.scale) * wanted / np.abs(placement.step)
     return {
-        **transform,
+        **transform_of(layer),
         "scale": scale * np.array(factors),
         "translate": np.asarray(layer.translate) * factors,
-        "units": ("mm",) * layer.ndim,
+        "units": ("mm" if geometry.spacing_known else "pixel",) * layer.ndim,
     }
+
+
+def move_with_all(
+    image: Layer, layers: Iterable[Layer], transform: Mapping[str, Any]
+) -> None:
+    """Let an image lie where a transform says, and with it all that lies on it.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        The image.
+    layers : iterable of Layer
+        The layers beside it. Those go along that are shown exactly as the image is:
+        of the same transform and, if they are made of voxels, of the same shape.
+    transform : mapping
+        As of `transform_of`.
+    """
+    along = [layer for layer in layers if layer is image or _shown_as(layer, image)]
+    for layer in along:
+        set_transform(layer, transform)
+
+
+def _shown_as(layer: Layer, image: Layer) -> bool:
+    if layer.ndim != image.ndim:
+        return False
+    if isinstance(layer, Image | Labels) and (
+        layer.multiscale or tuple(layer.data.shape) != tuple(image.data.shape)
+    ):
+        return False
+    return same_transform(transform_of(layer), transform_of(image))
+
+
+def note_turned(turned: Layer, image: Layer, grid: FileGrid) -> None:
+    """Remember that an image layer shows another one turned, which has a grid."""
+    entry_of(turned)[_TURNED] = image, grid
+
+
+def resize_turned(image: Layer, layers: Iterable[Layer], grid: FileGrid) -> None:
+    """Show what an image was turned from or to with the voxel size of its grid.
+
+    They are the same voxels, and napari draws layers in pixels wrongly beside layers in
+    millimetres. A layer that was sheared by hand since stays as it is.
+    """
+    beside = list(layers)
+    for other, own in _turns(image, beside):
+        geometry = own.sized_as(grid).geometry
+        try:
+            placement = placement_of(other, "")
+        except InputError:
+            continue
+        spacing = geometry.spacing[3 - other.ndim :]
+        sized = placement.sized == geometry.spacing_known
+        if not (sized and np.allclose(np.abs(placement.step), spacing)):
+            move_with_all(other, beside, sized_transform(other, geometry))
+
+
+def _turns(image: Layer, layers: Iterable[Layer]) -> Iterator[tuple[Layer, FileGrid]]:
+    """Yield the other layers that show the same file, each with its grid."""
+    first, grid_of_first = entry_of(image).get(_TURNED, (image, None))
+    for layer in layers:
+        if layer is image:
+            continue
+        if layer is first and grid_of_first is not None:
+            yield layer, grid_of_first
+        elif entry_of(layer).get(_TURNED, (None,))[0] is first:
+            yield layer, entry_of(layer)["volume"].grid
 
 
 def write_labels_layer(

@@ -13,12 +13,15 @@ from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.layers.bridge import AnnotationLayers
+from napari_spinalsam.layers.bridge import AnnotationLayers, left_at
 from napari_spinalsam.layers.grids import (
     TRANSFORM,
     grid_of_layer,
-    set_transform,
+    move_with_all,
+    note_turned,
+    same_transform,
     sized_transform,
+    transform_of,
 )
 from napari_spinalsam.layers.images import (
     known_annotations,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.core.results import SliceMask
+    from napari_spinalsam.core.volume import FileGrid
     from napari_spinalsam.model.session import SegmentationSession
 
 # A slice is encoded ahead once the user has stayed on it for so long.
@@ -129,13 +133,17 @@ class SegmentController(QObject):
         """
         if self.layers is not None and layer == self.layers.image:
             return
-        annotation = None
+        annotation = moved = None
         if layer is not None:
             make_usable(layer)
-            annotation = self._known_annotation(layer) or self._new_annotation(layer)
+            annotation = self._known_annotation(layer)
+            if annotation is None:
+                annotation = self._new_annotation(layer)
+            else:
+                moved = self._moved_since(layer, annotation)
         self._leave()
         if layer is not None and annotation is not None:
-            self._take(layer, annotation)
+            self._take(layer, annotation, moved)
             # What was said of the image before is over.
             self.message.emit(f"{layer.name} is open: choose a structure.", False)
         self.annotation_changed.emit(EVERYTHING)
@@ -178,9 +186,11 @@ class SegmentController(QObject):
         labels = turned.grid.to_canonical(before.grid.from_canonical(annotation.labels))
         if before.geometry.spacing_known:
             # In millimetres like the new one: napari warns of layers without a unit.
-            set_transform(image, sized_transform(image, before.geometry))
+            wanted = sized_transform(image, before.geometry)
+            move_with_all(image, self.viewer.layers, wanted)
         named = replace(turned, name=f"{image.name} (turned)")
         shown = add_volume(self.viewer, named, entry_of(image).get("path"))
+        note_turned(shown, image, before.grid)
         self.choose_image(shown)
         self.annotation.set_window(annotation.state.window)
         if annotation.state.has_work:
@@ -291,14 +301,31 @@ class SegmentController(QObject):
         volume = volume_of(image, self.viewer.layers)
         return Annotation(volume, first_window(volume))
 
-    def _take(self, image: Image, annotation: Annotation) -> None:
-        """Show an annotation beside its image and follow both."""
+    def _moved_since(self, image: Image, annotation: Annotation) -> FileGrid | None:
+        """Return the grid of an image if it was moved while it was not annotated.
+
+        Raises
+        ------
+        InputError
+            If it cannot be followed to where it is now.
+        """
+        grid = grid_of_layer(image, (), f"The image {image.name!r}").grid
+        left = left_at(self.viewer.layers, annotation)
+        still = left is None or same_transform(left, transform_of(image))
+        return None if still else grid
+
+    def _take(
+        self, image: Image, annotation: Annotation, moved: FileGrid | None = None
+    ) -> None:
+        """Show an annotation beside its image, which may have moved; follow both."""
         self.executor.annotation = annotation
         self.predictions.follow(annotation)
         self.layers = AnnotationLayers(
             self.viewer, image, annotation, self.report_error, after_drawing
         )
-        if annotation.state.grid is not None:
+        if moved is not None:
+            self.layers.follow_moved(moved)
+        elif annotation.state.grid is not None:
             self.layers.show_grid()
         annotation.changed.connect(self._on_changed)
         image.events.data.connect(self._on_image_replaced)
