@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.widgets.handle import attach
@@ -17,6 +18,7 @@ from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.chat import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
@@ -186,3 +188,35 @@ def test_old_bubbles_go(qtbot: object) -> None:
         transcript.add(str(number), Tone.USER)
     assert len(transcript.bubbles) == LONGEST_TRANSCRIPT
     assert transcript.bubbles[0].text.text() == "5"
+
+
+def test_a_mask_and_the_work_are_in_view_while_the_chat_covers_the_segment_dock(
+    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    work, annotation = chat.work, handle.annotation
+    work.follow(handle.widget)  # as when its tab comes to the front
+    assert work.preview.isHidden()
+    handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
+    annotation.set_box(0, 6, BoxPrompt(11, 13, 28, 34))
+    handle.wait_for_mask()
+    assert not work.preview.isHidden()
+    assert work.text.text() == handle.widget.preview.text.text()
+    work.reject.click()
+    assert annotation.state.preview is None
+    assert work.preview.isHidden()
+    handle.run(a.GenerateMask())
+    handle.wait_for_mask()
+    work.accept.click()
+    assert annotation.labels.any()
+    assert work.preview.isHidden()
+
+    controller = handle.widget.controller
+    controller.working.emit("Propagate L3: 2 of 9")
+    qtbot.waitUntil(lambda: not work.busy.isHidden())
+    assert work.busy.bar.format() == "Propagate L3: 2 of 9"
+    with qtbot.waitSignal(controller.cancelled):
+        work.busy.cancel.click()
+    controller.working.emit("")
+    assert work.busy.isHidden()
+    handle.widget.close()
+    assert work.preview.isHidden()

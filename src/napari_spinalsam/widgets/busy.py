@@ -21,6 +21,8 @@ class BusyRow(QWidget):
         self.bar.setRange(0, 100)
         self.bar.setValue(0)  # Qt shows no text before there is a value
         self.cancel = QPushButton("Cancel")
+        # What goes on; empty when idle.
+        self.sentence = ""
         row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
         self._delay = QTimer(self)
@@ -31,6 +33,7 @@ class BusyRow(QWidget):
 
     def show_working(self, sentence: str) -> None:
         """Show what goes on before long, or nothing for an empty sentence."""
+        self.sentence = sentence
         self.bar.setFormat(sentence)
         if not sentence:
             self._delay.stop()

@@ -19,10 +19,11 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.widgets.conversation import Answer, Conversation
 from napari_spinalsam.widgets.docks import join_tabs
-from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.handle import attach, find_dock
 from napari_spinalsam.widgets.language_dialog import LanguageDialog
 from napari_spinalsam.widgets.preferences import language_settings
 from napari_spinalsam.widgets.transcript import Bubble, Tone, Transcript
+from napari_spinalsam.widgets.work_bar import WorkBar
 
 if TYPE_CHECKING:
     import napari
@@ -76,6 +77,7 @@ class ChatWidget(QWidget):
         )
         self.gear = QToolButton()
         self.language: LanguageDialog | None = None
+        self.work = WorkBar()
         self.waiting = QLabel()
         self.cancel = QPushButton("Cancel")
         self._offering: Bubble | None = None
@@ -130,6 +132,10 @@ class ChatWidget(QWidget):
         if not self._was_shown:
             self._was_shown = True
             join_tabs(self.viewer, self)
+        # It may have been opened while another dock lay on top of this one.
+        segment = find_dock(self.viewer)
+        if segment is not None:
+            self.work.follow(segment)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the threads that ask a model, if there are any."""
@@ -146,6 +152,7 @@ class ChatWidget(QWidget):
         row.addWidget(self.waiting, 1)
         row.addWidget(self.cancel)
         column.addLayout(row)
+        column.addWidget(self.work)
         self.sentence.native.setPlaceholderText("for example: go to slice 12")
         self.ask.margins = (0, 0, 0, 0)
         self.gear.setText("⚙")
@@ -175,11 +182,12 @@ class ChatWidget(QWidget):
         )
 
     def _controller(self) -> SegmentController:
-        controller = attach(self.viewer).widget.controller
+        segment = attach(self.viewer).widget
+        self.work.follow(segment)
         dock = self.parentWidget()
         if dock is not None and not self.isVisible():
             dock.raise_()  # a Segment dock that was opened just now lies on top
-        return controller
+        return segment.controller
 
     def _show_answer(self, answer: Answer) -> None:
         bubble = self.transcript.add(answer.text, TONES[answer.kind], answer.detail)
@@ -197,6 +205,7 @@ class ChatWidget(QWidget):
         self.waiting.setText(sentence)
         self.waiting.setVisible(bool(sentence))
         self.cancel.setVisible(bool(sentence))
+        self.work.leave_work_to(others=self.conversation.tells_work)
 
     def _recall(self, offset: int) -> None:
         self._place = min(max(self._place + offset, 0), len(self._said))

@@ -190,6 +190,11 @@ class Conversation(QObject):
         self.waiting.emit(WORDS[language]["asking"].format(settings.model))
         self._thread.start()
 
+    @property
+    def tells_work(self) -> bool:
+        """Whether what goes on was begun by a sentence, which `waiting` tells."""
+        return bool(self._jobs)
+
     def cancel(self) -> None:
         """Stop asking the language model, searching, and what a sentence began."""
         if self._thread is not None:

@@ -245,10 +245,15 @@ def _steps(action: Action | dict[str, Any] | str) -> tuple[Action, ...]:
     raise InputError(reply.question if isinstance(reply, Clarify) else reply.reason)
 
 
+def find_dock(viewer: Viewer) -> SegmentWidget | None:
+    """Return the Segment dock of a viewer; None while it is not open."""
+    docked = viewer.window.dock_widgets.values()
+    return next((one for one in docked if isinstance(one, SegmentWidget)), None)
+
+
 def attach(viewer: Viewer) -> SegmentHandle:
     """Return the handle of a viewer's Segment dock, which is opened if need be."""
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, SegmentWidget):
-            return SegmentHandle(widget, viewer)
+    if (widget := find_dock(viewer)) is not None:
+        return SegmentHandle(widget, viewer)
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET, tabify=True)
     return SegmentHandle(widget, viewer)

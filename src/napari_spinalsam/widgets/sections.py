@@ -244,6 +244,16 @@ class PromptRow(QWidget):
             made.setChecked(name == tool)
 
 
+def preview_text(preview: Preview | None) -> str:
+    """Return structure, candidate and predicted IoU of the mask that waits."""
+    if preview is None:
+        return "no mask yet"
+    return (
+        f"{preview.structure}: {preview.chosen + 1}/{preview.count}"
+        f" · predicted IoU {preview.predicted_iou:.2f}"
+    )
+
+
 class PreviewRow(QWidget):
     """Candidates, accept, reject, undo and redo."""
 
@@ -280,13 +290,7 @@ class PreviewRow(QWidget):
         """Show candidate and predicted IoU, or that there is no mask."""
         for made in (self.accept, self.reject, self.previous, self.next):
             made.setEnabled(preview is not None)
-        if preview is None:
-            self.text.setText("no mask yet")
-            return
-        self.text.setText(
-            f"{preview.structure}: {preview.chosen + 1}/{preview.count}"
-            f" · predicted IoU {preview.predicted_iou:.2f}"
-        )
+        self.text.setText(preview_text(preview))
 
     def show_history(self, undo: tuple[str, ...], redo: tuple[str, ...]) -> None:
         """Enable undo and redo, naming what they would do."""
