@@ -2,9 +2,11 @@
 
 import importlib
 import importlib.metadata
+import importlib.resources
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,18 @@ def test_segment_is_the_first_widget_and_in_the_segment_menu(
     ]
 
 
+def test_manifest_names_an_icon_that_ships_and_the_schema_it_was_written_for(
+    manifest: PluginManifest,
+) -> None:
+    assert isinstance(manifest.icon, str)
+    package, _, name = manifest.icon.partition(":")
+    icon = importlib.resources.files(package).joinpath(name).read_bytes()
+
+    assert icon.startswith(b"\x89PNG")
+    assert "schema_version" in MANIFEST.read_text()
+    assert {str(each) for each in manifest.categories} >= {"Segmentation", "Annotation"}
+
+
 @pytest.mark.parametrize(
     ("path", "read"),
     [
@@ -176,3 +190,27 @@ def test_every_promise_of_the_documentation_has_its_test() -> None:
         assert named, row
         for file, test in named:
             assert f"def {test}(" in (root / file).read_text(), f"{file}::{test}"
+
+
+def test_links_of_the_readme_work_on_pypi_and_lead_to_files_that_exist() -> None:
+    root = Path(__file__).parent.parent
+    readme = root / "README.md"
+    if not readme.exists():
+        pytest.skip("the tests run outside a checkout")
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    source = project["urls"]["Source Code"]
+    raw = source.replace("//github.com", "//raw.githubusercontent.com")
+    files = {  # what an address of this project starts with: the file it leads to
+        f"{raw}/main/": "{}",
+        f"{source}/blob/main/": "{}",
+        project["urls"]["Documentation"]: "docs/{}.md",
+    }
+
+    links = re.findall(r"\[([^\]]*)\]\(([^)]+)\)", readme.read_text("utf-8"))
+    assert links
+    for text, link in links:
+        assert link.startswith("https://"), f"{text}: relative links are dead on PyPI"
+        for start, file in files.items():
+            if link.startswith(start):
+                path = root / file.format(link.removeprefix(start).rstrip("/"))
+                assert path.is_file(), f"{text}: {path}"
