@@ -22,11 +22,11 @@ from qtpy.QtWidgets import QFileDialog
 from napari_spinalsam import api
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.widgets.transcript import Tone
+from napari_spinalsam.widgets.chat.transcript import Tone
 
 if TYPE_CHECKING:
-    from napari_spinalsam.widgets.chat import ChatWidget
-    from napari_spinalsam.widgets.transcript import Bubble
+    from napari_spinalsam.widgets.chat.transcript import Bubble
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
 
 SAGITTAL_AXIS = 2
 BEFORE_THE_BOX = (

@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 if TYPE_CHECKING:
-    from napari_spinalsam.widgets.chat import ChatWidget
-    from napari_spinalsam.widgets.transcript import Tone
+    from napari_spinalsam.widgets.chat.transcript import Tone
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
 
 
 def type_and_enter(chat: ChatWidget, text: str) -> None:

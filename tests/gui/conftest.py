@@ -16,9 +16,9 @@ from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.model.backends.tiny import TinyBackend
 from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.widgets import models
-from napari_spinalsam.widgets.chat import ChatWidget
+from napari_spinalsam.widgets.chat.widget import ChatWidget
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.segment import model_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def make_volume(shape: tuple[int, int, int] = (12, 40, 48)) -> Volume:
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "build_session", lambda *_: small_session())
+    monkeypatch.setattr(model_row, "build_session", lambda *_: small_session())
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.model.session import SegmentationSession
-from napari_spinalsam.widgets import models
+from napari_spinalsam.widgets.segment import model_row
 from tests.gui.conftest import small_session
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def serve(
     """Let docks load a session of a kind; its work ends with the test."""
     released.clear()
     session = kind(small_session()._backend)
-    monkeypatch.setattr(models, "build_session", lambda *_: session)
+    monkeypatch.setattr(model_row, "build_session", lambda *_: session)
     yield
     released.set()
 

@@ -11,8 +11,12 @@ from qtpy.QtTest import QTest
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.io.layer_data import image_layer
+from napari_spinalsam.widgets.chat.transcript import (
+    LONGEST_TRANSCRIPT,
+    Tone,
+    Transcript,
+)
 from napari_spinalsam.widgets.handle import attach
-from napari_spinalsam.widgets.transcript import LONGEST_TRANSCRIPT, Tone, Transcript
 from tests.gui.chatting import last, type_and_enter
 from tests.gui.conftest import make_volume
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from pytestqt.qtbot import QtBot
 
-    from napari_spinalsam.widgets.chat import ChatWidget
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
-from napari_spinalsam.widgets.predictions import CANCELLED, STALE
-from napari_spinalsam.widgets.transcript import Tone
+from napari_spinalsam.widgets.chat.transcript import Tone
+from napari_spinalsam.widgets.inference import CANCELLED, STALE
 from tests.gui.chatting import last, type_and_enter
 from tests.gui.finding import BLOCK, FindingSession, released, serve
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_spinalsam.widgets.chat import ChatWidget
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui

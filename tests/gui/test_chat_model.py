@@ -9,8 +9,8 @@ import openai  # noqa: F401  its import takes longer than the tests wait
 import pytest
 from napari.settings import get_plugin_settings
 
+from napari_spinalsam.widgets.chat.transcript import Tone
 from napari_spinalsam.widgets.preferences import change_language_settings
-from napari_spinalsam.widgets.transcript import Tone
 from tests.gui.chatting import last, type_and_enter
 from tests.language.api_server import ApiServer, Sent, completion, plan
 from tests.language.asked import ODD, ODD_ZH
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_spinalsam.widgets.chat import ChatWidget
+    from napari_spinalsam.widgets.chat.settings_dialog import LanguageDialog
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
-    from napari_spinalsam.widgets.language_dialog import LanguageDialog
 
 pytestmark = pytest.mark.gui
 KEY = "sk-0123456789abcdef"

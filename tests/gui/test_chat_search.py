@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_spinalsam.widgets.transcript import Tone
+from napari_spinalsam.widgets.chat.transcript import Tone
 from tests.gui.chatting import last, type_and_enter
 from tests.gui.finding import FindingSession, released, serve
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_spinalsam.widgets.chat import ChatWidget
+    from napari_spinalsam.widgets.chat.widget import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui

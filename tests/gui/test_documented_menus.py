@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from qtpy.QtWidgets import QMainWindow, QMenu
 
-from napari_spinalsam.widgets.segment import HINT
+from napari_spinalsam.widgets.segment.widget import HINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

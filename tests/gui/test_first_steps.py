@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QLabel, QScrollArea
 
-from napari_spinalsam.widgets.first_steps import FirstSteps
+from napari_spinalsam.widgets.segment.rows import FirstSteps
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

@@ -15,7 +15,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.core.results import SliceMask
 from napari_spinalsam.model.backends.base import ModelRecord
-from napari_spinalsam.widgets.predictions import Predictions
+from napari_spinalsam.widgets.inference import Predictions
 from tests.annotation.conftest import DiscPredictor
 from tests.gui.conftest import make_volume
 

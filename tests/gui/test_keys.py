@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.widgets import three_views
+from napari_spinalsam.widgets import linked_views
 from napari_spinalsam.widgets.handle import attach
 from tests.gui.conftest import docked_block
 
@@ -205,7 +205,7 @@ def test_keys_belong_to_the_open_dock_of_their_viewer(
     first.viewer.layers.selection.active = points
     for key in (Key.Key_T, Key.Key_N, Key.Key_M):
         QTest.keyClick(canvas(first.viewer), key)
-    assert three_views.DOCK not in first.viewer.window.dock_widgets
+    assert linked_views.DOCK not in first.viewer.window.dock_widgets
     assert first.widget.controller.layers is None
     again = attach(first.viewer)
     assert again.widget is not first.widget

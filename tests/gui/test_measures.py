@@ -18,9 +18,9 @@ from napari_spinalsam.core.metrics import SurfaceDistances
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.widgets.handle import attach
-from napari_spinalsam.widgets.measure_rows import MeasureRow, told_of_means
-from napari_spinalsam.widgets.spine_plot import SpinePlot, along_spine
-from napari_spinalsam.widgets.tables import ReportWindow
+from napari_spinalsam.widgets.measures.plot import SpinePlot, along_spine
+from napari_spinalsam.widgets.measures.rows import MeasureRow, told_of_means
+from napari_spinalsam.widgets.napari_view import ReportWindow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.handle import SegmentHandle
-    from napari_spinalsam.widgets.measures import MeasuresWindow
+    from napari_spinalsam.widgets.measures.window import MeasuresWindow
 
 L2, L3, L4, L5 = 21, 22, 23, 24
 

@@ -15,14 +15,14 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.handle import attach
-from napari_spinalsam.widgets.object_model import Column
+from napari_spinalsam.widgets.objects.table import Column
 
 if TYPE_CHECKING:
     from napari import Viewer
     from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.handle import SegmentHandle
-    from napari_spinalsam.widgets.objects import ObjectsPanel
+    from napari_spinalsam.widgets.objects.panel import ObjectsPanel
 
 LEFT = Qt.MouseButton.LeftButton
 NONE = Qt.KeyboardModifier.NoModifier

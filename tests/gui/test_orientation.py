@@ -12,8 +12,8 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.geometry import Geometry, Known, Plane
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.layer_data import image_layer
-from napari_spinalsam.layers.bridge import AnnotationLayers
-from napari_spinalsam.layers.view import set_plane
+from napari_spinalsam.layers.annotation_layers import AnnotationLayers
+from napari_spinalsam.layers.dims import set_plane
 
 if TYPE_CHECKING:
     from napari.layers import Image

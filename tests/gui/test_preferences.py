@@ -19,9 +19,9 @@ from napari_spinalsam.model.weights.adapters import save_adapter
 from napari_spinalsam.model.weights.checkpoint import digest_of
 from napari_spinalsam.model.weights.identify import Family
 from napari_spinalsam.model.weights.registry import ENTRIES, ModelEntry
-from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.preferences import keep, segment_settings
+from napari_spinalsam.widgets.segment import model_row
 from tests.gui.conftest import make_volume
 from tests.model.conftest import build_small_sam
 
@@ -85,7 +85,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "small", "sam_vit_b", "https://example.org/small.pth", digest, 1, "CC0-1.0", ""
     )
     table = {**ENTRIES, "small": entry}
-    for module in (registry, loading, models):
+    for module in (registry, loading, model_row):
         monkeypatch.setattr(module, "ENTRIES", table)
     network.add_lora(2)
     config = AdapterConfig(
@@ -99,7 +99,7 @@ def test_an_adapter_is_chosen_by_name_recorded_and_remembered(
     base: Path, handle: SegmentHandle, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     build = lambda model: loading.load_session(model, "cpu")  # noqa: E731
-    monkeypatch.setattr(models, "build_session", build)
+    monkeypatch.setattr(model_row, "build_session", build)
     box, controller = handle.widget.models.box, handle.widget.controller
     box.fill()
     with qtbot.waitSignal(controller.model_changed):

@@ -27,12 +27,11 @@ from napari_spinalsam.core.results import (
     VolumeMask,
 )
 from napari_spinalsam.io.layer_data import image_layer
-from napari_spinalsam.layers.drawings import read_drawings
-from napari_spinalsam.layers.prompts import read_prompts
+from napari_spinalsam.layers.prompt_layers import read_drawings, read_prompts
 from napari_spinalsam.layers.roles import entry_of
 from napari_spinalsam.model.backends.base import ModelRecord
-from napari_spinalsam.widgets import models
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.segment import model_row
 from tests.annotation.conftest import DiscPredictor
 from tests.gui.conftest import make_volume
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.layers.bridge import AnnotationLayers
+    from napari_spinalsam.layers.annotation_layers import AnnotationLayers
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
@@ -515,7 +514,7 @@ def run(
 
 @pytest.fixture(autouse=True)
 def _fast_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "build_session", lambda *_: FastSession())
+    monkeypatch.setattr(model_row, "build_session", lambda *_: FastSession())
 
 
 def test_a_short_random_work_keeps_layers_and_document_equal(

@@ -19,7 +19,7 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.io.labels import read_labels_for, write_labels
 from napari_spinalsam.io.layer_data import image_layer
-from napari_spinalsam.widgets import start_labels
+from napari_spinalsam.widgets.segment import start_labels
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:

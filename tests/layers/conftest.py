@@ -13,7 +13,7 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.layer_data import image_layer
-from napari_spinalsam.layers.bridge import AnnotationLayers
+from napari_spinalsam.layers.annotation_layers import AnnotationLayers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_spinalsam._sample_data import open_sample
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import check_image, fill_missing, guess_modality
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import stem_of
+from napari_spinalsam.io.layer_data import METADATA_KEY, image_layer
 from napari_spinalsam.layers.grids import grid_of_layer
 from napari_spinalsam.layers.roles import Role, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from napari import Viewer
     from napari.components import LayerList
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
@@ -147,3 +150,21 @@ def _check_axes(shape: tuple[int, ...], name: str) -> None:
         raise InputError(
             f"{name} has {len(shape)} axes: choose one 2-D or 3-D image of it."
         )
+
+
+def add_volume(viewer: Viewer, volume: Volume, path: Path | None) -> Image:
+    """Add a volume, of a file if it has one, as an image layer; return the layer."""
+    data, attributes, _ = image_layer(volume)
+    layer = viewer.add_image(data, **attributes)
+    layer.metadata[METADATA_KEY]["path"] = path
+    return layer
+
+
+def add_sample(viewer: Viewer) -> tuple[Image, Labels]:
+    """Add the sample CT and, hidden, its reference labels; return both layers."""
+    (data, attributes, _), (labels, labels_attributes, _) = open_sample()
+    image = viewer.add_image(data, **attributes)
+    reference = viewer.add_labels(labels, **labels_attributes)
+    # Not the hidden reference, which napari selects as the latest.
+    viewer.layers.selection.active = image
+    return image, reference

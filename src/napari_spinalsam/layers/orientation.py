@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.components.overlays import TextOverlay
 
-from napari_spinalsam.layers.view import image_axes
+from napari_spinalsam.layers.dims import image_axes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

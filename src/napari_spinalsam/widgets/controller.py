@@ -13,7 +13,8 @@ from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.layers.bridge import AnnotationLayers, left_at
+from napari_spinalsam.layers.annotation_layers import AnnotationLayers, left_at
+from napari_spinalsam.layers.dims import current_slice, set_plane
 from napari_spinalsam.layers.grids import (
     TRANSFORM,
     grid_of_layer,
@@ -24,19 +25,18 @@ from napari_spinalsam.layers.grids import (
     transform_of,
 )
 from napari_spinalsam.layers.images import (
+    add_volume,
     known_annotations,
     labels_of,
     make_usable,
     volume_of,
 )
-from napari_spinalsam.layers.opening import add_volume
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer
-from napari_spinalsam.layers.view import current_slice, set_plane
 from napari_spinalsam.model.engine_info import SessionInfo
-from napari_spinalsam.widgets.later import after_drawing
-from napari_spinalsam.widgets.predictions import Predictions
+from napari_spinalsam.widgets.inference import Predictions
+from napari_spinalsam.widgets.napari_view import NapariView
 from napari_spinalsam.widgets.preferences import first_window
-from napari_spinalsam.widgets.view_port import NapariView
+from napari_spinalsam.widgets.window import after_drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

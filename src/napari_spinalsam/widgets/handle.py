@@ -11,8 +11,8 @@ from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
 from napari_spinalsam.language.offline import parse_offline
-from napari_spinalsam.widgets.searching import Searching
-from napari_spinalsam.widgets.segment import SegmentWidget
+from napari_spinalsam.widgets.inference import Searching
+from napari_spinalsam.widgets.segment.widget import SegmentWidget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,534 @@
+"""From a sentence to what is done: understand, ask back or preview, run, tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, Literal
+
+from qtpy.QtCore import QObject, QThread, Signal
+
+from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
+from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
+from napari_spinalsam.annotation.executor import stages
+from napari_spinalsam.annotation.operations import predicted
+from napari_spinalsam.core.anatomy import listed
+from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.prompts import SlicePrompts
+from napari_spinalsam.language.answers import in_language
+from napari_spinalsam.language.interpreter import Interpreter
+from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.language.settings import ViewerContext
+from napari_spinalsam.language.wording import language_of
+from napari_spinalsam.widgets.inference import Searching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.jobs import Search
+    from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.requests import PredictionRequest
+    from napari_spinalsam.annotation.state import State
+    from napari_spinalsam.language.interpreter import Understanding
+    from napari_spinalsam.language.settings import LanguageSettings
+    from napari_spinalsam.widgets.controller import SegmentController
+
+
+class AskingThread(QThread):
+    """Understands one sentence; the network is used here and nowhere else.
+
+    Signals
+    -------
+    understood(Understanding)
+        What the sentence means.
+    failed(sentence)
+        Why nothing could be understood.
+    """
+
+    understood = Signal(object)
+    failed = Signal(str)
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        text: str,
+        context: ViewerContext,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._interpreter, self._text, self._context = interpreter, text, context
+        self._cancel = Event()
+
+    def cancel(self) -> None:
+        """Break the connection off; called from the window's thread."""
+        self._cancel.set()
+
+    def run(self) -> None:
+        """Ask; called by Qt in the new thread."""
+        try:
+            understanding = self._interpreter.understand(
+                self._text, self._context, cancel=self._cancel
+            )
+        except SpinalSamError as error:
+            self.failed.emit(str(error))
+        else:
+            self.understood.emit(understanding)
+
+
+Language = Literal["en", "zh"]
+Kind = Literal["outcome", "plan", "question", "refusal", "error"]
+WORDS = {
+    "en": {
+        "run": "Run",
+        "cancel": "Cancel",
+        "cancelled": "Cancelled; nothing was done.",
+        "busy": "Wait for the answer to the sentence before, or cancel it.",
+        "offline": "offline",
+        "asking": "Asking {} …",
+        "searching": "Looking for {} …",
+        "void": "Something has changed since this was asked, so nothing was done: say "
+        "it again.",
+        "then": "Afterwards: {}.",
+        "left": "Not done after that: {}.",
+    },
+    "zh": {
+        "run": "执行",
+        "cancel": "取消",
+        "cancelled": "已取消，没有执行任何操作。",
+        "busy": "请等待上一句的回答，或先取消。",
+        "offline": "离线",
+        "asking": "正在询问 {} …",
+        "searching": "正在寻找 {} …",
+        "void": "提问之后情况已改变，因此没有执行：请重新说一遍。",
+        "then": "完成后：{}。",
+        "left": "其后未执行：{}。",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the chat says next.
+
+    Parameters
+    ----------
+    text : str
+        Plain text.
+    kind : str
+        Outcome, plan to confirm, question, refusal or error.
+    detail : str
+        Where the answer comes from and how long it took.
+    choices : dict of str to callable
+        Buttons to offer, and what each does.
+    """
+
+    text: str
+    kind: Kind
+    detail: str = ""
+    choices: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a confirmation or a choice was asked for, and in which state.
+
+    Parameters
+    ----------
+    annotation : Annotation or None
+        What was open.
+    state : State or None
+        How it was.
+    place : tuple of int or None
+        The slice shown, where the steps act on it.
+    """
+
+    annotation: Annotation | None
+    state: State | None
+    place: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Begun:
+    """Work that a sentence began: for what, in which language, and what comes after."""
+
+    annotation: Annotation | None
+    language: Language
+    rest: tuple[Action, ...] = ()
+
+
+class Conversation(QObject):
+    """Holds the talk of one Chat dock.
+
+    Parameters
+    ----------
+    controller : callable
+        Returns the controller of the viewer's Segment dock, opening it if need be.
+    settings : callable
+        Returns the language settings as they are now.
+
+    Signals
+    -------
+    answered(Answer)
+        Something to show.
+    waiting(sentence)
+        What is waited for: a language model, a search, or work that a sentence began;
+        empty when it is over.
+    voided()
+        The choices offered last can no longer be made.
+    """
+
+    answered = Signal(object)
+    waiting = Signal(str)
+    voided = Signal()
+
+    def __init__(
+        self,
+        controller: Callable[[], SegmentController],
+        settings: Callable[[], LanguageSettings],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._settings = controller, settings
+        self._thread: AskingThread | None = None
+        self._searching: Searching | None = None
+        self._language: Language = "en"
+        self._asked: _Asked | None = None
+        self._jobs: dict[CarryJob, _Begun] = {}
+        self._requests: dict[PredictionRequest, _Begun] = {}
+        self._followed: SegmentController | None = None
+
+    def say(self, text: str) -> None:
+        """Understand a sentence and act on it, or answer it."""
+        language = language_of(text)
+        was_asked = self._asked is not None
+        self._void()
+        stops = _stops(text)
+        if self._thread is not None or self._searching is not None:
+            if stops:
+                self.cancel()
+            else:
+                self.answered.emit(Answer(WORDS[language]["busy"], "error"))
+            return
+        self._language = language
+        if stops and was_asked and not self._jobs:
+            self._decline()
+            return
+        settings = self._settings()
+        interpreter = Interpreter(settings)
+        context = viewer_context(self._controller())
+        if not interpreter.asks_model(text):
+            self._on_understood(interpreter.understand(text, context))
+            return
+        self._thread = AskingThread(interpreter, text, context, self)
+        self._thread.understood.connect(self._on_understood)
+        self._thread.failed.connect(self._tell_error)
+        self._thread.finished.connect(self._on_thread_finished)
+        self.waiting.emit(WORDS[language]["asking"].format(settings.model))
+        self._thread.start()
+
+    @property
+    def tells_work(self) -> bool:
+        """Whether what goes on was begun by a sentence, which `waiting` tells."""
+        return bool(self._jobs)
+
+    def cancel(self) -> None:
+        """Stop asking the language model, searching, and what a sentence began."""
+        if self._thread is not None:
+            self._thread.cancel()
+        if self._searching is not None or self._jobs:
+            self._controller().cancel()
+
+    def close(self) -> None:
+        """End the thread, if one is at work; what is looked for is not run."""
+        self._jobs.clear()
+        if self._searching is not None:
+            self._searching.ended.disconnect()
+        if self._thread is not None:
+            self._thread.cancel()
+            self._thread.wait()
+
+    def run(self, steps: Sequence[Action], detail: str = "") -> None:
+        """Apply a plan, after the search that it needs, and tell what came of it.
+
+        What needs the result of work that goes on is done when that has ended.
+        """
+        controller = self._controller()
+        self._follow(controller)
+        steps, *later = stages(steps)
+        rest = tuple(step for part in later for step in part)
+        try:
+            search = controller.executor.search(steps)
+        except SpinalSamError as error:
+            self._tell_error(str(error), detail)
+            return
+        if search is None:
+            self._apply(steps, detail, rest)
+            return
+        names = listed(search.names)
+        self.waiting.emit(WORDS[self._language]["searching"].format(names))
+        self._searching = Searching(controller, search)
+        self._searching.ended.connect(
+            partial(self._on_searched, search, steps, detail, rest)
+        )
+
+    def _on_searched(
+        self,
+        search: Search,
+        steps: Sequence[Action],
+        detail: str,
+        rest: tuple[Action, ...],
+        found: bool,
+    ) -> None:
+        self._searching = None
+        self.waiting.emit("")
+        if not found:
+            self._decline()
+            return
+        if search.failure:
+            self._tell_error(search.failure)
+        self._apply(steps, detail, rest, search)
+
+    def _apply(
+        self,
+        steps: Sequence[Action],
+        detail: str,
+        rest: tuple[Action, ...],
+        search: Search | None = None,
+    ) -> None:
+        """Apply a plan and tell, step by step, what came of it."""
+        try:
+            outcomes = self._controller().run(*steps, search=search)
+        except CancelledError:
+            self._decline()
+        except SpinalSamError as error:
+            self._tell_error(str(error), detail)
+        else:
+            lines = [
+                f"› {describe(step, self._language)}\n{_told(outcome, self._language)}"
+                for step, outcome in zip(steps, outcomes, strict=True)
+            ]
+            if rest:
+                lines.append(self._words("then", rest))
+            self.answered.emit(Answer("\n".join(lines), "outcome", detail))
+            self._note_begun(outcomes, rest)
+
+    def _note_begun(
+        self, outcomes: Sequence[Outcome], rest: tuple[Action, ...]
+    ) -> None:
+        """Remember what goes on, to tell what comes of it."""
+        begun = _Begun(self._open_annotation(), self._language)
+        jobs = [outcome.job for outcome in outcomes if outcome.job is not None]
+        self._jobs |= dict.fromkeys(jobs, begun)
+        if rest and jobs:
+            self._jobs[jobs[-1]] = replace(begun, rest=rest)
+        asked = [o.request for o in outcomes if o.request is not None]
+        self._requests |= dict.fromkeys(asked, begun)
+
+    def _follow(self, controller: SegmentController) -> None:
+        """Hear of what a sentence began, and of every change."""
+        if controller is self._followed:
+            return
+        self._followed = controller
+        controller.predictions.job_advanced.connect(self._on_job_advanced)
+        controller.predictions.job_told.connect(self._on_job_told)
+        controller.predictions.request_told.connect(self._on_request_told)
+        controller.annotation_changed.connect(self._on_changed)
+
+    def _on_job_advanced(self, job: CarryJob, doing: str) -> None:
+        if job in self._jobs and self._thread is None and self._searching is None:
+            language = self._jobs[job].language
+            parts = (in_language(part, language) for part in doing.split(": "))
+            self.waiting.emit(": ".join(parts))
+
+    def _on_job_told(self, job: CarryJob, sentence: str, end: str) -> None:
+        """Tell what came of work that a sentence began, and go on with the rest."""
+        begun = self._jobs.pop(job, None)
+        if begun is None:
+            return
+        if not self._jobs and self._thread is None and self._searching is None:
+            self.waiting.emit("")
+        self._language = begun.language
+        lines = [
+            f"› {in_language(job.step, begun.language)}",
+            in_language(sentence, begun.language),
+        ]
+        goes_on = end == "done" and self._open_annotation() is begun.annotation
+        if begun.rest and not goes_on:
+            lines.append(self._words("left", begun.rest))
+        kind: Kind = "error" if end == "failed" else "outcome"
+        self.answered.emit(Answer("\n".join(lines), kind))
+        if begun.rest and goes_on:
+            self.run(begun.rest)
+
+    def _on_request_told(self, request: PredictionRequest, failure: str) -> None:
+        """Tell which mask came, or why none did."""
+        begun = self._requests.pop(request, None)
+        annotation = self._open_annotation()
+        if begun is None or annotation is None or annotation is not begun.annotation:
+            return
+        if failure:
+            told = in_language(failure, begun.language)
+            self.answered.emit(Answer(told, "error"))
+        elif (preview := annotation.state.preview) is not None:
+            told = in_language(predicted(preview).text, begun.language)
+            self.answered.emit(Answer(told, "outcome"))
+
+    def _words(self, key: str, steps: Sequence[Action]) -> str:
+        """Return a sentence of `WORDS` about some steps."""
+        named = "; ".join(describe(step, self._language) for step in steps)
+        return WORDS[self._language][key].format(named)
+
+    def _offer(
+        self, choices: dict[str, Callable[[], None]], *, here: bool = False
+    ) -> dict[str, Callable[[], None]]:
+        """Bind choices to the state in which they are offered, and the slice if so."""
+        controller = self._controller()
+        self._follow(controller)
+        asked = _state_of(controller, here=here)
+        self._asked = asked
+        return {
+            text: partial(self._choose, asked, act) for text, act in choices.items()
+        }
+
+    def _choose(self, asked: _Asked, act: Callable[[], None]) -> None:
+        """Do what was chosen, unless anything has changed since it was offered."""
+        if asked is not self._asked or not self._holds(asked):
+            self._void()
+            self.answered.emit(Answer(WORDS[self._language]["void"], "refusal"))
+            return
+        self._asked = None
+        act()
+
+    def _open_annotation(self) -> Annotation | None:
+        """Return what is open in the dock that is followed; this opens none."""
+        return None if self._followed is None else self._followed.annotation
+
+    def _holds(self, asked: _Asked) -> bool:
+        if self._followed is None:
+            return False
+        now = _state_of(self._followed, here=asked.place is not None)
+        return (
+            now.annotation is asked.annotation
+            and now.state is asked.state
+            and now.place == asked.place
+        )
+
+    def _void(self) -> None:
+        """End the offer that was made last, if one is open."""
+        if self._asked is not None:
+            self._asked = None
+            self.voided.emit()
+
+    def _on_changed(self) -> None:
+        if self._asked is not None and not self._holds(self._asked):
+            self._void()
+
+    def _on_understood(self, understanding: Understanding) -> None:
+        words, reply = WORDS[self._language], understanding.reply
+        source = understanding.source
+        source = words["offline"] if source == "offline" else source
+        detail = f"{source} · {_duration(understanding.seconds)}"
+        if understanding.failure:
+            self._tell_error(understanding.failure)
+        if isinstance(reply, Clarify):
+            choices = self._offer(dict(map(self._option, reply.options)))
+            self.answered.emit(Answer(reply.question, "question", detail, choices))
+        elif isinstance(reply, Refuse):
+            self.answered.emit(Answer(reply.reason, "refusal", detail))
+        elif understanding.needs_confirmation:
+            steps = reply.steps
+            choices = self._offer(
+                {
+                    words["run"]: lambda: self.run(steps),
+                    words["cancel"]: self._decline,
+                },
+                here=any(step.action_class is ActionClass.EDIT for step in steps),
+            )
+            self.answered.emit(Answer(self._numbered(steps), "plan", detail, choices))
+        else:
+            self.run(reply.steps, detail)
+
+    def _option(self, option: str) -> tuple[str, Callable[[], None]]:
+        """Return a button for an option: the name of an action, or a sentence."""
+        if option in ACTION_TYPES:
+            action = parse_action({"action": option})
+            return describe(action, self._language), lambda: self.run([action])
+        return option, lambda: self.say(option)
+
+    def _numbered(self, steps: Sequence[Action]) -> str:
+        return "\n".join(
+            f"{number}. {describe(step, self._language)}"
+            for number, step in enumerate(steps, 1)
+        )
+
+    def _decline(self) -> None:
+        self.answered.emit(Answer(WORDS[self._language]["cancelled"], "refusal"))
+
+    def _tell_error(self, sentence: str, detail: str = "") -> None:
+        told = in_language(sentence, self._language)
+        self.answered.emit(Answer(told, "error", detail))
+
+    def _on_thread_finished(self) -> None:
+        self._thread = None
+        if self._searching is None:
+            self.waiting.emit("")
+
+
+def _stops(text: str) -> bool:
+    """Whether a sentence only asks to stop."""
+    reply = parse_offline(text)
+    return isinstance(reply, Plan) and reply.steps == (Cancel(),)
+
+
+def _state_of(controller: SegmentController, *, here: bool) -> _Asked:
+    """Return what is open and how it is, with the slice shown if that matters."""
+    annotation = controller.annotation
+    if annotation is None:
+        return _Asked(None, None)
+    place = None
+    if here and controller.viewer.dims.ndisplay == 2:
+        place = controller.view.current_slice()
+    return _Asked(annotation, annotation.state, place)
+
+
+def viewer_context(controller: SegmentController) -> ViewerContext:
+    """Return the few numbers about the viewer that a language model may see."""
+    annotation = controller.annotation
+    if annotation is None or controller.viewer.dims.ndisplay != 2:
+        return ViewerContext()
+    state = annotation.state
+    axis, index = controller.view.current_slice()
+    prompts = SlicePrompts(axis, index)
+    if state.selected is not None:
+        prompts = annotation.prompts_at(axis, index)
+    return ViewerContext(
+        plane=Plane.of_axis(axis),
+        slice_index=index,
+        slice_count=annotation.geometry.shape[axis],
+        points=len(prompts.points),
+        boxes=int(prompts.box is not None),
+        has_preview=state.preview is not None,
+        has_reference=annotation.reference is not None,
+        selected=state.selected,
+    )
+
+
+def _told(outcome: Outcome, language: Language) -> str:
+    report = outcome.data
+    if report is None:
+        return in_language(outcome.text, language)
+    return replace(
+        report,
+        title=in_language(report.title, language),
+        columns=tuple(in_language(column, language) for column in report.columns),
+    ).as_text()
+
+
+def _duration(seconds: float) -> str:
+    return f"{1e3 * seconds:.1f} ms" if seconds < 0.1 else f"{seconds:.1f} s"

@@ -1,0 +1,233 @@
+"""Counts the voxels of each structure between the frames, so that no click waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_spinalsam.annotation.statistics import Tally, parts_of
+from napari_spinalsam.core.metrics import SurfaceDistances, surface_distances
+
+if TYPE_CHECKING:
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.events import Box, Change
+    from napari_spinalsam.widgets.controller import SegmentController
+
+# Voxels of one part, and how long the window waits while parts follow each other.
+PART_VOXELS = 500_000
+TURN_SECONDS = 0.02
+WHOLE: Box = (slice(None), slice(None), slice(None))
+
+
+class LiveTally(QObject):
+    """A tally of the open annotation that follows it.
+
+    Parameters
+    ----------
+    controller : SegmentController
+        Whose annotation and reference.
+    parent : QObject or None
+        Owner.
+
+    Signals
+    -------
+    updated(labels)
+        Counting is done; the frozenset of values whose voxels differ since.
+    """
+
+    updated = Signal(object)
+
+    def __init__(
+        self, controller: SegmentController, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._controller = controller
+        self._annotation: Annotation | None = None
+        self._tally: Tally | None = None
+        # Parts to count, and whether their reference is still to be counted.
+        self._waiting: deque[tuple[Box, bool]] = deque()
+        self._changed: frozenset[int] = frozenset()
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._count)
+        controller.annotation_changed.connect(self._on_changed)
+        self._start_anew()
+
+    @property
+    def tally(self) -> Tally | None:
+        """The counts so far; None without an annotation."""
+        return self._tally
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all changes are counted."""
+        return not self._waiting
+
+    def _on_changed(self, change: Change) -> None:
+        annotation = self._controller.annotation
+        if annotation is not self._annotation or change.reference:
+            self._start_anew()
+        elif change.labels is not None:
+            self._wait_for(change.labels, with_reference=False)
+
+    def _start_anew(self) -> None:
+        self._annotation = annotation = self._controller.annotation
+        self._waiting.clear()
+        self._changed = frozenset()
+        self._tally = None
+        if annotation is not None:
+            self._tally = Tally(annotation.labels, annotation.reference)
+            self._changed = frozenset(range(1, 256))
+            self._wait_for(WHOLE, with_reference=True)
+
+    def _wait_for(self, box: Box, *, with_reference: bool) -> None:
+        if self._annotation is not None:
+            shape = self._annotation.geometry.shape
+            parts = parts_of(box, shape, PART_VOXELS)
+            self._waiting.extend((part, with_reference) for part in parts)
+            self._turn.start(0)
+
+    def _count(self) -> None:
+        end = perf_counter() + TURN_SECONDS
+        while self._tally is not None and self._waiting and perf_counter() < end:
+            box, with_reference = self._waiting.popleft()
+            self._changed |= self._tally.update(box)
+            if with_reference:
+                self._tally.count_reference(box)
+        if self._waiting:
+            self._turn.start(0)
+        else:
+            changed, self._changed = self._changed, frozenset()
+            self.updated.emit(changed)
+
+
+# The thread begins after the frame, and once a series of strokes has come to rest.
+REST_MS = 100
+EVERY_LABEL = frozenset(range(1, 256))
+# How often to look whether it is done.
+LOOK_MS = 20
+
+
+class LiveDistances(QObject):
+    """The surface distances of each structure, following the counts of its voxels.
+
+    Parameters
+    ----------
+    controller : SegmentController
+        Whose annotation and reference.
+    live : LiveTally
+        Tells which structures have changed.
+    parent : QObject
+        Owner.
+
+    Signals
+    -------
+    updated()
+        Voxels were counted, or a structure was measured.
+    """
+
+    updated = Signal()
+
+    def __init__(
+        self, controller: SegmentController, live: LiveTally, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._controller, self._live = controller, live
+        self.known: dict[int, SurfaceDistances | None] = {}
+        self._waiting: set[int] = set()
+        self._thread: ThreadPoolExecutor | None = None
+        self._running: tuple[int, Future[SurfaceDistances | None]] | None = None
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._go_on)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all structures are measured."""
+        return not self._waiting and self._running is None
+
+    def start(self) -> None:
+        """Measure all structures, and follow their changes from now on."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "surface-distances")
+            self._live.updated.connect(self._on_updated)
+            self._controller.annotation_changed.connect(self._on_changed)
+            self._on_updated(EVERY_LABEL)
+
+    def stop(self) -> None:
+        """Follow no more; what runs in the thread ends by itself."""
+        if self._thread is not None:
+            self._live.updated.disconnect(self._on_updated)
+            self._controller.annotation_changed.disconnect(self._on_changed)
+            self._turn.stop()
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = self._running = None
+            self._waiting.clear()
+            self.known.clear()
+
+    def _on_changed(self, change: Change) -> None:
+        if change.geometry:
+            self._on_updated(EVERY_LABEL)  # the same voxels, of another size
+
+    def _on_updated(self, changed: frozenset[int]) -> None:
+        """Measure anew what has changed, where there is something to compare."""
+        for label in changed:
+            self.known.pop(label, None)
+        tally, annotation = self._live.tally, self._controller.annotation
+        if tally is None or annotation is None or not tally.has_reference:
+            self._waiting.clear()
+        elif not annotation.geometry.spacing_known:
+            self._waiting.clear()  # there are no millimetres to measure in
+        else:
+            self._waiting |= changed & (tally.present | tally.present_in_reference)
+        self.updated.emit()
+        self._turn.start(REST_MS)
+
+    def _go_on(self) -> None:
+        """Take an answer of the thread and hand it the next structure."""
+        if self._running is not None:
+            label, answer = self._running
+            if not answer.done():
+                self._turn.start(LOOK_MS)
+                return
+            self._running = None
+            if label not in self._waiting:
+                self.known[label] = answer.result()
+                self.updated.emit()
+        if self._waiting and self._thread is not None:
+            label = self._next()
+            self._waiting.discard(label)
+            self._running = (label, self._submit(self._thread, label))
+            self._turn.start(LOOK_MS)
+
+    def _next(self) -> int:
+        """Return the structure to measure next: the selected one first."""
+        annotation = self._controller.annotation
+        selected = None if annotation is None else annotation.state.selected
+        found = None
+        if annotation is not None and selected is not None:
+            found = annotation.state.find(selected)
+        if found is not None and found.label in self._waiting:
+            return found.label
+        return min(self._waiting)
+
+    def _submit(
+        self, thread: ThreadPoolExecutor, label: int
+    ) -> Future[SurfaceDistances | None]:
+        """Give the thread copies of a structure, which may go on changing."""
+        annotation, tally = self._controller.annotation, self._live.tally
+        box = None if tally is None else tally.box(label)
+        if annotation is None or annotation.reference is None or box is None:
+            return thread.submit(lambda: None)
+        first = 1 if annotation.geometry.is_2d else 0
+        at = (0,) * first
+        return thread.submit(
+            surface_distances,
+            (annotation.labels[box] == label)[at],
+            (annotation.reference[box] == label)[at],
+            annotation.geometry.spacing[first:],
+        )

@@ -1,0 +1,254 @@
+"""Choose, load and, only when the user asks, download a model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt, QThread, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.model.weights.adapter_files import base_of, list_adapters
+from napari_spinalsam.model.weights.download import download
+from napari_spinalsam.model.weights.registry import ENTRIES, is_downloaded, model_entry
+from napari_spinalsam.widgets.combo_boxes import make_narrow
+from napari_spinalsam.widgets.preferences import remember, segment_settings
+
+if TYPE_CHECKING:
+    from napari_spinalsam.model.session import SegmentationSession
+    from napari_spinalsam.widgets.controller import SegmentController
+
+FROM_FILE = "file"
+MEGABYTE = 1e6
+STOP_TIMEOUT_MS = 10_000
+
+
+def build_session(model: str, device: str = "auto") -> SegmentationSession:
+    """Load a model by name or path; imports torch, so only in the inference thread."""
+    from napari_spinalsam.model.weights.loading import load_session
+
+    return load_session(model, device)
+
+
+class DownloadThread(QThread):
+    """Fetches one model; what was received stays for the next try.
+
+    Parameters
+    ----------
+    name : str
+        As in the registry.
+    """
+
+    progressed = Signal(str)
+    fetched = Signal(str)
+    failed = Signal(str)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._cancelled = Event()
+
+    def cancel(self) -> None:
+        """Stop at the next piece."""
+        self._cancelled.set()
+
+    def run(self) -> None:
+        """Download; called by Qt in the new thread."""
+        try:
+            download(self.name, self._tell, self._cancelled.is_set)
+        except CancelledError:
+            self.failed.emit(
+                f"The download of {self.name} was cancelled; it goes on from there "
+                "next time."
+            )
+        except SpinalSamError as error:
+            self.failed.emit(str(error))
+        else:
+            self.fetched.emit(self.name)
+
+    def _tell(self, done: int, total: int | None) -> None:
+        whole = f" of {total / MEGABYTE:.0f}" if total else ""
+        self.progressed.emit(
+            f"Downloading {self.name}: {done / MEGABYTE:.0f}{whole} MB"
+        )
+
+
+class ModelBox(QComboBox):
+    """The models of the registry, the user's adapters, and a file.
+
+    An item's data is what `build_session` takes; the list is read anew each time it
+    opens, for an adapter may have been trained meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        make_narrow(self)
+        self.setToolTip("The network that predicts masks")
+        self.setPlaceholderText("choose a model")
+        self.fill()
+
+    def showPopup(self) -> None:
+        """Read the folder of adapters and open the list."""
+        self.fill()
+        super().showPopup()
+
+    def fill(self) -> None:
+        """Offer what there is now; the item that was shown stays."""
+        text, chosen = self.currentText(), self.currentData()
+        with QSignalBlocker(self):
+            self.clear()
+            for entry in ENTRIES.values():
+                self._offer(entry.name, entry.name, entry.description)
+            for each in list_adapters():
+                base = each.config.family if each.base is None else each.base.name
+                tip = f"Your adapter on {base}, {each.path}"
+                self._offer(f"{each.name} ({base})", each.name, tip)
+            self._offer("open a model file…", FROM_FILE, "Weights or an adapter")
+            self.show_model(text, chosen)
+
+    def show_model(self, text: str, model: str | None) -> None:
+        """Show a model as chosen, and nothing for None; one not listed is added."""
+        with QSignalBlocker(self):
+            if model is not None and self.findData(model) < 0:
+                self.insertItem(self.count() - 1, text, model)
+            self.setCurrentIndex(-1 if model is None else self.findData(model))
+
+    def _offer(self, text: str, model: str, tip: str) -> None:
+        self.addItem(text, model)
+        self.setItemData(self.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+
+
+class ModelRow(QWidget):
+    """The box of models, and a button that downloads one.
+
+    Parameters
+    ----------
+    controller : SegmentController
+        Loads what is chosen.
+
+    Signals
+    -------
+    offered()
+        The button was shown.
+    """
+
+    offered = Signal()
+
+    def __init__(self, controller: SegmentController) -> None:
+        super().__init__()
+        self._controller = controller
+        self._thread: DownloadThread | None = None
+        self.box = ModelBox()
+        self._wanted = ""
+        self._files: dict[str, str] = {}  # stem and path of what was opened
+        self.download = QPushButton()
+        self.download.hide()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.box, 1)
+        row.addWidget(self.download)
+        self.box.activated.connect(self._on_activated)
+        self.download.clicked.connect(self._on_download)
+        controller.model_changed.connect(self._show_loaded)
+        controller.predictions.failed.connect(self._show_loaded)
+        controller.annotation_changed.connect(self._load_first)
+
+    def close_threads(self) -> None:
+        """Stop a running download."""
+        if self._thread is not None:
+            self._thread.cancel()
+            self._thread.wait(STOP_TIMEOUT_MS)
+
+    def _load_first(self) -> None:
+        """Load the preferred model with the first image: torch is not needed before."""
+        if self._controller.annotation is not None:
+            self._controller.annotation_changed.disconnect(self._load_first)
+            if self._controller.session is None:
+                self.choose(segment_settings().model)
+
+    def _load(self, model: str) -> None:
+        self._controller.load_model(partial(build_session, model))
+
+    def _on_activated(self) -> None:
+        self.download.hide()
+        chosen = self.box.currentData()
+        if chosen == FROM_FILE:
+            chosen, _ = QFileDialog.getOpenFileName(
+                self, "Open a model file", "", "Models (*.safetensors *.pth *.pt)"
+            )
+            if not chosen:
+                self._show_loaded()
+                return
+            self._files[Path(chosen).stem] = chosen
+        self.choose(chosen)
+
+    def choose(self, model: str) -> None:
+        """Load a model, or tell what it takes to have it here.
+
+        Parameters
+        ----------
+        model : str
+            A name of the list, or the path of a file.
+        """
+        self._wanted = model
+        entry = ENTRIES.get(model)
+        if entry is not None and not (entry.is_bundled or is_downloaded(model)):
+            self.box.show_model(model, model)
+            self._offer(model)
+        elif self._has_base(model):
+            self._load(model)
+
+    def _has_base(self, name: str) -> bool:
+        """Whether nothing is missing; the absent base of an adapter is told."""
+        found = [each for each in list_adapters() if each.name == name]
+        have = self._controller.attempt(
+            lambda: [base_of(each.name, each.config) for each in found]
+        )
+        if not have:
+            self._show_loaded()
+        return have
+
+    def _offer(self, name: str) -> None:
+        """Offer the download of a model, with its size and licence."""
+        entry = model_entry(name)
+        size = f"{entry.size_bytes / MEGABYTE:.0f} MB"
+        self.download.setText(f"Download {size}")
+        self.download.setToolTip(f"{entry.description}; licence {entry.licence}")
+        self.download.show()
+        self.offered.emit()
+        self._controller.message.emit(
+            f"{name} is not here yet: press Download to fetch {size} from "
+            f"{entry.url.split('/')[2]} (licence {entry.licence}).",
+            False,
+        )
+
+    def _on_download(self) -> None:
+        self.download.setEnabled(False)
+        thread = DownloadThread(self.box.currentData())
+        thread.progressed.connect(self._controller.working)
+        thread.fetched.connect(self._load)
+        thread.failed.connect(self._controller.report_error)
+        thread.finished.connect(self._on_finished)
+        self._controller.cancelled.connect(thread.cancel)
+        self._thread = thread
+        thread.start()
+
+    def _on_finished(self) -> None:
+        self._controller.working.emit("")
+        self._thread = None
+        self.download.setEnabled(True)
+        self.download.hide()
+
+    def _show_loaded(self) -> None:
+        """Show what is loaded, whatever was asked for."""
+        if self._controller.session is None:
+            self.box.show_model("", None)
+            return
+        record = self._controller.session.record
+        name = record.adapter or record.name
+        if name == self._wanted:
+            remember("model", name)
+        self.box.show_model(record.title, self._files.get(name, name))
