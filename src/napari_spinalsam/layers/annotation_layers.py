@@ -112,15 +112,13 @@ def take_prompts(
         If something drawn is no prompt, or the annotation refuses it.
     """
     geometry = annotation.geometry
-    found = read_drawings(
-        prompt_layers, geometry, read_prompts(points, boxes, geometry)
-    )
+    found = read_drawings(drawings, geometry, read_prompts(points, boxes, geometry))
     unseen = [
         field
         for layer, fields in (
             (points, ("points",)),
             (boxes, ("box",)),
-            (prompt_layers, ("scribbles", "lasso")),
+            (drawings, ("scribbles", "lasso")),
         )
         for field in fields
         if layer is None
