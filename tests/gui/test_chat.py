@@ -22,7 +22,6 @@ from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from pytestqt.qtbot import QtBot
 
     from napari_spinalsam.widgets.chat.widget import ChatWidget
     from napari_spinalsam.widgets.handle import SegmentHandle
@@ -194,8 +193,8 @@ def test_old_bubbles_go(qtbot: object) -> None:
     assert transcript.bubbles[0].text.text() == "5"
 
 
-def test_a_mask_and_the_work_are_in_view_while_the_chat_covers_the_segment_dock(
-    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+def test_a_mask_that_waits_can_be_accepted_while_the_chat_covers_the_dock(
+    chat: ChatWidget, handle: SegmentHandle
 ) -> None:
     work, annotation = chat.work, handle.annotation
     work.follow(handle.widget)  # as when its tab comes to the front
@@ -213,14 +212,8 @@ def test_a_mask_and_the_work_are_in_view_while_the_chat_covers_the_segment_dock(
     work.accept.click()
     assert annotation.labels.any()
     assert work.preview.isHidden()
-
-    controller = handle.widget.controller
-    controller.working.emit("Propagate L3: 2 of 9")
-    qtbot.waitUntil(lambda: not work.busy.isHidden())
-    assert work.busy.bar.format() == "Propagate L3: 2 of 9"
-    with qtbot.waitSignal(controller.cancelled):
-        work.busy.cancel.click()
-    controller.working.emit("")
-    assert work.busy.isHidden()
-    handle.widget.close()
+    handle.run(a.GenerateMask())
+    handle.wait_for_mask()
+    assert not work.preview.isHidden()
+    handle.widget.close()  # nobody is left to accept it
     assert work.preview.isHidden()

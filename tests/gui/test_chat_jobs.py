@@ -190,3 +190,30 @@ def test_a_structure_is_deleted_after_a_yes_and_never_by_a_misspelling(
         type_and_enter(chat, text)
         assert answer in last(chat)[1], text
     assert [entry.name for entry in handle.annotation.state.objects] == ["L3"]
+
+
+def test_work_begun_elsewhere_is_in_view_with_cancel_while_the_chat_covers_the_dock(
+    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    work = chat.work
+    handle.run(a.SegmentStructures(structures=("L3",)))
+    qtbot.waitUntil(lambda: "locating" in handle.widget.busy.sentence)
+    work.follow(handle.widget)  # as when its tab comes to the front, in mid work
+    qtbot.waitUntil(lambda: not work.busy.isHidden())
+    assert work.busy.bar.format() == handle.widget.busy.sentence
+    with qtbot.waitSignal(handle.widget.controller.cancelled):
+        work.busy.cancel.click()
+    released.set()
+    qtbot.waitUntil(work.busy.isHidden, timeout=30_000)
+
+
+def test_work_that_a_sentence_began_is_told_once(
+    chat: ChatWidget, handle: SegmentHandle, qtbot: QtBot
+) -> None:
+    chat.work.follow(handle.widget)
+    type_and_enter(chat, "segment L3")
+    qtbot.waitUntil(lambda: chat.waiting.text() == "Segment L3: locating the spine")
+    qtbot.waitUntil(lambda: not handle.widget.busy.isHidden())
+    assert chat.work.busy.isHidden()
+    released.set()
+    qtbot.waitUntil(lambda: handle.annotation.labels.any(), timeout=30_000)
