@@ -167,10 +167,18 @@ def test_version_is_the_one_that_pip_reports() -> None:
     )
 
 
+def test_the_citation_is_of_this_version() -> None:
+    citation = Path(__file__).parent.parent / "CITATION.cff"
+    if not citation.exists():
+        pytest.skip("the tests run outside a checkout")
+
+    assert f"\nversion: {napari_spinalsam.__version__}\n" in citation.read_text("utf-8")
+
+
 def test_manifest_at_the_root_is_the_one_that_ships() -> None:
     root = Path(__file__).parent.parent
-    if not (root / "napari.yaml").exists():
-        pytest.skip("the tests run outside a checkout")
+    if not (root / "napari.yaml").is_symlink():
+        pytest.skip("the tests run outside a checkout, or git makes no links here")
 
     assert (root / "napari.yaml").read_text() == MANIFEST.read_text()
 
