@@ -165,3 +165,18 @@ def test_a_grid_says_what_of_it_is_known_and_hands_it_on() -> None:
     assert volume.geometry.spacing_known
     assert not volume.geometry.orientation_known
     assert not volume.geometry.position_known
+
+
+@pytest.mark.parametrize("codes", ["SPL", "SRP", "LIA", "ASR"])
+def test_a_grid_takes_the_voxel_size_of_the_same_file_turned(codes) -> None:
+    geometry = Geometry.from_spacing((4, 5, 6), (1.0, 1.0, 1.0), known=Known(0))
+    plain = Volume.from_geometry(np.zeros((4, 5, 6)), geometry).grid
+    sized = plain.rescaled((3.0, 1.0, 0.7), Known.SPACING)
+    turned = plain.oriented(codes).sized_as(sized)
+    assert turned.known == Known.SPACING | Known.ORIENTATION
+    # The axis of 4 voxels is that of 3 mm, wherever it has been turned to.
+    size_of = {4: 3.0, 5: 1.0, 6: 0.7}
+    wanted = [size_of[count] for count in turned.geometry.shape]
+    assert turned.geometry.spacing == pytest.approx(wanted)
+    assert sized.sized_as(turned).geometry.spacing == pytest.approx((3.0, 1.0, 0.7))
+    assert turned.sized_as(plain).known == Known.ORIENTATION
