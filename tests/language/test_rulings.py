@@ -468,3 +468,43 @@ def test_too_little_or_a_misspelt_clear_is_asked_back(text):
 @pytest.mark.parametrize("text", REFUSES)
 def test_what_is_no_request_is_refused(text):
     assert parse_offline(text).kind == "refuse"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("segment L3 with smoothing", "segment L3 with some smoothing"),
+        *("segment L3, the kidney", "accept the mask and the contrast"),
+        *("measure the volume and the HU", "measure the volume and HU"),
+        *("measure the volume, the HU", "测量体积和HU"),
+        *("slice 12a", "slice 12i", "slice 12n", "go to slice 12b", "第12a层"),
+        *("segment L3a", "add 3a points", "undo 3u steps"),
+        *("generate 4 masks", "Navigation wants DICOM SEG, so save it"),
+        *("给我十二个点，放在L2里头", "add 3 points to L3 and the same number to L4"),
+        "L2加四个点，L3也加同样多，然后生成点掩膜",
+    ],
+)
+def test_a_word_that_is_not_understood_is_never_dropped(text):
+    assert parse_offline(text).kind in ("clarify", "refuse")
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (
+            "选L5然后加四个点再生成掩膜",
+            [
+                step("select_structure", structure="L5"),
+                points(4),
+                step("generate_mask"),
+            ],
+        ),
+        ("L3 4个点L4 2个点", [points(4, "L3"), points(2, "L4")]),
+        ("这个掩膜不要，再撤销两步", [step("reject_mask"), step("undo", steps=2)]),
+        ("reapply three undone steps", [step("redo", steps=3)]),
+        ("export as n r r d", [step("save_labels", format="nrrd")]),
+        ("腰3分出来，完了算一下它的体积", [segment("L3"), volume("L3")]),
+    ],
+)
+def test_every_part_of_a_request_is_done(text, steps):
+    assert parse_offline(text) == parse_reply({"kind": "plan", "steps": steps})

@@ -34,7 +34,6 @@ ACTS = [
     ("fenge L3", segment("L3")),
     ("xianshi shizhuangmian", [{"action": "set_plane", "plane": "sagittal"}]),
     ("selectL4", [{"action": "select_structure", "structure": "L4"}]),
-    ("lose the boxes please", [{"action": "clear_boxes"}]),
     ("will you clear the points", [{"action": "clear_points"}]),
     ("move back one slice", [{"action": "move_slice", "offset": -1}]),
     ("undo that and go back to where we were", [{"action": "undo", "steps": 1}]),

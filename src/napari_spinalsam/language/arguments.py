@@ -28,6 +28,24 @@ LAYERS = {
 }
 
 
+# What takes a number; elsewhere one only counts what is named, as in "both L1 and L2".
+_WITH_NUMBERS = frozenset(
+    (
+        "previous_image",
+        "next_image",
+        "go_to_slice",
+        "move_slice",
+        "set_window",
+        "add_points",
+        "add_box",
+        "propagate",
+        "clear_prompts",
+        "undo",
+        "redo",
+        "shift_names",
+        "set_pixel_size",
+    )
+)
 _INTO = frozenset(("into", "in to", "onto", "to", "到", "进", "入", "为", "成"))
 _INTO_ZH = ("到", "进", "入", "为", "成")
 _ONLY = ("only", "just", "只", "仅")
@@ -43,6 +61,10 @@ def build_steps(fit: Fit) -> list[Step]:
         If an argument is missing or cannot be; its text is a key of `wording`.
     """
     build = _BUILDERS.get(fit.frame.action, _plain)
+    if fit.frame.action not in _WITH_NUMBERS:
+        names = places_of(fit.tokens, "structure")
+        if any(number not in (1, len(names)) for _, number in numbers_of(fit.tokens)):
+            raise UnclearError("which_number")
     return build(fit)
 
 

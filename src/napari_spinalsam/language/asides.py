@@ -56,6 +56,18 @@ COURTESIES = frozenset(
 _DETERMINERS = frozenset(
     ("the", "a", "an", "my", "it", "them", "this", "that", "these", "those", "all")
 )
+ANCHORS = (
+    "structure region point box mask preview plane preset metric labels reference slice"
+)
+_ASKING = (
+    "request request_word add draw generate segment select go open turn change measure"
+    " show hide propagate carry predict box_verb verify run_model arrive make_word"
+)
+_OWNERS = frozenset(("our", "your", "its"))
+_OF = frozenset(("of", "in", "on", "at", "between", "near", "above", "below", "的"))
+_PREPOSITIONS = frozenset(
+    ("to", "on", "onto", "in", "into", "of", "at", "from", "around", "inside", "behind")
+) | frozenset(("with", "using", "via"))
 _INTENDS = frozenset(("要", "想", "想要", "准备", "打算"))
 _ADVERBS = ("ly", "ish", "wise")
 _TELLING = (
@@ -124,15 +136,30 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
 
 
 def _adds_thing(fragment: Fragment) -> bool:
-    """Whether it names one more thing, as in "segment L3 and the kidney"."""
-    tied = fragment.joiner is not None and fragment.joiner.text in TIES
-    first, *rest = fragment.tokens
-    return (
-        tied
-        and first.text in _DETERMINERS
-        and bool(rest)
-        and all(not token.known or _is_foreign(token) for token in rest)
-    )
+    """Whether it names one more thing: "segment L3 and the kidney", "and HU"."""
+    joiner = "" if fragment.joiner is None else fragment.joiner.text
+    article = fragment.tokens[0].text in ("the", "a", "an")
+    if joiner not in TIES and not (joiner == "," and article):
+        return False
+    said = [
+        token
+        for token in fragment.tokens
+        if token.text not in COURTESIES | _DETERMINERS
+        and not token.concepts & mask("filler")
+    ]
+    first = fragment.tokens[0].text
+    starts = first not in _DETERMINERS and _starts_as_aside(first)
+    speaks = first.split()[0] in _SPEAKERS
+    manner = len(said) == 1 and said[0].text.endswith(_ADVERBS)
+    others = starts or speaks or manner or any(map(_tells_or_asks, said))
+    return bool(said) and not others
+
+
+def _tells_or_asks(token: Token) -> bool:
+    """Whether a word makes a sentence of a fragment, rather than names something."""
+    if not token.known or _is_foreign(token):
+        return False
+    return bool(token.concepts & mask(f"{VERBS} {MORE_VERBS} {_TELLING}"))
 
 
 def orders(fragment: Fragment, follows: Token | None = None) -> bool:
@@ -189,6 +216,8 @@ def tells(fragment: Fragment) -> bool:
     fragment : Fragment
         One that fits no frame.
     """
+    if _adds_thing(fragment):
+        return False
     serious = [t for t in fragment.tokens if t.text not in COURTESIES]
     first = serious[0] if serious else fragment.tokens[0]
     if any(token.text in ("把", "将") for token in serious):
@@ -200,6 +229,55 @@ def tells(fragment: Fragment) -> bool:
     if fragment.has(_NAMED):
         return False
     return not any(_commands(token) for token in fragment.tokens)
+
+
+def asks(part: Fragment) -> bool:
+    """Whether a verb or a wish asks for it, not a statement about it."""
+    if part.has("request request_word"):
+        return True
+    first = next((t for t in part.tokens if t.text not in COURTESIES), part.tokens[0])
+    if first.concepts & mask("subject ask ask_first reported"):
+        return False
+    things = mask(f"{ANCHORS} plane_word window")
+    return any(
+        token.concepts & mask(_ASKING) and not token.concepts & things
+        for token in part.tokens
+    )
+
+
+def names_another(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a strange word is a thing or place: "the kitchen", "to my argument".
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Some words.
+    at : int
+        Which of them.
+    """
+    before = at - 1
+    while before >= 0 and tokens[before].text in _DETERMINERS | _OWNERS:
+        before -= 1
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else "."
+    ends = before < at - 1 and not follows[0].isalnum()
+    placed = before >= 0 and tokens[before].text in _PREPOSITIONS
+    return not tokens[at].known and (ends or placed)
+
+
+def narrows(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a strange word names a part or a kind: "L3 pedicle", "pedicle of L3".
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        Some words.
+    at : int
+        Which of them.
+    """
+    if at and tokens[at - 1].concepts & mask(ANCHORS):
+        return not tokens[at].text.endswith("ly")
+    follows = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    return follows.split()[:1] != [] and follows.split()[0] in _OF
 
 
 def says_nothing(part: Fragment) -> bool:

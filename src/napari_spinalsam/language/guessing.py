@@ -15,12 +15,11 @@ from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.actions.replies import parse_action
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.language.arguments import LAYERS, build_steps
-from napari_spinalsam.language.asides import orders
+from napari_spinalsam.language.asides import asks, names_another, orders
 from napari_spinalsam.language.clause_reading import Outcome, read_clause
 from napari_spinalsam.language.fragments import Fragment, mask
 from napari_spinalsam.language.frames import Fit
 from napari_spinalsam.language.lexicon import Frame, load_lexicon
-from napari_spinalsam.language.loosely import asks, names_another
 from napari_spinalsam.language.planning import plan
 from napari_spinalsam.language.slots import UnclearError, has
 
@@ -73,11 +72,16 @@ def read_by_guess(
         return Outcome()
     if sum(not has(token, "filler") for token in said) < _FEWEST_WORDS:
         return Outcome()
-    if _orders_more(fragments):
+    behind = [*(part.joiner for part in fragments[1:]), None]
+    read = [read_clause(part.tokens, (part,)).steps for part in fragments]
+    strange = zip(fragments, behind, read, strict=True)
+    if any(read) and any(
+        orders(part, follows) for part, follows, steps in strange if not steps
+    ):
         return Outcome()
     words = [token for part in fragments for token in part.tokens]
     whole = _understood(words, said, *guess(words), WHOLE)
-    if whole.steps or len(fragments) < 2:
+    if len(fragments) < 2 or (whole.steps and _actions(*read) <= _actions(whole.steps)):
         return whole
     clauses = plan(
         fragments, said, lambda part: _understood(part, said, *guess(part), CLAUSE)
@@ -85,15 +89,8 @@ def read_by_guess(
     return clauses if _is_gentle(clauses.steps) else Outcome()
 
 
-def _orders_more(fragments: Sequence[Fragment]) -> bool:
-    """Whether a request that no frame fits stands beside one that is understood."""
-    behind = [*(part.joiner for part in fragments[1:]), None]
-    read = [bool(read_clause(part.tokens, (part,)).steps) for part in fragments]
-    return any(read) and any(
-        orders(part, follows)
-        for part, follows, known in zip(fragments, behind, read, strict=True)
-        if not known
-    )
+def _actions(*clauses: Sequence[Step]) -> set[str]:
+    return {step["action"] for steps in clauses for step in steps}
 
 
 def _understood(
@@ -122,7 +119,8 @@ def _understood(
         return Outcome()
     if not _is_gentle(steps):
         return Outcome()
-    return Outcome(steps, answers=action in _ASKED, cost=_COST)
+    its = any(has(token, "its") for token in words)
+    return Outcome(steps, answers=action in _ASKED, its=its, cost=_COST)
 
 
 def _shown(fit: Fit, intent: str) -> list[Step]:

@@ -1,10 +1,11 @@
-"""Put levels together: discs from two vertebrae, ranges, lists that go on with numbers.
+"""Put levels together: discs, ranges, lists that go on with numbers, exceptions.
 
 See `anatomy_words` for which spelling means what.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.language.anatomy_words import (
@@ -33,6 +34,17 @@ _COUNTED = (
     "point slice times box click image unit polarity number image_unit width_word"
 )
 _PREPOSITIONS = frozenset(("on", "in", "at", "to", "into", "onto", "for", "inside"))
+# "L1 to L5 except L3" has its sign before the exception, 除L5以外的腰椎 behind it too.
+_EXCEPT = frozenset(
+    ("not", "without", "skip", "skipping", "minus", "不要", "不含", "不包括", "跳过")
+)
+_EXCEPT_BEHIND = frozenset(("以外", "之外", "除外", "外"))
+_EXCEPT_JOINS = frozenset((*_AND, "the", "but"))
+_LEVELS = {
+    "cervical": vertebra_range("C1", "C7"),
+    "thoracic": vertebra_range("T1", "T12"),
+    "lumbar": vertebra_range("L1", "L5"),
+}
 _REGION_ENDS = {
     "cervical": ("C2", "T1"),
     "thoracic": ("T1", "L1"),
@@ -42,7 +54,16 @@ _REGION_ENDS = {
 
 
 def join_levels(tokens: Sequence[Token]) -> list[Token]:
-    """Return the tokens with discs, ranges and lists of levels joined to one each."""
+    """Return the tokens with discs, ranges and lists of levels joined to one each.
+
+    What is excepted from a range or region is taken out of it: "L1 to L5 except L3".
+    What is excepted from something else, as in "everything but the sacrum", stays.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        The tokens of the sentence.
+    """
     joined: list[Token] = []
     at = 0
     names = any(t.concepts & load_lexicon().mask(_NAMING) for t in tokens)
@@ -54,7 +75,53 @@ def join_levels(tokens: Sequence[Token]) -> list[Token]:
         else:
             token, at = found
             joined.append(token)
-    return _without_disc_words(joined)
+    return _without_exceptions(_without_disc_words(joined))
+
+
+def _without_exceptions(tokens: list[Token]) -> list[Token]:
+    """Take "except L3" out of the range or region that L3 belongs to."""
+    lexicon = load_lexicon()
+    for at, token in enumerate(tokens):
+        if token.text not in _EXCEPT and not token.concepts & lexicon.mask("except"):
+            continue
+        names, end = _names_from(tokens, at + 1)
+        start = at
+        while start and tokens[start - 1].text in _EXCEPT_JOINS:
+            start -= 1
+        if end < len(tokens) and tokens[end].text in _EXCEPT_BEHIND:
+            end += 1
+        for place in (*range(start - 1, -1, -1), *range(end, len(tokens))):
+            whole = _all_levels(tokens[place])
+            if names and names < set(whole):
+                left = tuple(name for name in whole if name not in names)
+                meant = replace(
+                    tokens[place],
+                    values={"structure": left},
+                    concepts=lexicon.bits["structure"],
+                )
+                kept = [*tokens[:place], meant, *tokens[place + 1 :]]
+                return _without_exceptions([*kept[:start], *kept[end:]])
+    return tokens
+
+
+def _names_from(tokens: Sequence[Token], at: int) -> tuple[set[str], int]:
+    """Return the structures listed from a place on, and where the list ends."""
+    names: set[str] = set()
+    end = at
+    while at < len(tokens):
+        found = tokens[at].values.get("structure")
+        if not found and tokens[at].text not in _EXCEPT_JOINS:
+            break
+        at += 1
+        if found:
+            names.update(found)
+            end = at
+    return names, end
+
+
+def _all_levels(token: Token) -> tuple[str, ...]:
+    region = token.values.get("region", ("",))[0]
+    return _LEVELS.get(region) or tuple(token.values.get("structure", ()))
 
 
 def _join_at(

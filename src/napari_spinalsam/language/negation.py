@@ -1,10 +1,11 @@
-"""Find what is not to be done: the scope of "not", and of "without" as a manner."""
+"""Find what is not to be done: "not", "without" as a manner, and what is kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.language.clause_reading import is_verb
 from napari_spinalsam.language.fragments import MORE_VERBS, OBJECTS, STOPS, VERBS, mask
 from napari_spinalsam.language.frames import find_fits
 
@@ -59,7 +60,7 @@ def mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
     marked: list[Fragment] = []
     negated = False
     for part in said:
-        stops = part.has("not") and not _is_other_word(part)
+        stops = part.has("not") and not (_is_other_word(part) or _is_unwanted(part))
         if stops and not _stops_work(part, alone=len(said) == 1):
             negated = True
         elif negated:
@@ -68,6 +69,29 @@ def mark_negated(fragments: Iterable[Fragment]) -> list[Fragment]:
             negated = joiner in TIES or _is_bare(part) or follows
         marked.append(replace(part, negated=negated))
     return marked
+
+
+def without_kept(
+    fragments: Sequence[Fragment], said: Sequence[Fragment]
+) -> list[Fragment]:
+    """Drop what is to be kept where something else is to be cleared, or is not.
+
+    Parameters
+    ----------
+    fragments, said : sequence of Fragment
+        What is wanted, and all that was said.
+    """
+    if any(part.negated for part in said):
+        return [part for part in fragments if not part.has("keep keep_alone")]
+    if not any(_clears(part) and not part.has("keep") for part in fragments):
+        return list(fragments)
+    kept, keeping = [], False
+    for part in fragments:
+        ends = _clears(part) or _does_something(part)
+        keeping = part.has("keep") or (keeping and not ends)
+        if not keeping:
+            kept.append(part)
+    return kept
 
 
 def _is_bare(part: Fragment) -> bool:
@@ -90,9 +114,26 @@ def _stops_work(part: Fragment, *, alone: bool) -> bool:
     return any(alone or len(fit.frame.needs) > 1 for fit in fits)
 
 
+def _is_unwanted(part: Fragment) -> bool:
+    """Whether a thing is not wanted, 这个掩膜不要, rather than a request negated."""
+    *said, last = part.tokens
+    return last.text == "不要" and any(
+        token.concepts & mask("mask preview") for token in said
+    )
+
+
 def _is_other_word(part: Fragment) -> bool:
     """Whether each "not" of the fragment is part of another meaning."""
     both = mask("hide reject")
     return all(
         token.concepts & both for token in part.tokens if token.concepts & mask("not")
     )
+
+
+def _does_something(part: Fragment) -> bool:
+    """Whether a verb asks for something else than to keep."""
+    return any(is_verb(token) for token in part.tokens)
+
+
+def _clears(part: Fragment) -> bool:
+    return part.has("clear not_wanted") or (part.has("take_word") and part.has("away"))

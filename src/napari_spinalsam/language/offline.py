@@ -15,20 +15,15 @@ from napari_spinalsam.actions.replies import Plan, Refuse, parse_reply
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.language.clauses import split
 from napari_spinalsam.language.corrections import correct_oneself
-from napari_spinalsam.language.exceptions import (
-    excepts,
-    without_exceptions,
-    without_kept,
-)
 from napari_spinalsam.language.fragments import VERBS, mask
 from napari_spinalsam.language.guards import speaks_of, weighs
 from napari_spinalsam.language.guessing import read_by_guess
 from napari_spinalsam.language.levels import join_levels
-from napari_spinalsam.language.loosely import read_loosely
+from napari_spinalsam.language.negation import TIES, without_kept
 from napari_spinalsam.language.normalise import normalise
-from napari_spinalsam.language.planning import plan
-from napari_spinalsam.language.remarks import with_remarks
+from napari_spinalsam.language.planning import plan, without_remarks
 from napari_spinalsam.language.screens import screen
+from napari_spinalsam.language.slots import places_of
 from napari_spinalsam.language.tokens import read_sentence
 from napari_spinalsam.language.wording import ask_back, language_of, refuse
 
@@ -55,6 +50,9 @@ _STOPPERS = (
 )
 # Read digit by digit, "1e3" would be another number, and "5%" of a count is none.
 _EXPONENT = re.compile(r"(?<![a-z\d.])\d+(?:\.\d+)?(?:e[+-]?\d+(?![a-z\d])|\s?%)")
+_PLACED = frozenset(("add_points", "add_box", "measure"))
+_NAMING = ("structure", "structures", "to", "into")
+_FORMAT = "nifti"  # in which labels are saved where nothing else is said
 _COUNTED = "slice point undo redo level_word width_word propagate"
 _SHORTEST_QUESTION = 2  # words; a shorter one is a request cut short
 # Asks for leave rather than whether it can be done, where nothing is lost by it.
@@ -110,8 +108,7 @@ def read_words(text: str) -> list[Token]:
         What `screen` found nothing wrong with.
     """
     sentence = read_sentence(normalise(text))
-    tokens = without_exceptions(join_levels(sentence.tokens))
-    return _mark_questions(correct_oneself(tokens))
+    return _mark_questions(correct_oneself(join_levels(sentence.tokens)))
 
 
 def _reply(
@@ -140,10 +137,10 @@ def _reply(
         return refuse("ask", language)
     if _destroys(outcome) and weighs(said):
         return ask_back("sure", language)
-    if excepts(tokens, outcome.steps):
+    if _leaves_out(outcome.steps, tokens, wanted):
         return ask_back("what_to_do", language)
     if outcome.steps:
-        return _as_plan(with_remarks(outcome.steps, fragments), language)
+        return _as_plan(outcome.steps, language)
     if (len(wanted) < len(fragments) and not outcome.question) or all(
         part.has("keep") for part in wanted
     ):
@@ -171,14 +168,52 @@ def _second(
     first: Outcome,
     guess: GuessIntent,
 ) -> Outcome:
-    """Return the looser reading or the guess that finds something, else the first."""
-    loose = read_loosely(fragments, tokens)
-    if loose.steps:
-        return loose
+    """Return the reading without remarks, or the guess, that finds something."""
+    found = without_remarks(fragments, tokens)
+    if found.steps:
+        return found
     if first.question or first.refusal:
         return first
     guessed = read_by_guess(fragments, tokens, guess)
     return guessed if guessed.steps else first
+
+
+def _leaves_out(
+    steps: Sequence[dict[str, Any]],
+    tokens: Sequence[Token],
+    wanted: Sequence[Fragment],
+) -> bool:
+    """Whether steps miss an exception, or a name or format said beside them.
+
+    What is excepted from a range is taken out of it before; steps that clear heed what
+    is to be kept by themselves.
+    """
+    clears = (
+        all(step["action"].startswith("clear") for step in steps)
+        if steps
+        else any(token.concepts & mask("clear") for token in tokens)
+    )
+    if not clears and any(token.concepts & mask("except") for token in tokens):
+        return True
+    words = [token for part in wanted for token in part.tokens]
+    saves = any(s["action"] == "save_labels" and "format" not in s for s in steps)
+    if saves and {t.values.get("format", _FORMAT) for t in words} != {_FORMAT}:
+        return True
+    used = {name for step in steps for key in _NAMING for name in _as_list(step, key)}
+    lacks = any(s["action"] in _PLACED and s.get("structure") is None for s in steps)
+    tied = [
+        token
+        for part in wanted
+        if part.joiner is not None and part.joiner.text in TIES
+        for token in part.tokens
+    ]
+    said = places_of(words if lacks else tied, "structure")
+    return bool(steps) and not used.issuperset(said)
+
+
+def _as_list(step: dict[str, Any], key: str) -> list[str]:
+    value = step.get(key) or []
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _as_plan(steps: list[dict[str, Any]], language: Language) -> Reply:

@@ -3,7 +3,7 @@
 Neighbouring fragments are read as one clause where a frame fits them together ("segment
 L3 and L4"), else each by itself ("add a point and generate the mask"), else with the
 verb of the clause before. The reading with the fewest clauses wins, if it leaves
-nothing over.
+nothing over. Where that finds nothing, remarks are passed over in a second reading.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.language.asides import is_aside, orders
+from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
+from napari_spinalsam.language.asides import (
+    ANCHORS,
+    asks,
+    is_aside,
+    is_tied,
+    names_another,
+    narrows,
+    orders,
+    tells,
+)
 from napari_spinalsam.language.clause_reading import (
     ASIDE,
     BORROWED,
@@ -42,6 +52,11 @@ _ALSO = frozenset(("too", "also", "as well", "也"))
 _MANY = frozenset(("them", "those", "these", "em"))
 _LONGEST_CLAUSE = 8  # fragments
 _MOST_FRAGMENTS = 24
+_REMARKING = "howto if quoting forget meaning misclear request_word"
+_STRICT = (
+    "outside howto if quoting forget meaning misclear clear save reset not"
+    " device_change stop_word minus mm_word cancel drop_it"
+)
 _OBJECTS = "point box mask preview structure region metric labels reference"
 
 
@@ -70,6 +85,89 @@ def plan(
         if found.steps and not _cuts_cancel(finer):
             return found
     return outcome
+
+
+def without_remarks(fragments: Sequence[Fragment], said: Sequence[Token]) -> Outcome:
+    """Return what is asked for beside remarks that fit no frame.
+
+    A remark may name what the request points at: "the attending wants slice 110, take
+    me there".
+
+    Parameters
+    ----------
+    fragments : sequence of Fragment
+        What is said, with what is negated.
+    said : sequence of Token
+        The whole sentence.
+    """
+    if any(part.negated or is_either(part) for part in fragments) or _forbids(said):
+        return Outcome()
+    behind = [*(part.joiner for part in fragments[1:]), None]
+    ordered = [
+        orders(part, follows) for part, follows in zip(fragments, behind, strict=True)
+    ]
+    kept = [
+        part
+        for part, orders_it in zip(fragments, ordered, strict=True)
+        if orders_it or not _is_remark(part)
+    ]
+    outcome = plan(kept, said)
+    if _is_safe(outcome, kept, said):
+        return outcome
+    tied = any(
+        is_tied(follows) and orders_it
+        for orders_it, follows in zip(ordered, behind, strict=True)
+    )
+    outcome = Outcome() if tied else _point_back(fragments)
+    return outcome if _is_safe(outcome, fragments, said) else Outcome()
+
+
+def _is_remark(part: Fragment) -> bool:
+    """Whether a fragment tells of something and asks for nothing."""
+    read = read_clause(part.tokens, (part,))
+    if part.has(_REMARKING) or read.steps or read.question == "image_or_slice":
+        return False
+    return tells(part)
+
+
+def _forbids(said: Sequence[Token]) -> bool:
+    """Whether a word forbids that anything is passed over."""
+    strict, silent = mask(_STRICT), mask("filler")
+    polite = any(token.concepts & mask("request") for token in said)
+    return any(
+        (token.text in ("?", "吗", "么") and not polite)
+        or (token.concepts & strict and not token.concepts & (~strict | silent))
+        for token in said
+    )
+
+
+def _point_back(fragments: Sequence[Fragment]) -> Outcome:
+    """Read a clause with what the remarks before it name."""
+    *remarks, pointing = fragments
+    if not remarks or pointing.has(ANCHORS) or not asks(pointing):
+        return Outcome()
+    if not all(map(_is_remark, remarks)):
+        return Outcome()
+    told = [token for part in remarks for token in part.tokens]
+    if any(
+        not token.known and (narrows(told, at) or names_another(told, at))
+        for at, token in enumerate(told)
+    ):
+        return Outcome()
+    named = [t for t in told if t.concepts & mask(f"{ANCHORS} number ordinal image")]
+    tokens = (*named, *pointing.tokens)
+    return read_clause(tokens, (replace(pointing, tokens=tokens),))
+
+
+def _is_safe(outcome: Outcome, kept: Sequence[Fragment], said: Sequence[Token]) -> bool:
+    """Whether nothing is destroyed or written beside strange or reported words."""
+    plain = all(token.known for part in kept for token in part.tokens)
+    told = any(token.concepts & mask("reported") for token in said)
+    gentle = (ActionClass.READ, ActionClass.EDIT)
+    return bool(outcome.steps) and all(
+        ACTION_CLASS[step["action"]] in gentle or (plain and not told)
+        for step in outcome.steps
+    )
 
 
 def _cuts_cancel(fragments: Sequence[Fragment]) -> bool:

@@ -23,6 +23,7 @@ class _Points:
     count: int | None = None
     polarity: str | None = None
     places: list[str] = field(default_factory=list)
+    names_first: bool = False
 
     def steps(self, elsewhere: list[str]) -> Iterator[Step]:
         count = 1 if self.count is None else self.count
@@ -50,12 +51,16 @@ def add_points(fit: Fit) -> list[Step]:
             if not whole or not 1 <= number <= _MOST_POINTS:
                 raise UnclearError("how_many_points")
             groups[-1].count = int(number)
+            groups[-1].names_first = bool(groups[-1].places)
         if "polarity" in token.values:
             same = groups[-1].polarity in (None, token.values["polarity"])
             if not same or (groups[-1].places and places_of(fit.tokens[at:])):
                 groups.append(_Points())
             groups[-1].polarity = token.values["polarity"]
-        groups[-1].places += places_of([token])
+        named = places_of([token])
+        if named and groups[-1].names_first:
+            groups.append(_Points())  # "L3 four points, L4 two points"
+        groups[-1].places += named
     if any(has(token, "vague") for token in fit.tokens) and all(
         group.count is None for group in groups
     ):

@@ -81,11 +81,23 @@ def _mend(word: str) -> tuple[str, ...]:
     near = process.extract(
         word, _targets(), scorer=OSA.distance, score_cutoff=errors, limit=6
     )
-    ranked = sorted((*_rank(word, hit, distance), hit) for hit, distance, _ in near)
+    ranked = sorted(
+        (*_rank(word, hit, distance), hit)
+        for hit, distance, _ in near
+        if distance == 1 or not _says_nothing(hit)
+    )
     glued = _unglued(word)
     if ranked and _is_plain(ranked) and not (glued and ranked[0][0] > 1):
         return (str(ranked[0][-1]),)
     return glued or _by_syllables(word) or (word,)
+
+
+def _says_nothing(word: str) -> bool:
+    """Whether a word is mere courtesy, as which no strange word may vanish."""
+    node = load_lexicon().root.next.get(word)
+    if node is None or node.entry is None:
+        return False
+    return node.entry.concepts == load_lexicon().bits["filler"]
 
 
 def _rank(word: str, hit: str, distance: float) -> tuple[float, bool, bool, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.language.anatomy_words import read_structure
@@ -26,6 +27,7 @@ _LONE_SOUND_COST = 5.0
 _NAME_GAIN = 0.1  # of phrases that sound alike, one that names a thing goes first
 _NUMERALS = frozenset("两二三四五六七八九十")  # meant as they are written
 _SILENT = frozenset("\"'()[]!:~-/*•·^|<>{}#@$%=\\`")
+_LETTERS = frozenset(ascii_lowercase)
 _STOPS = frozenset(",.;?&+")
 
 
@@ -72,11 +74,14 @@ class Sentence:
         Which atoms were misspelt.
     glued : frozenset of int
         Atoms with no blank before them.
+    suffixes : frozenset of int
+        Letters that belong to the number before them, as in "slice 12a".
     """
 
     atoms: tuple[str, ...]
     mended: frozenset[int]
     glued: frozenset[int]
+    suffixes: frozenset[int]
 
     @cached_property
     def tokens(self) -> tuple[Token, ...]:
@@ -95,8 +100,11 @@ def read_sentence(text: str) -> Sentence:
     found = _as_signs(list(_atoms(text)), text)
     mended_words = correct([atom for atom, _ in found])
     atoms: list[str] = []
-    mended, glued = set(), set()
+    mended, glued, suffixes = set(), set(), set()
     for (atom, start), parts in zip(found, mended_words, strict=True):
+        if len(atom) == 1 and atom in _LETTERS and text[:start][-1:].isdecimal():
+            suffixes.add(len(atoms))
+            parts = (atom,)
         if atom != text[start : start + len(atom)]:
             mended.add(len(atoms))
         if start and not text[start - 1].isspace() and atoms:
@@ -105,7 +113,9 @@ def read_sentence(text: str) -> Sentence:
             if parts != (atom,):
                 mended.add(len(atoms))
             atoms.append(part)
-    return Sentence(tuple(atoms), frozenset(mended), frozenset(glued))
+    return Sentence(
+        tuple(atoms), frozenset(mended), frozenset(glued), frozenset(suffixes)
+    )
 
 
 def _atoms(text: str) -> Iterator[tuple[str, int]]:
@@ -143,7 +153,8 @@ def _cut(sentence: Sentence) -> list[Token]:
     choices: list[Token | None] = [None] * len(atoms)
     for start in range(len(atoms) - 1, -1, -1):
         best: Token = _unknown(sentence, start)
-        cost = costs[start + 1] + (1.0 if best.known else _UNKNOWN_COST)
+        sign = best.known and start not in sentence.suffixes
+        cost = costs[start + 1] + (1.0 if sign else _UNKNOWN_COST)
         for token in (*_candidates(sentence, start), *_by_sound(sentence, start)):
             new = _cost(token) + costs[token.end]
             if new < cost or (new == cost and token.end > best.end):
@@ -202,7 +213,9 @@ def _unknown(sentence: Sentence, start: int) -> Token:
     atom = sentence.atoms[start]
     silent = atom in _SILENT or atom in _STOPS or not atom[0].isalnum()
     concepts = load_lexicon().bits["filler"] if silent else 0
-    if _is_minus(sentence, start):
+    if start in sentence.suffixes:
+        concepts = load_lexicon().bits["outside"]  # no letter that could be left out
+    elif _is_minus(sentence, start):
         concepts = load_lexicon().bits["minus"]
     return Token(atom, start, start + 1, concepts)
 
@@ -224,7 +237,9 @@ def _candidates(sentence: Sentence, start: int) -> Iterator[Token]:
     lexicon, atoms = load_lexicon(), sentence.atoms
     found: dict[int, tuple[int, dict[str, Any]]] = {}
     for end, concepts, values in _phrases(lexicon.root, atoms, start):
-        found[end] = (concepts, values)
+        vanishes = end == start + 1 and concepts & lexicon.bits["filler"]
+        if not (vanishes and start in sentence.suffixes):
+            found[end] = (concepts, values)
     number = read_numeral(atoms, start)
     if number is not None:
         name = "ordinal" if number.ordinal else "number"
