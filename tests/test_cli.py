@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_spinalsam.annotation.storage.files import open_annotation
 from napari_spinalsam.cli import main, segment
 from napari_spinalsam.core.errors import InputWarning, ModelError
 from napari_spinalsam.core.intensity import PRESETS
@@ -246,6 +247,30 @@ def test_segment_goes_on_from_labels(
     assert "there already" not in capsys.readouterr().err
 
 
+def test_segment_saves_an_annotation_that_the_image_opens(
+    image: Path, tmp_path: Path, session: FillsTheBox
+) -> None:
+    out, kept = tmp_path / "out.nii.gz", tmp_path / "case.spinalsam"
+    command = ["segment", str(image), "--prompts", save_prompts(tmp_path)]
+    command += ["-o", str(out), "--save-annotation", str(kept)]
+    assert main(command) == 0
+    annotation = open_annotation(kept, read_volume(image))
+    assert (annotation.labels == read_labels(out).data).all()
+    ((entry,),) = [each.accepted for each in annotation.state.objects]
+    assert entry.prompts.box is not None
+    assert entry.origin.model.name == "box"
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for name, at in (("case.nii", out), ("none/a.spinalsam", out), ("a.spinalsam", "")):
+        command[-3], command[-1] = (
+            str(at or tmp_path / "none/o.nii"),
+            str(tmp_path / name),
+        )
+        assert main(command) == 2
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_an_adapter_sees_the_window_that_it_was_trained_with(
     image: Path,
     tmp_path: Path,
@@ -299,7 +324,12 @@ def test_the_pixel_size_of_a_picture_is_found_told_or_stated(
     written, read = (read_volume(path).geometry for path in (out, picture))
     assert written.known == read.known
     assert written.spacing == pytest.approx(read.spacing)
-    assert main([*command, *more]) == 0
+    kept = tmp_path / "flat.spinalsam"
+    assert main([*command, *more, "--save-annotation", str(kept)]) == 0
+    geometry = open_annotation(kept, read_volume(picture)).geometry
+    assert geometry.spacing_known == (area is not None)
+    if area is not None:
+        assert geometry.spacing[1:] == pytest.approx(2 * (taken["value"],), rel=1e-3)
 
 
 def test_a_size_that_nobody_knows_is_refused_before_a_model_is_loaded(

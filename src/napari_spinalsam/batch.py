@@ -1,31 +1,36 @@
-"""Segment prompted or named structures of a volume, without a display."""
+"""Fill an annotation with prompted or named structures, without a display."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from napari_spinalsam.annotation.label_edits import check_grid, check_values
-from napari_spinalsam.core.anatomy import BACKGROUND, by_label, listed
+from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.events import slice_box
+from napari_spinalsam.annotation.jobs import anchors_of
+from napari_spinalsam.annotation.label_edits import check_grid
+from napari_spinalsam.annotation.provenance import ModelReference
+from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.core.masks import LABEL_DTYPE, writable
+from napari_spinalsam.core.masks import writable
 from napari_spinalsam.core.refinement import joined_mask
-from napari_spinalsam.core.results import COUNTED, Progress
+from napari_spinalsam.core.results import COUNTED, Progress, SliceMask, VolumeMask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
     from napari_spinalsam.core.protocols import Session
-    from napari_spinalsam.core.results import FoundStructure, Seed, SliceKey, VolumeMask
+    from napari_spinalsam.core.results import FoundStructure, Seed, SliceKey
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.io.prompt_file import PromptedObject
 
@@ -75,6 +80,9 @@ class Segmentation:
         In the order of the prompts.
     encode_seconds, decode_seconds : float
         Time spent in the two parts of the model.
+    annotation : Annotation
+        The document with these labels, which can be saved and gone on with: prompts,
+        and how the labels came about.
     remarks : tuple of str
         Sentences on what the model was not made for and saw all the same.
     pixel_mm : float or None
@@ -87,6 +95,7 @@ class Segmentation:
     objects: tuple[ObjectResult, ...]
     encode_seconds: float
     decode_seconds: float
+    annotation: Annotation
     remarks: tuple[str, ...] = ()
     pixel_mm: float | None = None
     kept: tuple[str, ...] = ()
@@ -106,11 +115,7 @@ def segment_objects(
     progress: Callable[[int, int], None] | None = None,
     start: NDArray[np.uint8] | None = None,
 ) -> Segmentation:
-    """Segment objects on their slices, or where it is asked for as a whole.
-
-    A vertebra on a single slice is better told from what lies around it: a network
-    that can vote is asked about the neighbourhood too, and its joined answer stands
-    where it fits the prompt; see `core.joined`.
+    """Segment objects of a volume; see `annotate_objects`.
 
     Parameters
     ----------
@@ -118,7 +123,6 @@ def segment_objects(
         The image.
     objects : sequence of PromptedObject
         Written in this order; a voxel of an earlier object is not overwritten.
-        Those that are to be propagated compete for voxels first.
     session : Session
         A loaded model.
     window : Window
@@ -136,21 +140,8 @@ def segment_objects(
         If an object is to be propagated in a flat image, a prompt lies outside of
         the image, or `start` has another shape.
     """
-    check_objects(objects, volume)
-    work = _Work(volume, session, window, progress, start)
-    session.set_volume(volume)
-    work.find_pixel_size(objects)
-    carried = [each for each in objects if each.propagate or work.sees_around(each)]
-    single = sum(len(each.prompts) for each in objects if not each.propagate)
-    work.total = single + STEPS * bool(carried)
-    wholes = iter(work.propagate(carried))
-    for each in objects:
-        whole = next(wholes) if each in carried else None
-        if whole is not None and each.propagate:
-            work.write_whole(each.structure, whole, each.prompts[0].axis)
-        else:
-            work.write_slices(each, whole)
-    return work.result()
+    annotation = begin_annotation(volume, window, start)
+    return annotate_objects(annotation, objects, session, progress)
 
 
 def find_structures(
@@ -162,7 +153,7 @@ def find_structures(
     progress: Callable[[int, int], None] | None = None,
     start: NDArray[np.uint8] | None = None,
 ) -> Segmentation:
-    """Find vertebrae by name, walking along the spine.
+    """Find vertebrae of a volume by name; see `annotate_structures`.
 
     Parameters
     ----------
@@ -190,22 +181,153 @@ def find_structures(
         If none of the structures is found or left to find, the anchors do not fit
         together, or `start` has another shape.
     """
-    volume.geometry.require_orientation("structures cannot be found by name")
-    volume.geometry.require_spacing("structures cannot be found by name")
-    work = _Work(volume, session, window, progress, start)
+    annotation = begin_annotation(volume, window, start)
+    return annotate_structures(annotation, structures, session, anchors, progress)
+
+
+def begin_annotation(
+    volume: Volume, window: Window, start: NDArray[np.uint8] | None = None
+) -> Annotation:
+    """Return an annotation of a volume with labels to go on from, or with none.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    window : Window
+        Maps the intensities to what the model sees.
+    start : ndarray of uint8, shape (z, y, x), or None
+        The labels; they are copied.
+
+    Raises
+    ------
+    InputError
+        If `start` has another shape, or a value that names no structure.
+    """
+    annotation = Annotation(volume, window)
+    if start is not None:
+        check_grid(start, None, volume.geometry)
+        annotation.replace_labels(start, "Open labels")
+    return annotation
+
+
+def annotate_objects(
+    annotation: Annotation,
+    objects: Sequence[PromptedObject],
+    session: Session,
+    progress: Callable[[int, int], None] | None = None,
+) -> Segmentation:
+    """Segment objects on their slices, or where it is asked for as a whole.
+
+    Prompts are set and masks accepted as in a window, so that the annotation tells
+    how its labels came about. All is one step, which undo takes back. Prompts whose
+    mask has no free voxel stay as prompts that wait.
+
+    A vertebra on a single slice is better told from what lies around it: a network
+    that can vote is asked about the neighbourhood too, and its joined answer stands
+    where it fits the prompt; see `core.refinement.joined_mask`.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document of the image, with the labels to go on from. A prompted structure
+        is replaced on its prompted slices, one that is propagated as a whole; all
+        other voxels stay.
+    objects : sequence of PromptedObject
+        Written in this order; a voxel of an earlier object is not overwritten.
+        Those that are to be propagated compete for voxels first.
+    session : Session
+        A loaded model.
+    progress : callable or None
+        Called with the steps done and all of them, after each.
+
+    Raises
+    ------
+    InputError
+        If an object is to be propagated in a flat image, or a prompt lies outside of
+        the image.
+    """
+    check_objects(objects, annotation.volume)
+    work = _Work(annotation, session, progress)
+    work.find_pixel_size(objects)
+    carried = [each for each in objects if each.propagate or work.sees_around(each)]
+    single = sum(len(each.prompts) for each in objects if not each.propagate)
+    work.total = single + STEPS * bool(carried)
+    wholes = iter(work.propagate(carried))
+    with annotation.group(_step(each.structure for each in objects)):
+        for each in objects:
+            whole = next(wholes) if each in carried else None
+            if whole is not None and each.propagate:
+                axis = each.prompts[0].axis
+                work.write_whole(each.structure, whole, axis, each.prompts)
+            else:
+                work.write_slices(each, whole)
+    return work.result()
+
+
+def annotate_structures(
+    annotation: Annotation,
+    structures: Sequence[Structure],
+    session: Session,
+    anchors: Sequence[PromptedObject] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Segmentation:
+    """Find vertebrae by name, walking along the spine.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        The document of the image. What it holds stays as it is, and its vertebrae are
+        known like the anchors; an anchor that is wanted is found anew and replaced.
+    structures : sequence of Structure
+        What is wanted, written in this order.
+    session : Session
+        A loaded model.
+    anchors : sequence of PromptedObject
+        Vertebrae whose names are known. Without any, names are a guess, and each
+        object has a confidence. The prompts of an anchor that is not wanted stay as
+        prompts that wait.
+    progress : callable or None
+        Called with the steps done and all of them, after each.
+
+    Raises
+    ------
+    InputError
+        If none of the structures is found or left to find, or the anchors do not fit
+        together.
+    """
+    geometry = annotation.geometry
+    geometry.require_orientation("structures cannot be found by name")
+    geometry.require_spacing("structures cannot be found by name")
+    work = _Work(annotation, session, progress)
     wanted = work.wanted(structures, anchors)
-    session.set_volume(volume)
     work.total = STEPS
     known = work.known(anchors)
-    for found in work.find(list(wanted), known):
-        guessed = None if known else found.confidence
-        work.write_whole(wanted[found.name], found.whole, Plane.SAGITTAL.axis, guessed)
-    if not (result := work.result()).objects:
+    prompts = {each.structure.name: each.prompts for each in anchors}
+    found = work.find(list(wanted), known)
+    if not found:
         raise InputError(
             f"None of {listed(wanted)} was found in the image: prompt one vertebra "
             "with its name, and the others are counted from it."
         )
-    return result
+    with annotation.group(_step(wanted.values())):
+        for each in found:
+            work.write_whole(
+                wanted[each.name],
+                each.whole,
+                Plane.SAGITTAL.axis,
+                prompts.pop(each.name, ()),
+                None if known else each.confidence,
+            )
+        for anchor in anchors:
+            if anchor.structure.name in prompts:
+                work.set_prompts(anchor.structure, anchor.prompts)
+    return work.result()
+
+
+def _step(structures: Iterable[Structure]) -> str:
+    """Return the name of the one step that undo takes back."""
+    return f"Segment {listed(dict.fromkeys(each.name for each in structures))}"
 
 
 def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
@@ -230,26 +352,22 @@ def check_objects(objects: Sequence[PromptedObject], volume: Volume) -> None:
 
 
 class _Work:
-    """Labels that are being written, with figures and progress."""
+    """An annotation that is being filled, with figures and progress."""
 
     def __init__(
         self,
-        volume: Volume,
+        annotation: Annotation,
         session: Session,
-        window: Window,
         progress: Callable[[int, int], None] | None,
-        start: NDArray[np.uint8] | None,
     ) -> None:
-        self._volume, self._session, self._window = volume, session, window
+        self._annotation, self._session = annotation, session
         self._progress, self.total, self._done = progress, 0, 0
-        if start is not None:
-            check_grid(start, None, volume.geometry)
-            check_values(np.unique(start))
-            self._labels = start.astype(LABEL_DTYPE)
-        else:
-            self._labels = np.zeros(volume.geometry.shape, LABEL_DTYPE)
-        # What was there before and has not been replaced.
-        self._earlier = self._labels.copy()
+        self._model = ModelReference.of(session.record)
+        annotation.use_model(self._model)
+        session.set_volume(annotation.volume)
+        # What was written by now, to which later objects of a structure are added.
+        self._written = np.zeros(annotation.labels.shape, np.bool_)
+        self._answers: dict[SlicePrompts, MaskPrediction] = {}
         self._results: list[ObjectResult] = []
         self._encode_ms = self._decode_ms = 0.0
         self._remarks: dict[str, None] = {}
@@ -259,10 +377,11 @@ class _Work:
     def result(self) -> Segmentation:
         """Return what has been written."""
         return Segmentation(
-            self._labels,
+            self._annotation.labels.copy(),
             tuple(self._results),
             encode_seconds=self._encode_ms / 1e3,
             decode_seconds=self._decode_ms / 1e3,
+            annotation=self._annotation,
             remarks=tuple(self._remarks),
             pixel_mm=self._pixel_mm,
             kept=self._kept,
@@ -270,7 +389,7 @@ class _Work:
 
     def find_pixel_size(self, objects: Sequence[PromptedObject]) -> None:
         """Choose one pixel size for all objects of an image that does not tell it."""
-        if not self._volume.geometry.spacing_known:
+        if not self._annotation.geometry.spacing_known:
             prompts = [prompts for each in objects for prompts in each.prompts]
             began = perf_counter()
             self._pixel_mm = self._session.choose_pixel_mm(prompts, self._window)
@@ -278,7 +397,7 @@ class _Work:
 
     def sees_around(self, prompted: PromptedObject) -> bool:
         """Whether the planes around can tell more of an object than its slices."""
-        geometry = self._volume.geometry
+        geometry = self._annotation.geometry
         if self._session.pixel_mm is None or geometry.is_2d:
             return False
         if not geometry.spacing_known:
@@ -298,14 +417,8 @@ class _Work:
 
     def known(self, anchors: Sequence[PromptedObject]) -> dict[str, Seeds]:
         """Return slices of the vertebrae that were prompted or were there before."""
-        seeds: dict[str, Seeds] = {}
-        axis = Plane.SAGITTAL.axis
-        for label in np.unique(self._earlier):
-            found = by_label(int(label))
-            if found is not None and found.kind in COUNTED:
-                mask = self._earlier == label
-                index = int(mask.sum(axis=(0, 1)).argmax())
-                seeds[found.name] = {(axis, index): mask[:, :, index]}
+        labelled = anchors_of(self._annotation, (Plane.SAGITTAL.axis, None))
+        seeds: dict[str, Seeds] = {name: {**at} for name, at in labelled.items()}
         return seeds | {each.structure.name: self._seeds(each) for each in anchors}
 
     def wanted(
@@ -319,7 +432,7 @@ class _Work:
             If nothing is left.
         """
         prompted = {each.structure for each in anchors}
-        present = set(np.unique(self._earlier).tolist())
+        present = set(np.unique(self._annotation.labels).tolist())
         kept = [s for s in structures if s.label in present and s not in prompted]
         self._kept = tuple(each.name for each in kept)
         if len(kept) == len(structures):
@@ -341,13 +454,40 @@ class _Work:
         structure: Structure,
         whole: VolumeMask,
         axis: int,
+        prompts: Sequence[SlicePrompts],
         confidence: float | None = None,
     ) -> None:
-        """Write a structure where no other has been written."""
-        view = self._labels[whole.box]
-        if writable(view, whole.mask, structure.label).any():
-            self._make_room(self._labels, self._earlier, structure)
-        voxels = self._write(view, whole.mask, structure)
+        """Accept the masks of an object's prompts, and write the whole over them.
+
+        Parameters
+        ----------
+        structure : Structure
+            What it is.
+        whole : VolumeMask
+            Its voxels.
+        axis : int
+            Along which its slices are counted.
+        prompts : sequence of SlicePrompts
+            What it was made from; none for what was found.
+        confidence : float or None
+            How likely the name is right; None where it was given.
+        """
+        labels, label = self._annotation.labels, structure.label
+        earlier = self._written & (labels == label)
+        count = np.count_nonzero(earlier)
+        if not writable(labels[whole.box], whole.mask, label).any():
+            self.set_prompts(structure, prompts)
+            self._note(
+                structure, 0, whole.predicted_iou, whole.slices(axis), confidence
+            )
+            return
+        for each in prompts:
+            self._accept(structure, each, self._predict(each))
+        mask = _united(whole, earlier) if count else whole
+        self._write(structure, mask, f"Propagate {structure.name}")
+        now = self._annotation.labels == label
+        self._written |= now
+        voxels = int(np.count_nonzero(now) - count)
         self._note(
             structure, voxels, whole.predicted_iou, whole.slices(axis), confidence
         )
@@ -365,19 +505,87 @@ class _Work:
         voxels, trust = 0, []
         for prompts in prompted.prompts:
             prediction = self._predict(prompts)
-            plane = self._volume.geometry.plane(*prompts.key)
             mask = prediction.masks[0]
             if whole is not None:
                 mask = joined_mask(whole, prompts, mask)
-            view = plane.take(self._labels)
-            if writable(view, mask, prompted.structure.label).any():
-                earlier = plane.take(self._earlier)
-                self._make_room(view, earlier, prompted.structure)
-            voxels += self._write(view, mask, prompted.structure)
+            voxels += self._write_slice(prompted.structure, prompts, prediction, mask)
             trust.append(float(prediction.predicted_iou[0]))
             self._advance(1)
         slices = len({prompts.key for prompts in prompted.prompts})
         self._note(prompted.structure, voxels, float(np.mean(trust)), slices)
+
+    def set_prompts(
+        self, structure: Structure, prompts: Sequence[SlicePrompts]
+    ) -> None:
+        """Set prompts of a structure, one slice after the other."""
+        self._annotation.select_structure(structure.name)
+        for each in prompts:
+            self._annotation.set_prompts(each)
+
+    @property
+    def _window(self) -> Window:
+        return self._annotation.state.window
+
+    def _write_slice(
+        self,
+        structure: Structure,
+        prompts: SlicePrompts,
+        prediction: MaskPrediction,
+        mask: NDArray[np.bool_],
+    ) -> int:
+        """Accept a prediction, and write what is told better; return new voxels."""
+        annotation, label = self._annotation, structure.label
+        plane = annotation.geometry.plane(*prompts.key)
+        labels = plane.take(annotation.labels)
+        if not writable(labels, mask, label).any():
+            self.set_prompts(structure, [prompts])
+            return 0
+        written = plane.take(self._written)
+        earlier = written & (labels == label)
+        wanted = mask | earlier
+        self._accept(structure, prompts, prediction)
+        labels = plane.take(annotation.labels)
+        if not np.array_equal(labels == label, writable(labels, wanted, label)):
+            part = SliceMask(*prompts.key, wanted, float(prediction.predicted_iou[0]))
+            here = slice_box(*prompts.key)
+            one = VolumeMask.of_slices([part], prompts.axis)
+            self._write(structure, one, f"Join planes of {structure.name}", here)
+            labels = plane.take(annotation.labels)
+        now = labels == label
+        written |= now
+        return int(np.count_nonzero(now) - np.count_nonzero(earlier))
+
+    def _accept(
+        self, structure: Structure, prompts: SlicePrompts, prediction: MaskPrediction
+    ) -> None:
+        """Show the answer to prompts and accept it, if any voxel of it is free."""
+        annotation = self._annotation
+        self.set_prompts(structure, [prompts])
+        request = annotation.prediction_request(*prompts.key)
+        # What was there is replaced, not corrected.
+        annotation.show_prediction(prediction, replace(request, start=None))
+        labels = annotation.geometry.plane(*prompts.key).take(annotation.labels)
+        if writable(labels, prediction.masks[0], structure.label).any():
+            annotation.accept()
+        else:
+            annotation.reject()
+
+    def _write(
+        self,
+        structure: Structure,
+        mask: VolumeMask,
+        step: str,
+        within: Box | None = None,
+    ) -> None:
+        """Write what the model says of a structure over what was accepted of it."""
+        remarks = self._annotation.write_masks(
+            {structure.name: mask},
+            step,
+            self._model,
+            within=within,
+            keep_accepted=False,
+        )
+        self._remarks |= dict.fromkeys(remarks)
 
     def _follow(self, steps: Iterator[Progress | T]) -> list[T]:
         """Follow a long step to its results, telling the progress."""
@@ -404,29 +612,15 @@ class _Work:
         return seeds
 
     def _predict(self, prompts: SlicePrompts) -> MaskPrediction:
-        plane = self._volume.geometry.plane(*prompts.key)
-        prediction = self._session.predict(plane, prompts, window=self._window)
-        self._encode_ms += prediction.encode_ms or 0.0
-        self._decode_ms += prediction.decode_ms
-        self._remarks |= dict.fromkeys(prediction.remarks)
-        return prediction
-
-    def _make_room(
-        self,
-        labels: NDArray[np.uint8],
-        earlier: NDArray[np.uint8],
-        structure: Structure,
-    ) -> None:
-        """Take away what a structure had before, once; arrays or views of one shape."""
-        stale = earlier == structure.label
-        labels[stale] = earlier[stale] = BACKGROUND
-
-    def _write(
-        self, view: NDArray[np.uint8], mask: NDArray[np.bool_], structure: Structure
-    ) -> int:
-        free = mask & (view == BACKGROUND)
-        view[free] = structure.label
-        return int(np.count_nonzero(free))
+        """Ask the model once about prompts."""
+        if prompts not in self._answers:
+            plane = self._annotation.geometry.plane(*prompts.key)
+            prediction = self._session.predict(plane, prompts, window=self._window)
+            self._answers[prompts] = prediction
+            self._encode_ms += prediction.encode_ms or 0.0
+            self._decode_ms += prediction.decode_ms
+            self._remarks |= dict.fromkeys(prediction.remarks)
+        return self._answers[prompts]
 
     def _note(
         self,
@@ -436,7 +630,7 @@ class _Work:
         slices: int,
         confidence: float | None = None,
     ) -> None:
-        geometry = self._volume.geometry
+        geometry = self._annotation.geometry
         voxel = float(np.prod(geometry.spacing)) if geometry.spacing_known else None
         self._results.append(
             ObjectResult(
@@ -454,3 +648,11 @@ class _Work:
         self._done += steps
         if self._progress is not None and steps:
             self._progress(self._done, self.total)
+
+
+def _united(whole: VolumeMask, more: NDArray[np.bool_]) -> VolumeMask:
+    """Return a structure with further voxels of the volume, shape (z, y, x)."""
+    mask = more.copy()
+    mask[whole.box] |= whole.mask
+    first, second, third = (slice(0, length) for length in mask.shape)
+    return replace(whole, mask=mask, box=(first, second, third))

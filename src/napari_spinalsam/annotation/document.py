@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.annotation.label_edits import JobStart
     from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.requests import PredictionRequest, PromptKind
@@ -433,8 +434,11 @@ class Annotation:
         step: str,
         model: ModelReference | None = None,
         start: JobStart | None = None,
+        *,
+        within: Box | None = None,
+        keep_accepted: bool = True,
     ) -> tuple[str, ...]:
-        """Put whole objects into an annotation as `carried` says, as one step.
+        """Put whole objects into the labels, as one step; see `written_masks`.
 
         What was undone meanwhile can still be redone.
 
@@ -443,8 +447,15 @@ class Annotation:
         tuple of str
             A sentence for each thing that the hand kept or changed meanwhile.
         """
-        after, delta, remarks = label_edits.carried(
-            self.labels, self.state, masks, step, model, start
+        after, delta, remarks = label_edits.written_masks(
+            self.labels,
+            self.state,
+            masks,
+            step,
+            model,
+            start,
+            within=within,
+            keep_accepted=keep_accepted,
         )
         self.history.insert(step, after, *(() if delta.is_empty else (delta,)))
         return remarks

@@ -1,7 +1,7 @@
 """Whole objects: what is asked of the model.
 
 A job is handed to the prediction port, which runs it piece by piece and can be stopped
-between two pieces; what is there by then is written (`carried`), as one step of the
+between two pieces; what is there by then is written (`write_masks`), as one step of the
 history.
 """
 
@@ -44,8 +44,13 @@ if TYPE_CHECKING:
 SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
 
 
-def anchors_of(document: Annotation, key: SliceKey) -> dict[str, SliceMasks]:
-    """Return the known slices of what is labelled and is counted along the spine."""
+def anchors_of(
+    document: Annotation, key: tuple[int, int | None]
+) -> dict[str, SliceMasks]:
+    """Return the known slices of what is labelled and is counted along the spine.
+
+    See `known_slices`.
+    """
     return {
         entry.name: known
         for entry in document.state.objects
@@ -54,11 +59,22 @@ def anchors_of(document: Annotation, key: SliceKey) -> dict[str, SliceMasks]:
     }
 
 
-def known_slices(document: Annotation, name: str, key: SliceKey) -> SliceMasks:
+def known_slices(
+    document: Annotation, name: str, key: tuple[int, int | None]
+) -> SliceMasks:
     """Return a structure's masks on the slices that are sure, the walked axis first.
 
     These are the accepted slices; without any, the slice shown, or else the one that
     shows most of the structure.
+
+    Parameters
+    ----------
+    document : Annotation
+        The image and what is labelled.
+    name : str
+        The structure.
+    key : tuple of int
+        Axis and index of the slice shown; an index of None where none is.
     """
     axis, index = key
     ours = document.labels == structure(name).label
@@ -66,7 +82,9 @@ def known_slices(document: Annotation, name: str, key: SliceKey) -> SliceMasks:
     keys = [each for each in keys if _slice_of(document, ours, each).any()]
     if not keys and ours.any():
         counts = ours.sum(axis=tuple(other for other in range(3) if other != axis))
-        keys = [(axis, index if counts[index] else int(np.argmax(counts)))]
+        if index is None or not counts[index]:
+            index = int(np.argmax(counts))
+        keys = [(axis, index)]
     keys.sort(key=lambda each: (each != key, each[0] != axis))
     return {each: _slice_of(document, ours, each).copy() for each in keys}
 

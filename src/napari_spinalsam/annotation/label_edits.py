@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.annotation.provenance import Record
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
@@ -93,7 +94,7 @@ def accepted_delta(
         raise InputError(f"{changed.name} is locked: unlock it to write its labels.")
     plane = geometry.plane(*preview.key)
     part = plane.take(labels)
-    after, free = written_slice(part, preview.mask, changed.label)
+    after, free = written_labels(part, preview.mask, changed.label)
     if not free.any():
         where = "is empty" if not preview.mask.any() else "lies on other structures"
         raise InputError(
@@ -105,29 +106,40 @@ def accepted_delta(
     return delta, int(np.count_nonzero(preview.mask & ~free))
 
 
-def written_slice(
-    part: NDArray[np.uint8], mask: NDArray[np.bool_], label: int
+def written_labels(
+    part: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    label: int,
+    kept: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return a slice in which a mask stands for all voxels of a structure.
+    """Return labels in which a mask stands for all voxels of a structure.
+
+    This is the one rule by which masks become labels, be they accepted, propagated,
+    found, replayed or made without a window.
 
     Parameters
     ----------
-    part : ndarray of uint8, shape (rows, cols)
-        The labels of the slice; those of other structures, locked or not, stay.
+    part : ndarray of uint8, any shape
+        The labels of a slice or of another part of the volume; those of other
+        structures, locked or not, stay.
     mask : ndarray of bool, same shape
         The structure.
     label : int
         Value of the structure.
+    kept : ndarray of bool, same shape, or None
+        Voxels that stay as they are in any case.
 
     Returns
     -------
     ndarray of uint8, same shape
-        The new labels of the slice.
+        The new labels.
     ndarray of bool, same shape
         The part of the mask that was written.
     """
-    free = writable(part, mask, label)
-    after = np.where(part == label, 0, part).astype(LABEL_DTYPE)
+    free, stale = writable(part, mask, label), part == label
+    if kept is not None:
+        free, stale = free & ~kept, stale & ~kept
+    after = np.where(stale, 0, part).astype(LABEL_DTYPE)
     after[free] = label
     return after, free
 
@@ -331,15 +343,18 @@ class _ConcurrentEdits:
         }
 
 
-def carried(
+def written_masks(
     labels: NDArray[np.uint8],
     state: State,
     masks: Mapping[str, VolumeMask],
     step: str,
     model: ModelReference | None = None,
     start: JobStart | None = None,
+    *,
+    within: Box | None = None,
+    keep_accepted: bool = True,
 ) -> tuple[State, LabelDelta, tuple[str, ...]]:
-    """Find what whole objects change: new voxels in place of what was carried before.
+    """Find what whole objects change: new voxels in place of what a model wrote before.
 
     The hand wins. Voxels of other structures stay, and so do voxels that were painted
     or erased, slices that were accepted, and structures that were locked, deleted or
@@ -359,6 +374,11 @@ def carried(
         What made the masks; it is kept with them.
     start : JobStart or None
         When the work was asked for; None if nothing can have happened since.
+    within : tuple of slice or None
+        Part of the (z, y, x) volume that the masks speak of; None for the whole.
+    keep_accepted : bool
+        Whether slices that were accepted before stay as they are. They do not where
+        the masks were made from the very prompts of those slices.
 
     Returns
     -------
@@ -373,11 +393,11 @@ def carried(
     targets, remarks = _targets(state, masks, edits)
     by_hand = _by_hand(labels, state)
     touched = edits.touched(labels.shape)
-    after = labels.copy()
+    after, box = labels.copy(), within or (slice(None),) * 3
     for name, target in targets.items():
         whole, label = masks[name], structure(target).label
         kept, since = by_hand | touched, touched.copy()
-        for entry in state.object_of(target).accepted:
+        for entry in state.object_of(target).accepted if keep_accepted else ():
             here = slice_box(*entry.prompts.key)
             if (labels[here] == label).any():
                 kept[here] = True
@@ -390,12 +410,12 @@ def carried(
             remarks.append(
                 f"Kept as changed by hand meanwhile: {count} voxels of {target}."
             )
-        after[present & ~kept] = 0
-        region = after[whole.box]
-        free = (region == 0) & ~kept[whole.box]
-        region[whole.mask & free] = label
+        mask = np.zeros(labels.shape, np.bool_)
+        mask[whole.box] = whole.mask
+        region = after[box]
+        region[...], _ = written_labels(region, mask[box], label, kept[box])
         state = state.with_object(state.object_of(target))
-    delta = LabelDelta.between(labels, after)
+    delta = LabelDelta.between(labels, after[box], box)
     if not delta.is_empty:
         state = state.with_event(VoxelsWritten(step, Runs.of(delta), model))
     return state, delta, tuple(remarks)

@@ -137,6 +137,12 @@ def _add_segment(
         help="labels: .nii.gz, .nrrd, .mha",
     )
     segment.add_argument(
+        "--save-annotation",
+        metavar="FILE",
+        help="also save prompts, labels and how they came about as a .spinalsam file, "
+        "which the window opens",
+    )
+    segment.add_argument(
         "--model", metavar="NAME|FILE", default=DEFAULT_MODEL, help="%(default)s"
     )
     segment.add_argument(

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.batch import check_objects, find_structures, segment_objects
+from napari_spinalsam.annotation.storage.files import check_name, save_annotation
+from napari_spinalsam.batch import (
+    annotate_objects,
+    annotate_structures,
+    begin_annotation,
+    check_objects,
+)
 from napari_spinalsam.cli.terminal import (
     progress_bar,
     show,
@@ -23,15 +31,20 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window, parse_window
 from napari_spinalsam.core.results import check_counted, check_findable
-from napari_spinalsam.io.formats import is_picture, output_suffix
+from napari_spinalsam.io.formats import (
+    cannot_be_written,
+    is_picture,
+    output_suffix,
+)
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import check_place, read_labels_for, write_labels
 from napari_spinalsam.io.prompt_file import read_prompts
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.batch import ObjectResult, Segmentation
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.intensity import Window
@@ -56,8 +69,8 @@ def run(options: Namespace) -> None:
     Parameters
     ----------
     options : Namespace
-        image, prompts, structures, start, output, model, adapter, window, device,
-        json.
+        image, prompts, structures, start, output, save_annotation, model, adapter,
+        window, pixel_mm, device, json.
 
     Raises
     ------
@@ -82,14 +95,18 @@ def run(options: Namespace) -> None:
     trained = session.record.window
     window = asked or default_window(volume.data, volume.modality, trained)
     loaded = perf_counter()
+    annotation = begin_annotation(volume, window, start)
+    if seen is not volume:
+        annotation.set_grid(seen.grid, "Set pixel size")
     with progress_bar("segment") as progress:
         if structures:
-            found = find_structures(
-                seen, structures, session, window, objects, progress, start
+            found = annotate_structures(
+                annotation, structures, session, objects, progress
             )
         else:
-            found = segment_objects(seen, objects, session, window, progress, start)
-    write_labels(output, found.labels, grid)
+            found = annotate_objects(annotation, objects, session, progress)
+    with _annotation_saved(annotation, options.save_annotation):
+        write_labels(output, found.labels, grid)
     _warn(found, structures)
     record = session.record
     told = (record.doubt, record.told_of_window(window), *found.remarks)
@@ -130,6 +147,8 @@ def _check_options(options: Namespace, output: Path) -> None:
             "--structures, or both."
         )
     output_suffix(output)
+    if options.save_annotation:
+        check_name(Path(options.save_annotation))
     read = (options.image, options.prompts, options.start)
     for path in map(Path, filter(None, read)):
         there = os.path.exists(output) and os.path.exists(path)
@@ -138,6 +157,30 @@ def _check_options(options: Namespace, output: Path) -> None:
                 f"The output {output} would replace {path.name}, which is read: "
                 "choose another name."
             )
+
+
+@contextmanager
+def _annotation_saved(annotation: Annotation, name: str | None) -> Iterator[None]:
+    """Save an annotation, but only if what is done inside works too.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; then nothing inside was done.
+    """
+    if name is None:
+        yield
+        return
+    path = Path(name).resolve()
+    try:
+        # A folder beside the target: on the same disk, and never half a file.
+        with TemporaryDirectory(dir=path.parent, prefix=".annotation-") as folder:
+            draft = Path(folder) / path.name
+            save_annotation(annotation, draft)
+            yield
+            os.replace(draft, path)
+    except OSError as error:
+        raise cannot_be_written(path, error.strerror or str(error)) from error
 
 
 def parse_structures(text: str) -> tuple[Structure, ...]:

@@ -119,6 +119,10 @@ class Session(Protocol):
     """What is needed of a `model.session.SegmentationSession`."""
 
     @property
+    def record(self) -> ModelDescription:
+        """Where the model comes from."""
+
+    @property
     def pixel_mm(self) -> float | None:
         """Pixels on which the network votes without a prompt; None if it cannot."""
 

@@ -144,15 +144,20 @@ def save_annotation(annotation: Annotation, path: str | Path) -> None:
         If the name ends otherwise, or the file cannot be written.
     """
     path = Path(path)
+    check_name(path)
+    snapshot = Snapshot.of(annotation)
+    snapshot.write(path)
+    annotation.storage.saved = snapshot.state
+    annotation.storage.file = StoredFile.of(path)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name that no annotation has, with an InputError."""
     if path.suffix.lower() != SUFFIX:
         raise InputError(
             f"{path.name} does not end with {SUFFIX}: give an annotation a name "
             f"such as case{SUFFIX}."
         )
-    snapshot = Snapshot.of(annotation)
-    snapshot.write(path)
-    annotation.storage.saved = snapshot.state
-    annotation.storage.file = StoredFile.of(path)
 
 
 def open_annotation(path: str | Path, volume: Volume) -> Annotation:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.annotation.label_edits import written_slice
+from napari_spinalsam.annotation.label_edits import written_labels
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
     ModelReference,
@@ -71,7 +71,8 @@ def replay(
             plane = volume.geometry.plane(*event.origin.key)
             mask = _mask(predictor, plane, event.origin)
             part = plane.take(labels)
-            part[...] = written_slice(part, mask, structure(event.structure).label)[0]
+            label = structure(event.structure).label
+            part[...], _ = written_labels(part, mask, label)
         elif isinstance(event, VoxelsWritten):
             event.runs.write(labels)
         else:

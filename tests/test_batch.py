@@ -1,17 +1,36 @@
-"""Prompted objects are written on their slices only, in order, and counted."""
+"""An annotation is filled without a window: in order, by the rules of the window."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from napari_spinalsam.batch import find_structures, segment_objects
+from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.headless import DirectPrediction
+from napari_spinalsam.annotation.provenance import (
+    MaskWritten,
+    ModelReference,
+    Question,
+    VoxelsWritten,
+    events_of,
+)
+from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
+from napari_spinalsam.annotation.storage.replay import replay
+from napari_spinalsam.batch import (
+    annotate_objects,
+    annotate_structures,
+    begin_annotation,
+    find_structures,
+    segment_objects,
+)
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
+from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
@@ -19,8 +38,10 @@ from napari_spinalsam.io.prompt_file import PromptedObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BONE = PRESETS["bone"]
+NOON = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
 CORNERS = [(0, 0, 1, 1), (4, 4, 6, 6)]
 
 
@@ -28,6 +49,7 @@ class FillsTheBox:
     """A session whose best mask is the box; the next candidate is everything."""
 
     pixel_mm = None
+    record = ModelReference("a" * 64, "boxes")
 
     def __init__(self) -> None:
         self.volume: Volume | None = None
@@ -39,7 +61,7 @@ class FillsTheBox:
         self.volume = volume
 
     def predict(
-        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window, **_: Any
     ) -> MaskPrediction:
         box = prompts.box
         assert box is not None
@@ -331,3 +353,153 @@ def test_labels_that_do_not_fit_are_no_start(
     prompted = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5)))]
     with pytest.raises(InputError, match=words):
         segment_objects(volume, prompted, FillsTheBox(), BONE, start=start)
+
+
+def events(annotation: Annotation) -> list[tuple[str, str, object]]:
+    """Return what an annotation tells of its labels: kind, name, what it was from."""
+    told: list[tuple[str, str, object]] = []
+    for event in events_of(annotation.state.record):
+        if isinstance(event, MaskWritten):
+            origin = event.origin
+            last = origin.questions[-1]
+            told.append(("mask", event.structure, (last, origin.model, origin.time)))
+        elif isinstance(event, VoxelsWritten):
+            told.append(("voxels", event.step, event.model))
+    return told
+
+
+def test_prompts_and_labels_are_those_of_the_same_work_in_a_window(
+    volume: Volume,
+) -> None:
+    boxes = {"L4": (0, 2, BoxPrompt(2, 2, 6, 5)), "L3": (0, 2, BoxPrompt(1, 2, 4, 5))}
+    by_hand, session = Annotation(volume, BONE), FillsTheBox()
+    by_hand.use_model(ModelReference.of(session.record))
+    by_hand.clock = lambda: NOON
+    for name, (axis, index, box) in boxes.items():
+        by_hand.select_structure(name)
+        by_hand.set_box(axis, index, box)
+        DirectPrediction(by_hand, session).request(by_hand.prediction_request(0, 2))
+        by_hand.accept()
+
+    document = begin_annotation(volume, BONE)
+    document.clock = lambda: NOON
+    objects = [boxed(name, slice_) for name, slice_ in boxes.items()]
+    found = annotate_objects(document, objects, FillsTheBox())
+    assert found.annotation is document
+    assert (document.labels == by_hand.labels).all()
+    assert (found.labels == document.labels).all()
+    assert [e.name for e in document.state.objects] == ["L3", "L4"]
+    for entry in document.state.objects:
+        (accepted,) = entry.accepted
+        assert accepted.prompts.box == boxes[entry.name][2]
+        assert entry.prompts == ()
+    question = Question(objects[0].prompts[0], 0)
+    assert events(document)[0] == (
+        "mask",
+        "L4",
+        (question, session.record, "2026-11-22T12:00:05+00:00"),
+    )
+    assert [e[1] for e in events(document)] == [e[1] for e in events(by_hand)]
+    assert document.undo() == ("Segment L4, L3",)
+    assert not document.labels.any()
+    assert not document.state.objects
+
+
+class Votes(FillsTheBox):
+    """It knows more than the slice: the structure is a row longer."""
+
+    pixel_mm = 1.0
+
+    def propagate_all(self, objects: Any, *, window: Window) -> Iterator[Any]:
+        yield [
+            VolumeMask(
+                np.ones((3, 5, 4), bool), (slice(1, 4), slice(1, 6), slice(2, 6)), 0.8
+            )
+            for _ in objects
+        ]
+
+
+def test_a_saved_annotation_replays_to_the_labels_that_were_written(
+    volume: Volume, tmp_path: Path
+) -> None:
+    session = Votes()
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[:, 7, 7:] = 24
+    document = begin_annotation(volume, BONE, start)
+    crossing = boxed("L2", (0, 5, BoxPrompt(1, 8, 2, 9)), (2, 8, BoxPrompt(4, 1, 4, 3)))
+    here = [SlicePrompts(0, 0, box=BoxPrompt(*corners)) for corners in CORNERS]
+    objects = [
+        boxed("L4", (0, 3, BoxPrompt(1, 2, 4, 5))),
+        propagated("L3"),
+        crossing,
+        PromptedObject(structure("L4-L5"), tuple(here)),
+    ]
+    found = annotate_objects(document, objects, session)
+    save_annotation(document, tmp_path / "case.spinalsam")
+    opened = open_annotation(tmp_path / "case.spinalsam", volume)
+    assert (opened.labels == found.labels).all()
+    assert (replay(tmp_path / "case.spinalsam", volume, session) == found.labels).all()
+    # The joined planes were written over the accepted slice, with the model that did.
+    told = events(opened)
+    assert ("voxels", "Join planes of L4", session.record) in told
+    assert ("voxels", "Propagate L3", session.record) in told
+    assert [e[1] for e in told if e[0] == "mask"] == [
+        "L4",
+        "L3",
+        "L2",
+        "L2",
+        "L4-L5",
+        "L4-L5",
+    ]
+    assert (found.labels[3, 1:6, 2:6] == 23).all()
+    assert np.count_nonzero(found.labels == 22) == 2 * 5 * 4
+
+
+def test_prompts_of_which_nothing_can_be_written_wait(volume: Volume) -> None:
+    start = np.full(volume.data.shape, 23, np.uint8)
+    document = begin_annotation(volume, BONE, start)
+    objects = [boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 5))), propagated("L2")]
+    found = annotate_objects(document, objects, FillsTheBox())
+    assert [each.voxels for each in found.objects] == [0, 0]
+    for each in objects:
+        entry = document.state.object_of(each.structure.name)
+        assert (entry.prompts, entry.accepted) == (each.prompts, ())
+    assert document.state.preview is None
+
+
+def test_an_anchor_that_is_not_wanted_keeps_its_prompts(volume: Volume) -> None:
+    document = begin_annotation(volume, BONE)
+    anchors = [boxed(name, (0, 2, BoxPrompt(1, 2, 4, 5))) for name in ("L2", "L3")]
+    wanted = [structure("L3")]
+    annotate_structures(document, wanted, FillsTheBox(), anchors)
+    unwanted, found = (document.state.object_of(name) for name in ("L2", "L3"))
+    assert (unwanted.prompts, unwanted.accepted) == (anchors[0].prompts, ())
+    assert [each.prompts for each in found.accepted] == [*anchors[1].prompts]
+    assert set(np.unique(document.labels)) == {0, 22}
+
+
+def test_the_hand_wins_without_a_window_too(volume: Volume) -> None:
+    document = begin_annotation(volume, BONE)
+    stroke = np.zeros(volume.data.shape, np.uint8)
+    stroke[0, 0, 0], stroke[5, 7, 9] = 22, 24
+    document.paint(LabelDelta.between(document.labels, stroke))
+    document.set_locked("L5", True)
+    before = document.labels.copy()
+    for locked in (propagated("L5"), boxed("L5", (0, 5, BoxPrompt(1, 2, 4, 5)))):
+        with pytest.raises(InputError, match="L5 is locked"):
+            annotate_objects(document, [locked], FillsTheBox())
+        assert (document.labels == before).all()
+    annotate_objects(document, [propagated("L3")], FillsTheBox())
+    assert document.labels[0, 0, 0] == 22
+    assert np.count_nonzero(document.labels == 22) == 61
+
+
+def test_an_error_leaves_the_annotation_as_it_was(volume: Volume) -> None:
+    document = begin_annotation(volume, BONE)
+    good = boxed("L4", (0, 2, BoxPrompt(2, 2, 6, 5)))
+    outside = boxed("L3", (0, 2, BoxPrompt(1, 2, 4, 50)))
+    with pytest.raises(InputError, match="outside"):
+        annotate_objects(document, [good, outside], FillsTheBox())
+    assert not document.labels.any()
+    assert not document.state.objects
+    assert not document.history.can_undo
