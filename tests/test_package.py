@@ -222,3 +222,25 @@ def test_links_of_the_readme_work_on_pypi_and_lead_to_files_that_exist() -> None
             if link.startswith(start):
                 path = root / file.format(link.removeprefix(start).rstrip("/"))
                 assert path.is_file(), f"{text}: {path}"
+
+
+def test_every_module_that_the_documentation_names_is_there() -> None:
+    root = Path(__file__).parent.parent
+    pages = [root / "README.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md")]
+    if not pages[0].exists():
+        pytest.skip("the tests run outside a checkout")
+    folders = (root / name for name in ("src", "training", "scripts", "tests"))
+    there = {
+        f"/{file.relative_to(root).as_posix()}"
+        for folder in folders
+        for file in folder.rglob("*.*")
+    }
+
+    missing = {
+        (page.name, named)
+        for page in pages
+        for named in re.findall(r"`([\w./]+\.(?:py|toml|sh))", page.read_text("utf-8"))
+        if named != "pyproject.toml"
+        and not any(file.endswith(f"/{named}") for file in there)
+    }
+    assert not missing
