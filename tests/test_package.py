@@ -1,8 +1,10 @@
 """The package as napari and pip see it: cheap to import, with a manifest that holds."""
 
+import ast
 import importlib
 import importlib.metadata
 import importlib.resources
+import inspect
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_spinalsam
+from napari_spinalsam.annotation.document import Annotation
 
 HEAVY = (
     "torch",
@@ -244,3 +247,39 @@ def test_every_module_that_the_documentation_names_is_there() -> None:
         and not any(file.endswith(f"/{named}") for file in there)
     }
     assert not missing
+
+
+# What the model answers, and which model it is: no acts of the user.
+ANSWERS = {"show_prediction", "write_masks", "use_model"}
+# A turned image begins with an annotation that takes over the old one's work.
+TAKE_OVER = {"turn_image"}
+
+
+def test_layers_and_widgets_change_the_document_only_through_the_executor() -> None:
+    changes = {
+        name
+        for name, method in inspect.getmembers(Annotation, inspect.isfunction)
+        if not name.startswith("_")
+        and re.search(
+            r"self\.(history\.|_write|_rename|_exchange|_clear|set_)",
+            inspect.getsource(method),
+        )
+        and not re.search(
+            r"return self\.history\.(state|newest)", inspect.getsource(method)
+        )
+    } - ANSWERS
+    assert {"add_point", "accept", "paint", "set_locked", "replace_labels"} <= changes
+    package = Path(napari_spinalsam.__file__).parent
+    found = []
+    for path in [*package.glob("layers/**/*.py"), *package.glob("widgets/**/*.py")]:
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(function, ast.FunctionDef) or function.name in TAKE_OVER:
+                continue
+            found += [
+                f"{path.name}: {ast.unparse(node)}"
+                for node in ast.walk(function)
+                if isinstance(node, ast.Attribute)
+                and node.attr in changes
+                and ast.unparse(node.value).endswith("annotation")
+            ]
+    assert found == []

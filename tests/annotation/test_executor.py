@@ -3,10 +3,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.models import (
+    ACTION_TYPES,
+    POINTER_ACTIONS,
+    ClearSlice,
+    RemovePrompt,
+)
+from napari_spinalsam.actions.replies import parse_action, parse_reply, reply_schema
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import OPERATIONS, Executor, stages
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.prompts import BoxPrompt
 from tests.annotation.helpers import (
     L4,
     FakeWindow,
@@ -20,9 +27,62 @@ if TYPE_CHECKING:
 
 
 def test_every_action_has_an_operation() -> None:
-    assert set(OPERATIONS) == set(ACTION_TYPES.values())
-    for name, kind in ACTION_TYPES.items():
+    models = {**ACTION_TYPES, **POINTER_ACTIONS}
+    assert set(OPERATIONS) == set(models.values())
+    for name, kind in models.items():
         assert OPERATIONS[kind].__name__ == name
+
+
+def test_what_the_hand_does_is_a_step_of_its_own_and_can_be_said_in_json(
+    executor: Executor, labelled: Annotation
+) -> None:
+    labelled.select_structure("L4")
+    undone = len(labelled.history.undo_names)
+    place = {"axis": 0, "index": 2}
+    for data in (
+        {"action": "place_point", "point": {"row": 3, "col": 4}, **place},
+        {"action": "place_point", "point": {"row": 5, "col": 4}, **place},
+        {
+            "action": "add_scribble",
+            "scribble": {"path": [[1, 1], [2, 3]], "polarity": "negative"},
+            **place,
+        },
+        {
+            "action": "set_box",
+            "box": {"row_min": 1, "col_min": 1, "row_max": 6, "col_max": 6},
+            **place,
+        },
+        {"action": "remove_prompt", "kind": "point", "number": 0, **place},
+    ):
+        assert executor.run(parse_action(data, by_hand=True)).ok
+    prompts = labelled.prompts_at(0, 2)
+    assert [(point.row, point.col) for point in prompts.points] == [(5, 4)]
+    assert (prompts.count, prompts.box) == (3, BoxPrompt(1, 1, 6, 6))
+    assert labelled.history.undo_names[:-undone] == (
+        "Remove point",
+        "Add box",
+        "Add negative scribble",
+        "Add positive point",
+        "Add positive point",
+    )
+    with pytest.raises(InputError, match="no point 1 on slice 2: it has 1"):
+        executor.run(RemovePrompt(axis=0, index=2, kind="point", number=1))
+    executor.run(ClearSlice(axis=0, index=2))
+    assert labelled.prompts_at(0, 2).is_empty
+
+
+def test_words_and_models_cannot_ask_for_what_only_a_hand_does() -> None:
+    data = {
+        "action": "place_point",
+        "axis": 0,
+        "index": 2,
+        "point": {"row": 3, "col": 4},
+    }
+    with pytest.raises(InputError, match="no valid action"):
+        parse_action(data)
+    with pytest.raises(InputError, match="no valid reply"):
+        parse_reply({"kind": "plan", "steps": [data]})
+    assert not set(POINTER_ACTIONS) & set(reply_schema()["$defs"])
 
 
 def test_what_this_version_cannot_do_is_said_before_anything_runs(

@@ -266,7 +266,7 @@ def test_the_two_turns_of_a_plain_image_have_one_size_in_every_order(
             assert layer.scale == pytest.approx(sizes)
 
     handle.annotation.replace_labels((plain.data > 500) * np.uint8(22))
-    controller.set_orientation("SRP")  # rows to the right, columns to posterior
+    controller.turn_image("SRP")  # rows to the right, columns to posterior
     check((1, 1, 1), "pixel")
     turned = controller.layers.image
     handle.annotation.set_spacing([3.0, 1.0, 0.7])
@@ -288,7 +288,7 @@ def test_the_two_turns_of_a_plain_image_have_one_size_in_every_order(
     handle.annotation.set_spacing([2.0, 0.5, 0.6])
     assert turned.scale == pytest.approx([2, 0.6, 0.5])
     check((2, 0.5, 0.6), "millimeter")
-    controller.set_orientation("SAR")  # a third layer of the same voxels
+    controller.turn_image("SAR")  # a third layer of the same voxels
     check((2, 0.5, 0.6), "millimeter")
     controller.choose_image(turned)
     assert handle.annotation.geometry.spacing == pytest.approx((2, 0.6, 0.5))

@@ -211,7 +211,7 @@ def test_arrow_keys_select_and_delete_removes_with_a_word_and_undo(
     QTest.keyClick(panel.table, Qt.Key.Key_Delete)
     assert texts(panel, Column.NAME) == ["L2"]
     assert not (annotated.annotation.labels == L3).any()
-    assert "Deleted L3" in annotated.widget.status.text()
+    assert "L3 is deleted" in annotated.widget.status.text()
     annotated.run(a.Undo())
     assert np.array_equal(annotated.annotation.labels, block_labels())
     assert texts(panel, Column.NAME) == ["L2", "L3"]
@@ -291,7 +291,7 @@ def test_the_menu_renames(annotated: SegmentHandle, qtbot: QtBot) -> None:
     chosen(panel, "L3", "Rename to", "L4")
     assert texts(panel, Column.NAME) == ["L2", "L4"]
     assert np.array_equal(annotated.annotation.labels == 23, block_labels() == L3)
-    assert "Renamed L3 to L4" in annotated.widget.status.text()
+    assert "L3 is now named L4" in annotated.widget.status.text()
 
 
 def test_the_menu_merges(annotated: SegmentHandle, qtbot: QtBot) -> None:

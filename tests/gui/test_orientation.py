@@ -9,6 +9,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.core.geometry import Geometry, Known, Plane
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.layer_data import image_layer
@@ -26,8 +28,10 @@ def shown(volume: Volume) -> tuple[ViewerModel, Image, AnnotationLayers]:
     viewer = ViewerModel()
     data, attributes, _ = image_layer(volume)
     image = viewer.add_image(data, **attributes)
+    annotation = Annotation(volume)
+    act = Executor(annotation, HeadlessView(volume.geometry)).run_plan
     layers = AnnotationLayers(
-        viewer, image, Annotation(volume), print, lambda later: later()
+        viewer, image, annotation, act, print, lambda later: later()
     )
     return viewer, image, layers
 

@@ -10,6 +10,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_spinalsam.annotation.document import Annotation
+from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.layer_data import image_layer
@@ -35,6 +37,8 @@ class Shown:
     def __post_init__(self) -> None:
         data, attributes, _ = image_layer(self.annotation.volume)
         self.image: Image = self.viewer.add_image(data, **attributes)
+        view = HeadlessView(self.annotation.geometry)
+        self.executor = Executor(self.annotation, view)
         self.open()
 
     def open(self) -> None:
@@ -43,6 +47,7 @@ class Shown:
             self.viewer,
             self.image,
             self.annotation,
+            self.executor.run_plan,
             self.told.append,
             self.put_off.append,
         )

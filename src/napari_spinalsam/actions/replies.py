@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from napari_spinalsam.actions.models import ACTION_TYPES, Action
+from napari_spinalsam.actions.models import ACTION_TYPES, Action, AnyAction
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,26 +50,38 @@ class Refuse(_ReplyModel):
 Reply = Annotated[Plan | Clarify | Refuse, Field(discriminator="kind")]
 
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+_ANY_ACTION: TypeAdapter[AnyAction] = TypeAdapter(AnyAction)
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 
-def parse_action(data: Mapping[str, Any] | str) -> Action:
+@overload
+def parse_action(
+    data: Mapping[str, Any] | str, *, by_hand: Literal[False] = False
+) -> Action: ...
+@overload
+def parse_action(data: Mapping[str, Any] | str, *, by_hand: bool) -> AnyAction: ...
+def parse_action(
+    data: Mapping[str, Any] | str, *, by_hand: bool = False
+) -> Action | AnyAction:
     """Read one action.
 
     Parameters
     ----------
     data : mapping or str
         The action as a mapping with the key ``action``, or as JSON text.
+    by_hand : bool
+        Whether pointer actions are taken too, which words cannot ask for.
 
     Raises
     ------
     InputError
         If it is no valid action; the sentence names the argument at fault.
     """
+    adapter = _ANY_ACTION if by_hand else _ACTION
     try:
         if isinstance(data, str):
-            return _ACTION.validate_json(data)
-        return _ACTION.validate_python(data)
+            return adapter.validate_json(data)
+        return adapter.validate_python(data)
     except ValidationError as error:
         raise InputError(f"This is no valid action: {_in_words(error)}.") from None
 

@@ -288,6 +288,34 @@ class Annotation:
         prompts = self.prompts_at(axis, index).with_lasso(lasso)
         self.set_prompts(prompts, "Remove lasso" if lasso is None else "Add lasso")
 
+    def remove_prompt(self, axis: int, index: int, kind: str, number: int) -> None:
+        """Remove a point or a scribble of the selected structure on a slice.
+
+        Parameters
+        ----------
+        axis, index : int
+            The slice.
+        kind : {"point", "scribble"}
+            What to remove.
+        number : int
+            Which one, from 0 in the order of placing.
+
+        Raises
+        ------
+        InputError
+            If there is none of that number.
+        """
+        prompts = self.prompts_at(axis, index)
+        field = f"{kind}s"
+        present = getattr(prompts, field)
+        if not 0 <= number < len(present):
+            raise InputError(
+                f"There is no {kind} {number} on slice {index}: it has {len(present)}, "
+                "numbered from 0."
+            )
+        left = present[:number] + present[number + 1 :]
+        self.set_prompts(replace(prompts, **{field: left}), f"Remove {kind}")
+
     def clear_points(self) -> int:
         """Remove all points not yet accepted; return how many there were."""
         return self._clear("Clear points", SlicePrompts.without_points)
@@ -303,6 +331,14 @@ class Annotation:
     def clear_lassos(self) -> int:
         """Remove all lassos not yet accepted; return how many there were."""
         return self._clear("Clear lassos", lambda prompts: prompts.with_lasso(None))
+
+    def has_pending(self, axis: int, index: int) -> bool:
+        """Whether the selected structure has prompts on a slice, not yet accepted."""
+        selected = self.state.selected
+        if selected is None:
+            return False
+        pending = self.state.object_of(selected).pending_at((axis, index))
+        return pending is not None and not pending.is_empty
 
     def clear_slice(self, axis: int, index: int) -> int:
         """Remove the selected structure's prompts of a slice that were not accepted.

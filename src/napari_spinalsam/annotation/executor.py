@@ -2,75 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions.describe import describe
-from napari_spinalsam.actions.models import ActionClass
+from napari_spinalsam.actions.models import ActionClass, AnyAction
 from napari_spinalsam.annotation import operations
 from napari_spinalsam.annotation.jobs import search_for
+from napari_spinalsam.annotation.outcome import Outcome
 from napari_spinalsam.annotation.ports import Run
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from napari_spinalsam.actions.models import Action, BaseAction
+    from napari_spinalsam.actions.models import BaseAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
-    from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.annotation.ports import EngineInfo, PredictionPort, ViewPort
 
-# Each operation takes the action type it stands beside, which the type of a table
-# cannot say; a test compares this table with that of the actions.
+# The operation of an action is the function of its name. Each takes the action type
+# that it is named after, which the type of a table cannot say.
 OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingProxyType(
     {
-        a.OpenImage: operations.open_image,
-        a.OpenSample: operations.open_sample,
-        a.PreviousImage: operations.previous_image,
-        a.NextImage: operations.next_image,
-        a.GoToSlice: operations.go_to_slice,
-        a.MoveSlice: operations.move_slice,
-        a.SetPlane: operations.set_plane,
-        a.SetWindow: operations.set_window,
-        a.SetVisibility: operations.set_visibility,
-        a.SetPixelSize: operations.set_pixel_size,
-        a.SetViews: operations.set_views,
-        a.SaveLabels: operations.save_labels,
-        a.Measure: operations.measure,
-        a.CheckGpu: operations.check_gpu,
-        a.VerifyParameters: operations.verify_parameters,
-        a.ShowHelp: operations.show_help,
-        a.SelectStructure: operations.select_structure,
-        a.AddPoints: operations.add_points,
-        a.AddBox: operations.add_box,
-        a.ClearPoints: operations.clear_points,
-        a.ClearBoxes: operations.clear_boxes,
-        a.ClearAll: operations.clear_all,
-        a.GeneratePointMask: operations.generate_point_mask,
-        a.GenerateBoxMask: operations.generate_box_mask,
-        a.GenerateMask: operations.generate_mask,
-        a.AcceptMask: operations.accept_mask,
-        a.RejectMask: operations.reject_mask,
-        a.NextCandidate: operations.next_candidate,
-        a.PreviousCandidate: operations.previous_candidate,
-        a.SetLock: operations.set_lock,
-        a.SetStructureVisibility: operations.set_structure_visibility,
-        a.RenameStructure: operations.rename_structure,
-        a.MergeStructures: operations.merge_structures,
-        a.DeleteStructure: operations.delete_structure,
-        a.ShiftNames: operations.shift_names,
-        a.SegmentStructures: operations.segment_structures,
-        a.Propagate: operations.propagate,
-        a.Cancel: operations.cancel,
-        a.Undo: operations.undo,
-        a.Redo: operations.redo,
+        model: getattr(operations, name)
+        for name, model in {**a.ACTION_TYPES, **a.POINTER_ACTIONS}.items()
     }
 )
+
+
+_Action = TypeVar("_Action", bound=AnyAction)
+# Runs a plan, such as `Executor.run_plan`.
+Act = Callable[[Sequence[AnyAction]], tuple[Outcome, ...]]
 
 
 class Executor:
@@ -100,7 +68,7 @@ class Executor:
         self.predict = predict
         self.engine = engine
 
-    def run(self, action: Action) -> Outcome:
+    def run(self, action: AnyAction) -> Outcome:
         """Apply one action, as one step of the history.
 
         Raises
@@ -112,7 +80,7 @@ class Executor:
         """
         return self.run_plan((action,))[0]
 
-    def search(self, actions: Sequence[Action]) -> Search | None:
+    def search(self, actions: Sequence[AnyAction]) -> Search | None:
         """Return what has to be looked for before a plan; None if nothing has to be.
 
         It is a job for `PredictionPort.carry`, and then for `run_plan`.
@@ -123,7 +91,7 @@ class Executor:
         return search_for(self.annotation, self.view.current_slice(), actions)
 
     def run_plan(
-        self, actions: Sequence[Action], search: Search | None = None
+        self, actions: Sequence[AnyAction], search: Search | None = None
     ) -> tuple[Outcome, ...]:
         """Apply actions in turn, all or none, as one step of the history.
 
@@ -162,9 +130,11 @@ class Executor:
                 outcome = OPERATIONS[type(action)](run, action)
                 outcomes.append(outcome)
                 # What has only begun is no step; what it did before it, is.
-                begun = outcome.job is not None
                 made = self._steps_done()[len(steps) :]
-                done += made if begun else [describe(action)]
+                if isinstance(action, a.ByHand) or outcome.job is not None:
+                    done += made
+                else:
+                    done.append(describe(action))
             for arming in run.armings:
                 self.view.arm_tool(
                     arming.kind,
@@ -184,12 +154,13 @@ class Executor:
         return self.annotation.history.undo_names[::-1]
 
     def _join(
-        self, groups: ExitStack, actions: Sequence[Action], done: Sequence[str]
+        self, groups: ExitStack, actions: Sequence[AnyAction], done: Sequence[str]
     ) -> None:
         """Let what follows be one step of the annotation now open."""
-        # Undo by itself moves through the history and adds nothing to it.
-        moves = len(actions) == 1 and isinstance(actions[0], a.Undo | a.Redo)
-        if self.annotation is not None and not moves:
+        # Undo by itself moves through the history and adds nothing to it; what the
+        # hand does by itself is the step that it makes.
+        alone = len(actions) == 1 and isinstance(actions[0], a.Undo | a.Redo | a.ByHand)
+        if self.annotation is not None and not alone:
             groups.enter_context(self.annotation.group(lambda: ", then ".join(done)))
 
     @contextmanager
@@ -216,7 +187,7 @@ class Executor:
             return None
 
 
-def stages(actions: Sequence[Action]) -> list[tuple[Action, ...]]:
+def stages(actions: Sequence[_Action]) -> list[tuple[_Action, ...]]:
     """Cut a plan behind work that goes on, if what follows needs its result.
 
     "Segment L3 and save" saves when L3 is there. What only looks need not wait.
@@ -242,12 +213,12 @@ def stages(actions: Sequence[Action]) -> list[tuple[Action, ...]]:
     return [tuple(actions[start:end]) for start, end in pairwise(bounds)]
 
 
-def _needs_result(action: Action) -> bool:
+def _needs_result(action: AnyAction) -> bool:
     looks = action.action_class is ActionClass.READ
     return isinstance(action, a.Measure) or not (looks or isinstance(action, a.Cancel))
 
 
-def check_available(action: Action) -> None:
+def check_available(action: AnyAction) -> None:
     """Refuse an action that this version cannot do yet, with an InputError."""
     if isinstance(action, a.SaveLabels) and action.format == "dicom_seg":
         raise InputError(

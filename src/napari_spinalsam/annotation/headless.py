@@ -87,6 +87,12 @@ class HeadlessView:
         """Refuse: there is nothing to look at."""
         _needs_window("Showing views", "leave it out in the script")
 
+    def set_orientation(self, codes: str) -> str:
+        """Refuse: there is no image to show anew."""
+        _needs_window(
+            "Turning an image", "use Volume.oriented before it is annotated instead"
+        )
+
     def cancel_work(self) -> bool:
         """Return False: a script waits for its work, so none goes on."""
         return False

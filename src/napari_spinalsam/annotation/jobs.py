@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
@@ -308,7 +308,7 @@ def can_search(geometry: Geometry) -> bool:
 
 
 def search_for(
-    document: Annotation, key: SliceKey, actions: Sequence[Action]
+    document: Annotation, key: SliceKey, actions: Sequence[AnyAction]
 ) -> Search | None:
     """Return the search that a plan needs before it places prompts.
 

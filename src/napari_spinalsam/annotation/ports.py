@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_spinalsam.actions.models import (
-        Action,
+        AnyAction,
         LabelFormat,
         LayerRole,
         ViewCount,
@@ -154,6 +154,9 @@ class ViewPort(Protocol):
     def set_views(self, views: ViewCount) -> None:
         """Show one plane, or all three at once."""
 
+    def set_orientation(self, codes: str) -> str:
+        """Show the image anew as it is said to lie; say what became of its work."""
+
     def cancel_work(self) -> bool:
         """Stop what runs in threads and what waits; return whether there was any."""
 
@@ -203,7 +206,7 @@ class Run:
         What the model tells of itself; None without one.
     open_annotation : Annotation or None
         The document; None before an image is open.
-    following : tuple of Action
+    following : tuple of AnyAction
         The steps after the present one.
     search : Search or None
         What was looked for before the plan; None if nothing had to be.
@@ -219,7 +222,7 @@ class Run:
     predict: PredictionPort | None
     engine: EngineInfo | None
     open_annotation: Annotation | None = None
-    following: tuple[Action, ...] = ()
+    following: tuple[AnyAction, ...] = ()
     search: Search | None = None
     armings: list[Arming] = field(default_factory=list)
     then_predict: bool = False

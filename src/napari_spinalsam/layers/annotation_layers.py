@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.layers import Labels, Points, Shapes
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.core.prompts import SlicePrompts
@@ -30,7 +31,7 @@ from napari_spinalsam.layers.grids import (
 from napari_spinalsam.layers.label_layers import LabelEdits, LeftLabels
 from napari_spinalsam.layers.mouse import ImageClicks
 from napari_spinalsam.layers.orientation import OrientationLetters
-from napari_spinalsam.layers.prompt_layers import read_drawings, read_prompts, step_name
+from napari_spinalsam.layers.prompt_layers import read_drawings, read_prompts
 from napari_spinalsam.layers.roles import (
     Role,
     entry_of,
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
+    from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.events import Change
+    from napari_spinalsam.annotation.executor import Act
     from napari_spinalsam.core.volume import FileGrid
 
 NAMES = {
@@ -86,13 +89,13 @@ def new_layer(role: Role, image: Image, annotation: Annotation) -> Layer:
 LEAST_BOX = 1.0
 
 
-def take_prompts(
+def edits_in(
     annotation: Annotation,
     points: Points | None,
     boxes: Shapes | None,
     drawings: Shapes | None,
-) -> int:
-    """Offer what the prompt layers hold to the annotation, slice by slice.
+) -> list[AnyAction]:
+    """Return what was done to the prompt layers, an action for each slice.
 
     Parameters
     ----------
@@ -101,15 +104,10 @@ def take_prompts(
     points, boxes, drawings : layer or None
         The prompt layers. Prompts whose layer is not there stay as they are.
 
-    Returns
-    -------
-    int
-        Number of slices whose prompts have changed.
-
     Raises
     ------
     InputError
-        If something drawn is no prompt, or the annotation refuses it.
+        If something drawn is no prompt.
     """
     geometry = annotation.geometry
     found = read_drawings(drawings, geometry, read_prompts(points, boxes, geometry))
@@ -129,17 +127,15 @@ def take_prompts(
     if known is not None:
         keys |= {prompts.key for prompts in known.prompts}
         keys |= {entry.prompts.key for entry in known.accepted}
-    changed = []
+    edits = []
     for key in sorted(keys):
         before = annotation.prompts_at(*key)
         drawn = found.get(key) or SlicePrompts(*key)
         after = replace(drawn, **{field: getattr(before, field) for field in unseen})
         if after != before:
             _check_box(before, after)
-            changed.append((before, after))
-    for before, after in changed:
-        annotation.set_prompts(after, step_name(before, after))
-    return len(changed)
+            edits.append(prompt_layers.edit_between(before, after))
+    return edits
 
 
 def _check_box(before: SlicePrompts, after: SlicePrompts) -> None:
@@ -180,6 +176,8 @@ class AnnotationLayers:
         The image that is annotated.
     annotation : Annotation
         The document.
+    act : callable
+        Runs actions on the document, such as `Executor.run_plan`.
     report : callable
         Told the sentence of every refused edit.
     later : callable
@@ -191,11 +189,12 @@ class AnnotationLayers:
         viewer: Viewer,
         image: Image,
         annotation: Annotation,
+        act: Act,
         report: Callable[[str], None],
         later: Callable[[Callable[[], None]], object],
     ) -> None:
         self.viewer, self.image, self.annotation = viewer, image, annotation
-        self._report, self.later = report, later
+        self.act, self._report, self.later = act, report, later
         self._blocked = self._prompts_due = False
         self._connected: list[Layer] = []
         self.preview: label_layers.PreviewView | None = None
@@ -204,7 +203,9 @@ class AnnotationLayers:
         # A shape that napari has begun and not finished, and whether it is void.
         self._half_drawn = self._void = False
         self._closed = False
-        self.clicks = ImageClicks(viewer, image, annotation, self._place_point)
+        self.clicks = ImageClicks(
+            viewer, image, annotation, self._place_point, self._select
+        )
         self.letters = OrientationLetters(viewer, image, annotation)
         # Where the image was shown on each grid, for undo to bring it back there.
         self._transforms = {annotation.volume.grid: self._left_at()}
@@ -341,7 +342,7 @@ class AnnotationLayers:
         """Let the annotation lie where the image was moved to while it was put down."""
         self.note_place(grid)
         if not grid.equals(self.annotation.volume.grid):
-            self.annotation.set_grid(grid)
+            self.act([a.MoveImage(grid=grid)])
         self.follow_image()
 
     def _left_at(self) -> dict[str, Any]:
@@ -387,6 +388,7 @@ class AnnotationLayers:
                 self.image,
                 layer,
                 self.annotation,
+                self.act,
                 self._edit,
                 self._report,
                 self.later,
@@ -525,8 +527,12 @@ class AnnotationLayers:
             place = to_data(self.viewer, self.image, position)
             polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
-            self.annotation.add_point(axis, index, point)
+            self.act([a.PlacePoint(axis=axis, index=index, point=point)])
         self.later(self._show_due_prompts)
+
+    def _select(self, name: str) -> None:
+        with self._edit():
+            self.act([a.SelectStructure(structure=name)])
 
     def _show_due_prompts(self) -> None:
         if self._prompts_due:
@@ -553,6 +559,13 @@ class AnnotationLayers:
                 "layer shows the annotation again."
             )
 
+    def _take_prompts(self, *layers: Any) -> int:
+        """Enter what was done to the prompt layers; return on how many slices."""
+        edits = edits_in(self.annotation, *layers)
+        if edits:
+            self.act(edits)
+        return len(edits)
+
     def _on_prompts_edited(self, event: Any) -> None:
         if self._blocked:
             return
@@ -569,7 +582,7 @@ class AnnotationLayers:
                 )
             current_slice(self.viewer, self.image)  # refuses a 3-D view
             layers = map(self._present, PROMPT_ROLES)
-            taken = take_prompts(self.annotation, *layers)
+            taken = self._take_prompts(*layers)
             if not taken and action == "added" and isinstance(event.source, Shapes):
                 raise InputError(f"Nothing was drawn. {self._tool.tip}.")
         self._show_prompts()
@@ -581,7 +594,7 @@ class AnnotationLayers:
             return
         failed, taken = True, 0
         with self._edit():
-            taken = take_prompts(self.annotation, *map(self._present, PROMPT_ROLES))
+            taken = self._take_prompts(*map(self._present, PROMPT_ROLES))
             failed = False
         if failed or taken:
             self._show_prompts()

@@ -12,6 +12,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from scipy.ndimage import binary_erosion
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.events import changed_box, slice_box
 from napari_spinalsam.annotation.provenance import EDITED, PAINTED
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.events import Box, Change
+    from napari_spinalsam.annotation.executor import Act
     from napari_spinalsam.annotation.state import Preview, StructureObject
     from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
@@ -164,6 +166,8 @@ class LabelEdits:
         The layer that shows the labels of the annotation.
     annotation : Annotation
         The document.
+    act : callable
+        Runs actions on the document, such as `Executor.run_plan`.
     edit : callable
         A context in which whatever goes wrong is told to the user.
     report : callable
@@ -178,12 +182,14 @@ class LabelEdits:
         image: Image,
         layer: Labels,
         annotation: Annotation,
+        act: Act,
         edit: Callable[[], AbstractContextManager[None]],
         report: Callable[[str], None],
         later: Callable[[Callable[[], None]], object],
     ) -> None:
         self.layer = layer
         self._viewer, self._image, self._annotation = viewer, image, annotation
+        self._act = act
         self._edit, self._report, self._later = edit, report, later
         self._quiet = 0
         left = entry_of(layer).pop(LEFT, None)
@@ -344,11 +350,11 @@ class LabelEdits:
         found = LabelDelta.between(labels, drawn[box], box)
         if found.is_empty:
             return False
-        spared = None
+        all_taken = False
         with self._edit():
-            spared = self._paint(found, step)
+            all_taken = self._paint(found, step)
             self._note_current()
-        if spared == 0:
+        if all_taken:
             return True
         put_back = changed_box((found,))
         if put_back is not None:
@@ -356,14 +362,14 @@ class LabelEdits:
         self._redraw()
         return True
 
-    def _paint(self, found: LabelDelta, step: str) -> int:
-        """Offer an edit to the annotation; return how many voxels it did not take."""
+    def _paint(self, found: LabelDelta, step: str) -> bool:
+        """Offer an edit to the annotation; return whether it took all of it."""
         if found.is_empty:
-            return 0
-        spared = self._annotation.paint(found, step)
-        if spared:
-            self._report(f"{spared} voxels are locked: unlock them to paint there.")
-        return spared
+            return True
+        (outcome,) = self._act([a.Paint(stroke=found, step=step)])
+        if not outcome.ok:
+            self._report(outcome.text)
+        return outcome.ok
 
     def _adopt(self) -> None:
         """Give the layer an array of its own that shows the annotation."""

@@ -185,7 +185,7 @@ class SideView:
         self.model.add_layer(image)
         self._mirrors.append(Mirror(main.image, image, _IMAGE_LOOK))
         self.layers = AnnotationLayers(
-            self.model, image, main.annotation, report, main.later
+            self.model, image, main.annotation, main.act, report, main.later
         )
         self.mirror_roles()
         self.follow_active()

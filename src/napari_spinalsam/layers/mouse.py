@@ -50,6 +50,8 @@ class ImageClicks:
         Whose labels are clicked.
     place : callable
         Told the world coordinates of each click with the point tool.
+    select : callable
+        Told the structure that is clicked without a tool.
 
     Attributes
     ----------
@@ -63,9 +65,10 @@ class ImageClicks:
         image: Image,
         annotation: Annotation,
         place: Callable[[tuple[float, ...]], None],
+        select: Callable[[str], None],
     ) -> None:
         self._viewer, self._image, self._annotation = viewer, image, annotation
-        self._place = place
+        self._place, self._select = place, select
         self.armed = False
         viewer.mouse_drag_callbacks.append(self._on_press)
 
@@ -86,17 +89,14 @@ class ImageClicks:
         if self.armed:
             self._place(event.position)
         elif viewer.dims.ndisplay == 2:
-            self._select(event.position)
+            name = self._name_at(event.position)
+            if name is not None:
+                self._select(name)
 
     def _layer_is_idle(self) -> bool:
         """Whether a click means nothing to the layer that is active."""
         active = self._viewer.layers.selection.active
         return active is None or str(active.mode) == "pan_zoom"
-
-    def _select(self, position: tuple[float, ...]) -> None:
-        name = self._name_at(position)
-        if name is not None:
-            self._annotation.select_structure(name)
 
     def _name_at(self, position: tuple[float, ...]) -> str | None:
         """Return the visible structure at a place of the world."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from napari.layers import Points, Shapes
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import (
     PARTS_OF_PIXEL,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.state import StructureObject
     from napari_spinalsam.core.geometry import Geometry
 
@@ -293,17 +295,33 @@ def as_voxels(data: NDArray[Any], geometry: Geometry) -> NDArray[np.float64]:
     return np.insert(at, 0, 0.0, axis=1) if geometry.is_2d else at
 
 
-def step_name(before: SlicePrompts, after: SlicePrompts) -> str:
+def edit_between(before: SlicePrompts, after: SlicePrompts) -> AnyAction:
     """Return what the user did to the prompts of a slice."""
-    if len(after.points) > len(before.points):
-        return f"Add {after.points[-1].polarity} point"
-    if after.box is not None and after.box != before.box:
-        return "Set box"
-    if len(after.scribbles) > len(before.scribbles):
-        return f"Add {after.scribbles[-1].polarity} scribble"
-    if after.lasso is not None and after.lasso != before.lasso:
-        return "Set lasso"
-    return "Edit prompts"
+    place = {"axis": after.axis, "index": after.index}
+    edits: list[AnyAction] = []
+    if after.points[:-1] == before.points and after.points:
+        edits.append(a.PlacePoint(**place, point=after.points[-1]))
+    if after.scribbles[:-1] == before.scribbles and after.scribbles:
+        edits.append(a.AddScribble(**place, scribble=after.scribbles[-1]))
+    if after.box != before.box:
+        edits.append(a.SetBox(**place, box=after.box))
+    if after.lasso != before.lasso:
+        edits.append(a.SetLasso(**place, lasso=after.lasso))
+    for kind, had, left in (
+        ("point", before.points, after.points),
+        ("scribble", before.scribbles, after.scribbles),
+    ):
+        for number in range(len(had)):
+            if had[:number] + had[number + 1 :] == left:
+                edits.append(a.RemovePrompt(**place, kind=kind, number=number))
+                break
+    unchanged = sum(
+        one == other for one, other in zip(astuple(before), astuple(after), strict=True)
+    )
+    # Several at once, or prompts that were moved.
+    if len(edits) != 1 or unchanged != len(fields(after)) - 1:
+        return a.EditPrompts(prompts=after)
+    return edits[0]
 
 
 # Red, green and blue, 0 to 1.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.events import EVERYTHING, Change
 from napari_spinalsam.annotation.executor import Executor
@@ -39,12 +40,12 @@ from napari_spinalsam.widgets.preferences import first_window
 from napari_spinalsam.widgets.window import after_drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari import Viewer
     from napari.layers import Image, Labels
 
-    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.core.results import SliceMask
@@ -160,7 +161,7 @@ class SegmentController(QObject):
         self._take(image, annotation)
         self.annotation_changed.emit(EVERYTHING)
 
-    def set_orientation(self, codes: str) -> None:
+    def turn_image(self, codes: str) -> str:
         """Show the chosen image anew as it is said to lie, and annotate it so.
 
         Parameters
@@ -206,11 +207,10 @@ class SegmentController(QObject):
                     self.viewer.layers.remove(layer)
         image.visible = False
         set_plane(self.viewer, shown, Plane.AXIAL)
-        self.message.emit(
+        return (
             f"{shown.name} is {image.name} as you say that it lies, with its labels, "
             "names and locks; prompts, undo, reference and file begin anew, and the "
-            "hidden image keeps its own: choose it to go back.",
-            False,
+            "hidden image keeps its own: choose it to go back."
         )
 
     def choose_reference(self, layer: Labels | None) -> None:
@@ -224,18 +224,18 @@ class SegmentController(QObject):
         if self.annotation is None:
             return
         beside = self.viewer.layers
-        labels = (None,) if layer is None else labels_of(layer, beside)
+        labels, geometry = (None, None) if layer is None else labels_of(layer, beside)
         before = self.reference
         # Known before it is told of: who listens shows which layer it is.
         self._hold_reference(layer)
         try:
-            self.annotation.set_reference(*labels)
+            self.executor.run(a.SetReference(labels=labels, geometry=geometry))
         except InputError:
             self._hold_reference(before)
             raise
 
     def run(
-        self, *actions: Action, search: Search | None = None
+        self, *actions: AnyAction, search: Search | None = None
     ) -> tuple[Outcome, ...]:
         """Apply a plan, after its search if it needs one; `message` tells what came.
 
@@ -245,12 +245,29 @@ class SegmentController(QObject):
             If it cannot be done; nothing has changed then.
         """
         outcomes = self.executor.run_plan(actions, search)
-        self.message.emit(" ".join(outcome.text for outcome in outcomes), False)
+        self._tell(outcomes)
         return outcomes
 
-    def perform(self, *actions: Action) -> None:
-        """Apply a plan for a button or a key: an error becomes a message."""
-        self.attempt(lambda: self.run(*actions))
+    def _tell(self, outcomes: Sequence[Outcome], hint: str = "") -> None:
+        told = [outcome.text for outcome in outcomes]
+        self.message.emit(" ".join([*told, hint] if hint else told), False)
+
+    def perform(self, *actions: AnyAction, hint: str = "") -> bool:
+        """Apply a plan for a button or a key: an error becomes a message.
+
+        Parameters
+        ----------
+        *actions : AnyAction
+            The plan.
+        hint : str
+            A sentence to add to what is told.
+
+        Returns
+        -------
+        bool
+            Whether it was done.
+        """
+        return self.attempt(lambda: self._tell(self.executor.run_plan(actions), hint))
 
     def attempt(self, operation: Callable[[], Any]) -> bool:
         """Call something for a widget; an error becomes a message."""
@@ -321,7 +338,12 @@ class SegmentController(QObject):
         self.executor.annotation = annotation
         self.predictions.follow(annotation)
         self.layers = AnnotationLayers(
-            self.viewer, image, annotation, self.report_error, after_drawing
+            self.viewer,
+            image,
+            annotation,
+            self.executor.run_plan,
+            self.report_error,
+            after_drawing,
         )
         if moved is not None:
             self.layers.follow_moved(moved)
@@ -348,7 +370,7 @@ class SegmentController(QObject):
             if self.reference is not None:
                 # Taken up again, the annotation has none, as the dock will show.
                 self._hold_reference(None)
-                self.annotation.set_reference(None)
+                self.executor.run(a.SetReference(labels=None))
         self.predictions.follow(None)
         self.layers = None
         self.executor.annotation = None
@@ -439,7 +461,7 @@ class SegmentController(QObject):
             layers.follow_image()
         else:
             layers.note_place(grid)
-            annotation.set_grid(grid)
+            self.executor.run(a.MoveImage(grid=grid))
 
     def _on_image_replaced(self) -> None:
         if self.layers is not None:

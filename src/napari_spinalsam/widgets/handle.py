@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEventLoop, QTimer
 
+from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
-    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
@@ -63,7 +64,7 @@ class SegmentHandle:
             raise InputError("There is no image: open one, or the sample CT, first.")
         return annotation
 
-    def run(self, *actions: Action | dict[str, Any] | str) -> tuple[Outcome, ...]:
+    def run(self, *actions: AnyAction | dict[str, Any] | str) -> tuple[Outcome, ...]:
         """Apply a plan of actions, all or none, as one undo step.
 
         What needs the result of propagating or finding is done when that has ended,
@@ -91,7 +92,7 @@ class SegmentHandle:
             outcomes += self._run(part)
         return outcomes
 
-    def _run(self, steps: tuple[Action, ...]) -> tuple[Outcome, ...]:
+    def _run(self, steps: tuple[AnyAction, ...]) -> tuple[Outcome, ...]:
         """Apply one part of a plan, after the search that it needs."""
         controller = self.widget.controller
         search = controller.executor.search(steps)
@@ -172,7 +173,7 @@ class SegmentHandle:
         InputError
             If the orientation is known, or the codes name none.
         """
-        self.widget.controller.set_orientation(codes)
+        self.run(a.SetOrientation(codes=codes))
 
     def set_spacing(self, spacing: Sequence[float]) -> None:
         """State the voxel size of an image that does not tell it itself.
@@ -187,7 +188,7 @@ class SegmentHandle:
         InputError
             If the file of the image tells it, or a size is none.
         """
-        self.annotation.set_spacing(spacing)
+        self.run(a.SetVoxelSize(spacing=tuple(spacing)))
 
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""
@@ -233,12 +234,12 @@ class SegmentHandle:
         signal.disconnect(loop.quit)
 
 
-def _steps(action: Action | dict[str, Any] | str) -> tuple[Action, ...]:
+def _steps(action: AnyAction | dict[str, Any] | str) -> tuple[AnyAction, ...]:
     """Return the actions that an argument of `run` stands for."""
     if not isinstance(action, dict | str):
         return (action,)
     if isinstance(action, dict) or action.lstrip().startswith("{"):
-        return (parse_action(action),)
+        return (parse_action(action, by_hand=True),)
     reply = parse_offline(action)
     if isinstance(reply, Plan):
         return reply.steps

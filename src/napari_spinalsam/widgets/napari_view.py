@@ -199,6 +199,10 @@ class NapariView:
         else:
             self.three_views.hide()
 
+    def set_orientation(self, codes: str) -> str:
+        """Show the image anew as it is said to lie."""
+        return self._controller.turn_image(codes)
+
     def cancel_work(self) -> bool:
         """Stop what the inference thread does and what waits for it."""
         predictions = self._controller.predictions

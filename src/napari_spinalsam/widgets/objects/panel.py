@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex, QPoint
     from qtpy.QtWidgets import QPushButton
 
-    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.actions.models import Action
     from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.widgets.controller import SegmentController
@@ -64,40 +64,37 @@ class ObjectCommands:
 
     def select_next_free(self) -> None:
         """Select the next structure that is not annotated yet."""
-        self._attempt(
-            lambda it: self.controller.run(
-                a.SelectStructure(structure=it.next_free_structure())
+        annotation = self.controller.annotation
+        if annotation is not None:
+            self.controller.attempt(
+                lambda: self.controller.run(
+                    a.SelectStructure(structure=annotation.next_free_structure())
+                )
             )
-        )
 
     def set_locked(self, name: str, locked: bool) -> None:
         """Protect a structure's voxels, or release them."""
-        done = "Locked" if locked else "Unlocked"
-        self._attempt(lambda it: it.set_locked(name, locked), f"{done} {name}")
+        self._do(a.SetLock(structure=name, locked=locked))
 
     def set_visible(self, name: str, visible: bool) -> None:
         """Show or hide a structure."""
-        done = "Shown" if visible else "Hidden"
-        self._attempt(lambda it: it.set_visible(name, visible), f"{done}: {name}")
+        self._do(a.SetStructureVisibility(structure=name, visible=visible))
 
     def delete(self, name: str) -> None:
         """Remove a structure with its prompts and voxels."""
-        self._attempt(lambda it: it.delete_object(name), f"Deleted {name}")
+        self._do(a.DeleteStructure(structure=name))
 
     def rename(self, old: str, new: str) -> None:
         """Give a structure another name."""
-        told = f"Renamed {old} to {new}"
-        self._attempt(lambda it: it.rename_object(old, new), told)
+        self._do(a.RenameStructure(structure=old, to=new))
 
     def merge(self, source: str, target: str) -> None:
         """Give the voxels of a structure to another one."""
-        told = f"Merged {source} into {target}"
-        self._attempt(lambda it: it.merge_objects(source, target), told)
+        self._do(a.MergeStructures(structure=source, into=target))
 
     def shift(self, offset: int) -> None:
         """Rename all vertebrae by so many levels, downwards if above zero."""
-        told = f"Shifted all names one level {'down' if offset > 0 else 'up'}"
-        self._attempt(lambda it: it.shift_names(offset), told)
+        self._do(a.ShiftNames(levels=offset))
 
     def menu_of(self, name: str, parent: QWidget) -> QMenu:
         """Return what can be done with a structure of the annotation."""
@@ -150,16 +147,9 @@ class ObjectCommands:
         objects = () if annotation is None else annotation.state.objects
         return {each.name for each in objects}
 
-    def _attempt(
-        self, operation: Callable[[Annotation], object], done: str = ""
-    ) -> None:
-        """Do something to the annotation; say what was done, or why it was not."""
-        annotation = self.controller.annotation
-        if annotation is None:
-            return
-        succeeded = self.controller.attempt(lambda: operation(annotation))
-        if succeeded and done:
-            self.controller.message.emit(f"{done} (Ctrl+Z undoes it).", False)
+    def _do(self, action: Action) -> None:
+        """Change an object; say what was done and how to take it back."""
+        self.controller.perform(action, hint="Ctrl+Z undoes it.")
 
 
 def _add_names(menu: QMenu, names: list[Structure], act: Callable[[str], None]) -> None:

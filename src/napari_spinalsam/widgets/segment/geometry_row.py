@@ -182,8 +182,8 @@ class GeometryRow(QWidget):
         if annotation.geometry.is_2d:
             controller.perform(a.SetPixelSize(mm=values[0]))
         else:
-            controller.attempt(lambda: annotation.set_spacing(values))
+            controller.perform(a.SetVoxelSize(spacing=tuple(values)))
 
     def _set_orientation(self) -> None:
         controller, codes = self._controller, self.orientation.codes()
-        controller.attempt(lambda: controller.set_orientation(codes))
+        controller.perform(a.SetOrientation(codes=codes))

@@ -23,7 +23,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.layers.tools import TOOLS
@@ -528,13 +527,10 @@ class PromptTools:
             ("Points", a.ClearPoints()),
             ("Boxes", a.ClearBoxes()),
             ("All prompts and the mask", a.ClearAll()),
+            ("Scribbles", a.ClearScribbles()),
+            ("Lassos", a.ClearLassos()),
         ):
             menu.addAction(text, partial(controller.perform, action))
-        for text, clear in (
-            ("Scribbles", Annotation.clear_scribbles),
-            ("Lassos", Annotation.clear_lassos),
-        ):
-            menu.addAction(text, partial(self._clear, text, clear))
         row.clear.setMenu(menu)
 
     def keys(self) -> dict[str, Callable[[], object]]:
@@ -560,23 +556,20 @@ class PromptTools:
         if annotation is not None and annotation.state.preview is not None:
             self._controller.perform(a.RejectMask())
             tell("The mask is dropped; Esc once more drops its prompts too.", False)
-        elif annotation is not None and (cleared := self._clear_here(annotation)):
-            tell(f"Prompts dropped in this slice: {cleared}. Ctrl+Z undoes it.", False)
+        elif self._clear_here():
+            return
         elif view.tool:
             view.disarm()
         else:
             self._controller.perform(a.RejectMask())
 
-    def _clear_here(self, annotation: Annotation) -> int:
-        """Remove prompts not yet accepted from the slice in view; count them."""
-        if self._controller.viewer.dims.ndisplay != 2:
-            return 0
-        key = self._controller.view.current_slice()
-        return annotation.clear_slice(*key)
-
-    def _clear(self, what: str, clear: Callable[[Annotation], int]) -> None:
-        """Remove drawn prompts, which no action does."""
-        annotation = self._controller.annotation
-        if annotation is not None:
-            told = f"{what} cleared: {clear(annotation)}; accepted ones stay."
-            self._controller.message.emit(told, False)
+    def _clear_here(self) -> bool:
+        """Remove prompts not yet accepted from the slice in view, if there are any."""
+        controller, annotation = self._controller, self._controller.annotation
+        if annotation is None or controller.viewer.dims.ndisplay != 2:
+            return False
+        axis, index = controller.view.current_slice()
+        if not annotation.has_pending(axis, index):
+            return False
+        clear = a.ClearSlice(axis=axis, index=index)
+        return controller.perform(clear, hint="Ctrl+Z undoes it.")
