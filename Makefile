@@ -51,6 +51,7 @@ test-heavy: $(STAMP) ## run the tests that start processes of their own
 
 lint: $(STAMP) ## check style, types, directions of imports, manifest and metadata
 	$(BIN)/ruff check .
+	$(BIN)/ruff check --preview --select PLW1514 . # Windows has another default encoding
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

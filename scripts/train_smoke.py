@@ -133,7 +133,7 @@ def smoke(
     report("evaluate", f"a mean Dice of {dice} for {count} boxes, seen in training")
 
     prompts, output = folder / "prompts.json", folder / "found.nii.gz"
-    prompts.write_text(json.dumps(tight_box(labels)))
+    prompts.write_text(json.dumps(tight_box(labels)), "utf-8")
     line = ["segment", image, "--prompts", prompts, "-o", output, "--json"]
     told = plugin([*line, "--model", base, "--adapter", adapter])
     (found,) = json.loads(told)["objects"]

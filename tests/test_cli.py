@@ -802,7 +802,7 @@ def test_a_doubt_is_not_told_beside_an_error(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_behind_standard_output_is_told() -> None:
-    with Path("/dev/full").open("w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         run = subprocess.run(
             [sys.executable, "-c", RUN, "models", "list"],
             stdout=full,

@@ -179,7 +179,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _card(path: Path) -> object:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"There is no card {path}: check its path.") from None
     except ValueError as error:

@@ -31,7 +31,7 @@ def read_yaml(path: Path) -> object:
         If the file is missing or no YAML.
     """
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"There is no configuration {path}: check its path.") from None
     except yaml.YAMLError as error:
@@ -59,4 +59,7 @@ def validated(kind: type[Model], content: object, name: str) -> Model:
 
 def save_config(config: BaseModel, path: Path) -> None:
     """Write a run as YAML that reads back the same."""
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    path.write_text(
+        yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        encoding="utf-8",
+    )

@@ -133,7 +133,7 @@ def plot(run: Path) -> Path:
 
 def _append(path: Path, row: Mapping[str, object], names: Sequence[str]) -> None:
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
         if new:
             writer.writeheader()
@@ -144,7 +144,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
     """Return the rows that are whole; a full disk may have cut the last one."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if None not in row.values()]
 
 

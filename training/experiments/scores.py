@@ -157,7 +157,7 @@ def summarise(
 
 def write_scores(scores: Sequence[Score], path: Path) -> None:
     """Write one line for each method and slice."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(Score.__slots__))
         writer.writeheader()
         writer.writerows(asdict(score) for score in scores)

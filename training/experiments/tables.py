@@ -134,7 +134,7 @@ def write_table(
             "",
         ]
     )
-    (output / "table.md").write_text(text)
+    (output / "table.md").write_text(text, "utf-8")
     return text
 
 
@@ -199,7 +199,7 @@ def _write_csv(
 ) -> None:
     parts = ("mean", "sd", "p", "count")
     names = [f"{figure}_{part}" for figure in FIGURES for part in parts]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "what", "problem", *names])
         for each in measured:

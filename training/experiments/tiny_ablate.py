@@ -146,7 +146,7 @@ def _differ(one: list[float], other: list[float]) -> bool:
 
 
 def _write_rows(measured: Mapping[str, Rows], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         named = [
             {"variant": name, **row} for name, rows in measured.items() for row in rows
         ]

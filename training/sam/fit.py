@@ -152,7 +152,7 @@ def fit_sam(config: SamConfig, store_folder: Path, run: Path) -> Path:
     )
     if processes.is_first:
         run.mkdir(parents=True, exist_ok=True)
-        (run / ADAPTER_NOTE).write_text(adapter.model_dump_json(indent=1))
+        (run / ADAPTER_NOTE).write_text(adapter.model_dump_json(indent=1), "utf-8")
     loop = Loop(
         InteractiveTask(network, config, feed, processes),
         processes,
@@ -184,7 +184,7 @@ def export_adapter(run: Path, output: Path) -> None:
     state = read_state(run / CHECKPOINT)
     trainable = build_trainable(load_sam_config(run / "config.yaml"))
     take_trained(trainable.network, state["trained"])
-    note = AdapterConfig.model_validate_json((run / ADAPTER_NOTE).read_text())
+    note = AdapterConfig.model_validate_json((run / ADAPTER_NOTE).read_text("utf-8"))
     notes = note.notes | {"steps": str(state["step"])}
     adapter = note.model_copy(update={"notes": notes})
     save_adapter(trainable.network, output, adapter)

@@ -95,7 +95,7 @@ def prepare_slices(
     seen = json.dumps([case.digest for case in stored]) + json.dumps(index)
     index["digest"] = hashlib.sha256(seen.encode()).hexdigest()
     unfinished = store / f".{INDEX}.part"
-    unfinished.write_text(json.dumps(index, indent=1))
+    unfinished.write_text(json.dumps(index, indent=1), "utf-8")
     os.replace(unfinished, store / INDEX)
     return SliceStore(store)
 

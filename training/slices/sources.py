@@ -207,7 +207,7 @@ def _patients(path: Path) -> dict[str, str]:
     """Read whose scans they are from a table with the columns name and patient."""
     if not path.is_file():
         return {}
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"name", "patient"} <= rows[0].keys():
         raise InputError(

@@ -102,7 +102,7 @@ class SliceStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.index: dict[str, Any] = json.loads((folder / INDEX).read_text())
+            self.index: dict[str, Any] = json.loads((folder / INDEX).read_text("utf-8"))
         except FileNotFoundError:
             raise InputError(
                 f"{folder} holds no complete store of slices: run `python -m training "
@@ -176,7 +176,7 @@ def read_stored_case(store: Path, name: str) -> StoredCase:
         If the scan is not there.
     """
     try:
-        content = json.loads((case_folder(store, name) / CASE_INDEX).read_text())
+        content = json.loads((case_folder(store, name) / CASE_INDEX).read_text("utf-8"))
     except FileNotFoundError:
         raise InputError(
             f"{store} has lost the scan {name}: prepare it again."
@@ -193,7 +193,11 @@ def read_stored_case(store: Path, name: str) -> StoredCase:
 def stored_fingerprint(store: Path, name: str) -> str:
     """Return what a scan was made from, or nothing if it is not there."""
     file = case_folder(store, name) / CASE_INDEX
-    return str(json.loads(file.read_text())["fingerprint"]) if file.is_file() else ""
+    return (
+        str(json.loads(file.read_text("utf-8"))["fingerprint"])
+        if file.is_file()
+        else ""
+    )
 
 
 def write_case(
@@ -250,6 +254,6 @@ def write_case(
     }
     digest.update(json.dumps(content["rows"]).encode())
     content["digest"] = digest.hexdigest()
-    (unfinished / CASE_INDEX).write_text(json.dumps(content))
+    (unfinished / CASE_INDEX).write_text(json.dumps(content), "utf-8")
     shutil.rmtree(place, ignore_errors=True)
     os.replace(unfinished, place)

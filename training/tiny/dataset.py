@@ -265,7 +265,7 @@ def prepare(scans: tuple[ScanConfig, ...], data: Path, store: Path) -> None:
             "complete": list(scan.complete),
             "voxels": {int(n): int(counts[n]) for n in np.flatnonzero(counts) if n},
         }
-        (store / INDEX).write_text(json.dumps(index, indent=1))
+        (store / INDEX).write_text(json.dumps(index, indent=1), "utf-8")
         logger.info(
             "%s: %s mm, labels %s", scan.name, labels.shape, index[scan.name]["voxels"]
         )
@@ -314,7 +314,7 @@ def load_store(store: Path, names: list[str]) -> list[PreparedScan]:
 def _index(store: Path) -> dict[str, Any]:
     """Return what `prepare` noted of each scan."""
     file = store / INDEX
-    return json.loads(file.read_text()) if file.exists() else {}
+    return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
 
 def _prepare_one(scan: ScanConfig, data: Path) -> dict[str, Any]:

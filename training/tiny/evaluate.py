@@ -218,7 +218,7 @@ def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
         raise InputError(
             "There is nothing to write: no slice shows enough of anything."
         )
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

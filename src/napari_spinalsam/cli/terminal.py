@@ -57,7 +57,10 @@ def flush() -> None:
 
 def forget_output() -> None:
     """Drop what nobody reads any more, so that it is not tried again at the end."""
-    with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+    with (
+        suppress(OSError, ValueError),
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+    ):
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
@@ -75,7 +78,7 @@ def own_streams() -> Iterator[dict[str, None]]:
     with ExitStack() as stack:
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:  # closed by who has started the program
-                nowhere = stack.enter_context(open(os.devnull, "w"))
+                nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
                 setattr(sys, name, nowhere)
         if reconfigure := getattr(sys.stdout, "reconfigure", None):
             reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -113,7 +116,7 @@ def _libraries_silenced() -> Iterator[None]:
                     os.dup(kept), "w", encoding="utf-8", errors="backslashreplace"
                 )
                 stack.callback(_close, ours)
-            with open(os.devnull, "w") as nowhere:
+            with open(os.devnull, "w", encoding="utf-8") as nowhere:
                 os.dup2(nowhere.fileno(), STANDARD_ERROR)
             stack.callback(os.dup2, kept, STANDARD_ERROR)
         if not faulthandler.is_enabled() and _number_of(ours) is not None:
