@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
 from napari_spinalsam.language.offline import parse_offline
-from training.language.__main__ import main
-from training.language.score import LOCKED, answer, failures, read_corpus, wilson
+from training.language.__main__ import CORPUS, main
+from training.language.score import (
+    LOCKED,
+    TUNED,
+    answer,
+    by_writer,
+    failures,
+    read_corpus,
+    wilson,
+)
 
 ROWS = [
     {
         "text": "add 3 points to L3",
         "lang": "en",
         "voice": "test",
+        "writer": "one",
         "accept": [[{"action": "add_points", "count": 3, "structure": "L3"}]],
     },
-    {"text": "clear", "lang": "en", "voice": "test", "accept": ["clarify"]},
-    {"text": "清除全部", "lang": "zh", "voice": "test", "accept": ["refuse"]},
+    {
+        "text": "clear",
+        "lang": "en",
+        "voice": "test",
+        "writer": "one",
+        "accept": ["clarify"],
+    },
+    {
+        "text": "清除全部",
+        "lang": "zh",
+        "voice": "test",
+        "writer": "two",
+        "accept": ["refuse"],
+    },
 ]
 
 
@@ -46,7 +68,7 @@ def test_the_interval_of_wilson_is_that_of_the_textbook():
 
 
 def test_failures_on_the_locked_file_are_not_shown(corpus, capsys):
-    locked = corpus.with_name(LOCKED[0])
+    locked = corpus.with_name(f"{LOCKED}.jsonl")
     corpus.rename(locked)
     assert main(["score", "--failures", "--corpus", str(locked)]) == 2
     assert main(["score", "--corpus", str(locked)]) == 0
@@ -57,3 +79,43 @@ def test_a_line_that_is_no_sentence_is_named(corpus, capsys):
     corpus.write_text('{"text": 3}\n', encoding="utf-8")
     assert main(["score", "--corpus", str(corpus)]) == 2
     assert "line 1" in capsys.readouterr().err
+
+
+def test_each_writer_is_scored_alone_and_can_be_chosen(corpus, capsys):
+    assert main(["score", "--corpus", str(corpus)]) == 0
+    said = capsys.readouterr().out
+    assert "some, one" in said
+    assert "some, two" in said
+    assert "some, all 2 writers" in said
+    assert main(["score", "--corpus", str(corpus), "--writer", "two"]) == 0
+    said = capsys.readouterr().out
+    assert "(0 of 1;" in said
+    assert "one" not in said
+
+
+def test_a_writer_who_wrote_none_of_it_is_named(corpus, capsys):
+    assert main(["score", "--corpus", str(corpus), "--writer", "nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_a_writer_of_a_split_can_be_scored(capsys):
+    assert main(["score", "--split", LOCKED, "--writer", "locked_second"]) == 0
+    said = capsys.readouterr().out
+    assert "test, locked_second" in said
+    assert "of 200;" in said
+    assert "locked_fourth_en" not in said
+
+
+def test_no_writer_is_in_two_splits_of_the_corpus():
+    splits = [
+        by_writer(read_corpus(CORPUS / f"{name}.jsonl")) for name in (*TUNED, LOCKED)
+    ]
+    writers = [writer for split in splits for writer in split]
+    assert len(writers) == len(set(writers)) == 21
+    assert sum(len(said) for split in splits for said in split.values()) == 6818
+
+
+def test_the_locked_sentences_are_those_that_were_sealed():
+    sealed = (CORPUS / f"{LOCKED}.sha256").read_text(encoding="utf-8").split()[0]
+    held = (CORPUS / f"{LOCKED}.jsonl").read_bytes()
+    assert hashlib.sha256(held).hexdigest() == sealed

@@ -6,6 +6,7 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.language import intent
@@ -13,14 +14,19 @@ from napari_spinalsam.language.offline import parse_offline
 from training.language.fit_intent import fit_intent, save_intent
 from training.language.score import (
     LOCKED,
+    TUNED,
     Answer,
     Sentence,
     answer,
     by_action,
+    by_writer,
     failures,
     read_corpus,
     summarise,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 
@@ -33,7 +39,17 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser("score", help="measure the offline parser")
     score.add_argument(
-        "--corpus", type=Path, nargs="+", metavar="FILE", help="all but the locked one"
+        "--split",
+        nargs="+",
+        choices=(*TUNED, LOCKED),
+        default=TUNED,
+        help="parts of the corpus; train and dev if none is named",
+    )
+    score.add_argument(
+        "--writer", nargs="+", metavar="NAME", help="only sentences of these writers"
+    )
+    score.add_argument(
+        "--corpus", type=Path, metavar="FILE", help="a file beside the corpus"
     )
     score.add_argument("--failures", action="store_true", help="show what went wrong")
     score.add_argument("--actions", action="store_true", help="figures by action")
@@ -41,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="train the small intent model")
     fit.set_defaults(do=_fit)
     cross = commands.add_parser(
-        "cross", help="score each file with a model trained on the others"
+        "cross", help="score each writer with a model trained on the others"
     )
     cross.set_defaults(do=_cross)
     return parser
@@ -59,38 +75,49 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _score(options: argparse.Namespace) -> None:
-    paths = options.corpus or _open_files()
-    if options.failures and any(path.name in LOCKED for path in paths):
+    paths = [options.corpus] if options.corpus else _paths(options.split)
+    if options.failures and any(path.stem == LOCKED for path in paths):
         raise InputError(
             "Failures on locked sentences are not shown: they measure what was not "
             "tuned on."
         )
+    parts = {path.stem: by_writer(read_corpus(path)) for path in paths}
+    known = {writer for writers in parts.values() for writer in writers}
+    if unknown := set(options.writer or ()) - known:
+        raise InputError(
+            f"Nobody named {', '.join(sorted(unknown))} wrote these sentences: choose "
+            f"another --split, or from {', '.join(sorted(known))}."
+        )
     parse_offline("warm up")
-    together, locked = [], []
-    for path in paths:
-        answers = answer(read_corpus(path), parse_offline)
-        print(f"\n{path.name}\n{summarise(answers)}")
-        if options.failures:
-            print(failures(answers))
-        if path.name in LOCKED:
-            locked += answers
-        else:
+    everything: list[Answer] = []
+    for part, all_writers in parts.items():
+        together: list[Answer] = []
+        chosen = options.writer or all_writers
+        writers = {name: all_writers[name] for name in all_writers if name in chosen}
+        for writer, sentences in writers.items():
+            answers = answer(sentences, parse_offline)
+            print(f"\n{part}, {writer}\n{summarise(answers)}")
+            if options.failures:
+                print(failures(answers))
             together += answers
-    if len(paths) > 1 and together:
-        print(f"\nall that was tuned on\n{summarise(together)}")
+        if len(writers) > 1:
+            print(f"\n{part}, all {len(writers)} writers\n{summarise(together)}")
+        everything += together
+    if len(parts) > 1 and everything:
+        print(f"\nall together\n{summarise(everything)}")
     if options.actions:
-        print(by_action(together or locked))
+        print(by_action(everything))
 
 
 def _fit(_: argparse.Namespace) -> None:
-    sentences = [s for path in _open_files() for s in read_corpus(path)]
+    sentences = [s for path in _paths(TUNED) for s in read_corpus(path)]
     path = Path(intent.__file__).with_name(intent.MODEL_FILE)
     save_intent(fit_intent(sentences), path)
     print(f"{path}: {len(sentences)} sentences, {path.stat().st_size / 1000:.0f} kB")
 
 
 def _cross(_: argparse.Namespace) -> None:
-    corpora = {path.name: read_corpus(path) for path in _open_files()}
+    corpora = by_writer(s for path in _paths(TUNED) for s in read_corpus(path))
     alone, together = [], []
     for name, sentences in corpora.items():
         others = [s for key, part in corpora.items() if key != name for s in part]
@@ -115,8 +142,8 @@ def _right(answers: list[Answer], sentences: list[Sentence]) -> str:
     return f"{right} of {len(sentences)}"
 
 
-def _open_files() -> list[Path]:
-    return sorted(path for path in CORPUS.glob("*.jsonl") if path.name not in LOCKED)
+def _paths(splits: Sequence[str]) -> list[Path]:
+    return [CORPUS / f"{split}.jsonl" for split in splits]
 
 
 if __name__ == "__main__":

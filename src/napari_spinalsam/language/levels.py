@@ -80,9 +80,9 @@ def join_levels(tokens: Sequence[Token]) -> list[Token]:
 
 def _without_exceptions(tokens: list[Token]) -> list[Token]:
     """Take "except L3" out of the range or region that L3 belongs to."""
-    lexicon = load_lexicon()
+    bits = load_lexicon().bits
     for at, token in enumerate(tokens):
-        if token.text not in _EXCEPT and not token.concepts & lexicon.mask("except"):
+        if token.text not in _EXCEPT and not token.concepts & bits["except"]:
             continue
         names, end = _names_from(tokens, at + 1)
         start = at
@@ -97,7 +97,7 @@ def _without_exceptions(tokens: list[Token]) -> list[Token]:
                 meant = replace(
                     tokens[place],
                     values={"structure": left},
-                    concepts=lexicon.bits["structure"],
+                    concepts=bits["structure"],
                 )
                 kept = [*tokens[:place], meant, *tokens[place + 1 :]]
                 return _without_exceptions([*kept[:start], *kept[end:]])
