@@ -104,7 +104,7 @@ def tight_box(reference: np.ndarray) -> tuple[int, BoxPrompt, np.ndarray]:
 def model_name(handle: api.SegmentHandle) -> str:
     """Return name and device of the loaded model."""
     session = handle.widget.controller.session
-    return f"{session.record.name} on {session.device.upper()}"
+    return f"{session.identity.name} on {session.device.upper()}"
 
 
 def training_note() -> str:

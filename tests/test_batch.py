@@ -12,7 +12,6 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.headless import DirectPrediction
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
-    ModelReference,
     Question,
     VoxelsWritten,
     events_of,
@@ -32,6 +31,7 @@ from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.prompt_file import PromptedObject
@@ -49,7 +49,7 @@ class FillsTheBox:
     """A session whose best mask is the box; the next candidate is everything."""
 
     pixel_mm = None
-    record = ModelReference("a" * 64, "boxes")
+    identity = ModelIdentity("a" * 64, "boxes")
 
     def __init__(self) -> None:
         self.volume: Volume | None = None
@@ -373,7 +373,7 @@ def test_prompts_and_labels_are_those_of_the_same_work_in_a_window(
 ) -> None:
     boxes = {"L4": (0, 2, BoxPrompt(2, 2, 6, 5)), "L3": (0, 2, BoxPrompt(1, 2, 4, 5))}
     by_hand, session = Annotation(volume, BONE), FillsTheBox()
-    by_hand.use_model(ModelReference.of(session.record))
+    by_hand.use_model(session.identity)
     by_hand.clock = lambda: NOON
     for name, (axis, index, box) in boxes.items():
         by_hand.select_structure(name)
@@ -397,7 +397,7 @@ def test_prompts_and_labels_are_those_of_the_same_work_in_a_window(
     assert events(document)[0] == (
         "mask",
         "L4",
-        (question, session.record, "2026-11-22T12:00:05+00:00"),
+        (question, session.identity, "2026-11-22T12:00:05+00:00"),
     )
     assert [e[1] for e in events(document)] == [e[1] for e in events(by_hand)]
     assert document.undo() == ("Segment L4, L3",)
@@ -441,8 +441,8 @@ def test_a_saved_annotation_replays_to_the_labels_that_were_written(
     assert (replay(tmp_path / "case.spinalsam", volume, session) == found.labels).all()
     # The joined planes were written over the accepted slice, with the model that did.
     told = events(opened)
-    assert ("voxels", "Join planes of L4", session.record) in told
-    assert ("voxels", "Propagate L3", session.record) in told
+    assert ("voxels", "Join planes of L4", session.identity) in told
+    assert ("voxels", "Propagate L3", session.identity) in told
     assert [e[1] for e in told if e[0] == "mask"] == [
         "L4",
         "L3",

@@ -23,6 +23,7 @@ from napari_spinalsam.core.errors import InputWarning, ModelError
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import MaskPrediction
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.model.backends.base import ModelRecord
@@ -47,8 +48,12 @@ class FillsTheBox:
     device = "cpu"
 
     def __init__(self) -> None:
-        self.record = ModelRecord("box", "box", "", "", 0)
+        self.record = ModelRecord(ModelIdentity("", "box"), "box", "", 0)
         self.windows: list[Window] = []
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return self.record.identity
 
     def set_volume(self, volume: Volume) -> None:
         self.volume = volume

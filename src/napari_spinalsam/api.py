@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.annotation.storage.replay import replay as replay_with
 from napari_spinalsam.batch import segment_objects
@@ -131,7 +130,7 @@ def annotate(
     annotation = Annotation(volume, window)
     if start is not None:
         open_labels(annotation, start)
-    annotation.use_model(ModelReference.of(session.record))
+    annotation.use_model(session.identity)
     session.set_volume(volume)
 
     def follow(change: Change) -> None:

@@ -12,7 +12,6 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.events import slice_box
 from napari_spinalsam.annotation.jobs import anchors_of
 from napari_spinalsam.annotation.label_edits import check_grid
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Plane
@@ -362,7 +361,7 @@ class _Work:
     ) -> None:
         self._annotation, self._session = annotation, session
         self._progress, self.total, self._done = progress, 0, 0
-        self._model = ModelReference.of(session.record)
+        self._model = session.identity
         annotation.use_model(self._model)
         session.set_volume(annotation.volume)
         # What was written by now, to which later objects of a structure are added.

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import MaskPrediction, Polarity, SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.refinement import as_points_and_box
 from napari_spinalsam.core.results import Progress
 from napari_spinalsam.core.volume import Volume
@@ -28,7 +28,7 @@ SPACING = (3.0, 1.0, 0.7)
 class DiscPredictor:
     """Discs around the positive points, of three sizes, or the box."""
 
-    record = ModelReference("0" * 64, "discs", "", "")
+    identity = ModelIdentity("0" * 64, "discs", "", "")
     radii: tuple[float, ...] = (3.0, 2.0, 4.5)
     calls: list[tuple[SlicePrompts, NDArray[np.float32] | None]] = field(
         default_factory=list

@@ -12,13 +12,13 @@ from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
 from napari_spinalsam.annotation.jobs import FindingJob, PropagationJob
 from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.annotation.provenance import (
-    ModelReference,
     VoxelsWritten,
     events_of,
 )
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import (
     FoundStructure,
     Progress,
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 SEED = (0, 2)
 
 
-MODEL = ModelReference("a" * 64, "blocks", "lab", "b" * 64)
+MODEL = ModelIdentity("a" * 64, "blocks", "lab", "b" * 64)
 
 
 class BlockPredictor(DiscPredictor):
     """Carries a block through slices 1 to 4, and finds blocks beside each other."""
 
-    record = MODEL
+    identity = MODEL
 
     def propagate(
         self, seeds: Mapping[tuple[int, int], Any], **settings: Any

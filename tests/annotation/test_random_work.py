@@ -14,7 +14,6 @@ from napari_spinalsam.annotation.headless import DirectPrediction
 from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
-    ModelReference,
     events_of,
 )
 from napari_spinalsam.annotation.state import LOGITS_KEPT
@@ -31,6 +30,7 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     ScribblePrompt,
 )
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import VolumeMask
 from napari_spinalsam.core.volume import Volume
 from tests.annotation.conftest import DiscPredictor
@@ -58,7 +58,7 @@ NAMES = ("T12", "T13", "L1", "L2", "L3", "L2-L3", "L5-S1", "spinal_canal")
 class RefiningDiscs(DiscPredictor):
     """Discs whose sizes depend on all that was asked before, by way of the logits."""
 
-    record = ModelReference("c" * 64, "discs")
+    identity = ModelIdentity("c" * 64, "discs")
 
     def predict(
         self,
@@ -94,7 +94,7 @@ class RandomWork:
     def __init__(self, document: Annotation, rng: np.random.Generator) -> None:
         self.document, self.rng = document, rng
         self.port = DirectPrediction(document, RefiningDiscs())
-        document.use_model(RefiningDiscs.record)
+        document.use_model(RefiningDiscs.identity)
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.asked: list[Callable[[], object]] = []
@@ -140,9 +140,9 @@ class RandomWork:
             wholes[str(name)] = VolumeMask(
                 self.rng.random((2, 2, 2)) < 0.7, (z, y, x), 1
             )
-        record = RefiningDiscs.record
+        model = RefiningDiscs.identity
         self.jobs.append(
-            lambda: self.document.write_masks(wholes, "Segment", record, start)
+            lambda: self.document.write_masks(wholes, "Segment", model, start)
         )
 
     def end_job(self) -> None:

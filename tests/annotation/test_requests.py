@@ -127,7 +127,7 @@ def test_drawn_prompts_and_corrections_are_saved_and_replayed(
     document: Annotation, tmp_path: Path
 ) -> None:
     model = RefiningDiscs()
-    document.use_model(model.record)
+    document.use_model(model.identity)
     document.select_structure("L3")
 
     def accept() -> None:

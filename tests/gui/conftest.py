@@ -10,6 +10,7 @@ import torch
 from napari import settings
 
 from napari_spinalsam.core.geometry import Geometry
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.model.backends.base import ModelRecord
@@ -37,7 +38,9 @@ def small_session() -> SegmentationSession:
     config = TinyConfig((8, 8, 8, 8), (1, 1, 1, 1), (8, 8, 8))
     network = SpinalSamTiny(config)
     torch.nn.init.constant_(network.votes.bias, 3.0)  # all is foreground: no empty mask
-    record = ModelRecord("test-net", "spinalsam-tiny", "0" * 64, "none", 1)
+    record = ModelRecord(
+        ModelIdentity("0" * 64, "test-net"), "spinalsam-tiny", "none", 1
+    )
     return SegmentationSession(TinyBackend(network, record, "cpu"))
 
 

@@ -13,6 +13,7 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.jobs import PropagationJob
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import PointPrompt
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import SliceMask
 from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.widgets.inference import Predictions
@@ -31,7 +32,8 @@ L3 = 22
 class SlowSession(DiscPredictor):
     """A model whose work goes on when it is told to."""
 
-    record = ModelRecord("slow", "slow", "2" * 64, "none", 1)
+    record = ModelRecord(ModelIdentity("2" * 64, "slow"), "slow", "none", 1)
+    identity = record.identity
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,5 +176,5 @@ def test_a_job_keeps_its_model_though_another_is_loaded(
     with qtbot.waitSignals([predictions.carrying_ended, predictions.loaded]):
         session.go_on.set()
     assert work.model is not None
-    assert work.model.sha256 == session.record.sha256
+    assert work.model.sha256 == session.identity.sha256
     assert (annotation.labels == L3).any()

@@ -20,6 +20,7 @@ from qtpy.QtTest import QTest
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import (
     FoundStructure,
     Progress,
@@ -57,7 +58,8 @@ FAULTS = ("Unexpected error", "could not be taken")
 class FastSession(DiscPredictor):
     """Discs and blocks, as quick as a model can be that still takes its time."""
 
-    record = ModelRecord("fast", "fast", "1" * 64, "none", 1)
+    record = ModelRecord(ModelIdentity("1" * 64, "fast"), "fast", "none", 1)
+    identity = record.identity
     device = "cpu"
     pixel_mm = None
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from napari.layers._layer_actions import _duplicate_layer
 
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.masks import LabelDelta
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import VolumeMask
 from tests.layers.conftest import SHAPE, make_shown
 
@@ -191,7 +191,7 @@ def test_a_stroke_is_one_step_though_a_job_ends_meanwhile(shown: Shown) -> None:
     )
     with layer.block_history():
         layer.paint((2, 15, 5), L4)
-        shown.annotation.write_masks({"L5": whole}, "Segment L5", ModelReference("a"))
+        shown.annotation.write_masks({"L5": whole}, "Segment L5", ModelIdentity("a"))
         shown.draw_frame()
         layer.paint((2, 15, 8), L4)
     shown.check()

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backends.base import DenseVotes, ModelRecord
 from napari_spinalsam.model.session import SegmentationSession
@@ -66,7 +67,7 @@ class PromptedBalls:
     """Answers a box, or a point, with the bright pixels of the ball that it means."""
 
     record: ModelRecord = field(
-        default_factory=lambda: ModelRecord("balls", "none", "", "", 0)
+        default_factory=lambda: ModelRecord(ModelIdentity("", "balls"), "none", "", 0)
     )
     device: str = "cpu"
 

@@ -6,6 +6,7 @@ from segment_anything.modeling import Sam
 
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import Window
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.model.networks.sam import SpinalSam
@@ -45,7 +46,7 @@ def tiny() -> SpinalSamTiny:
 
 @pytest.fixture
 def record() -> ModelRecord:
-    return ModelRecord("small", "sam_vit_b", "ab" * 32, "CC0-1.0", 1)
+    return ModelRecord(ModelIdentity("ab" * 32, "small"), "sam_vit_b", "CC0-1.0", 1)
 
 
 @pytest.fixture

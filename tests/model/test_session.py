@@ -7,6 +7,7 @@ import pytest
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import PointPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backends.base import ModelRecord, pick_device
 from napari_spinalsam.model.session import SegmentationSession
@@ -28,7 +29,7 @@ class ListeningBackend:
     """Notes what it is asked; candidate 1 is trusted most."""
 
     record: ModelRecord = field(
-        default_factory=lambda: ModelRecord("fake", "none", "", "", 0)
+        default_factory=lambda: ModelRecord(ModelIdentity("", "fake"), "none", "", 0)
     )
     device: str = "cpu"
     encoded: list[Stack] = field(default_factory=list)

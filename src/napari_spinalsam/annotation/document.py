@@ -17,7 +17,6 @@ from napari_spinalsam.annotation.history import History, Storage
 from napari_spinalsam.annotation.provenance import (
     PAINTED,
     ImageReference,
-    ModelReference,
     ValuesExchanged,
 )
 from napari_spinalsam.annotation.requests import (
@@ -56,12 +55,12 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.annotation.label_edits import JobStart
-    from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.requests import PredictionRequest, PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
     from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.results import VolumeMask
     from napari_spinalsam.core.volume import FileGrid, Volume
 
@@ -97,7 +96,7 @@ class Annotation:
         self._opened = self._placed = volume
         self.model = ""
         self.clock: Callable[[], datetime] = _utc_now
-        self._models: dict[str, ModelReference] = {}
+        self._models: dict[str, ModelIdentity] = {}
         self._recent = RecentLogits()
         self._reference: NDArray[Any] | None = None
         self._labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
@@ -162,7 +161,7 @@ class Annotation:
         """Labels to measure against, shape (z, y, x); not part of the history."""
         return self._reference
 
-    def use_model(self, model: ModelReference) -> None:
+    def use_model(self, model: ModelIdentity) -> None:
         """Note which model makes the next masks."""
         self.model = model.key
         self._models[model.key] = model
@@ -468,7 +467,7 @@ class Annotation:
         self,
         masks: Mapping[str, VolumeMask],
         step: str,
-        model: ModelReference | None = None,
+        model: ModelIdentity | None = None,
         start: JobStart | None = None,
         *,
         within: Box | None = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import Geometry, Plane
     from napari_spinalsam.core.prompts import Polarity
-    from napari_spinalsam.core.protocols import WholePredictor
+    from napari_spinalsam.core.protocols import VolumePredictor
     from napari_spinalsam.core.results import SliceKey
 
 
@@ -117,7 +117,7 @@ class DirectPrediction:
         The model, with the annotation's volume set.
     """
 
-    def __init__(self, annotation: Annotation, predictor: WholePredictor) -> None:
+    def __init__(self, annotation: Annotation, predictor: VolumePredictor) -> None:
         self._annotation = annotation
         self._predictor = predictor
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.results import (
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.protocols import VolumePredictor
+    from napari_spinalsam.core.protocols import ModelIdentity, VolumePredictor
     from napari_spinalsam.core.results import (
         Direction,
         Progress,
@@ -111,7 +110,7 @@ class PropagationJob:
         Forward is towards higher indices.
     slices : int or None
         How many to go at most.
-    model : ModelReference or None
+    model : ModelIdentity or None
         Set when the work begins.
     """
 
@@ -120,7 +119,7 @@ class PropagationJob:
     window: Window
     direction: Direction = "both"
     slices: int | None = None
-    model: ModelReference | None = None
+    model: ModelIdentity | None = None
     _walked: list[SliceMask] = field(default_factory=list)
     _whole: VolumeMask | None = None
 
@@ -136,7 +135,7 @@ class PropagationJob:
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk from slice to slice, then join the planes."""
-        self.model = ModelReference.of(predictor.record)
+        self.model = predictor.identity
         for item in predictor.propagate(
             self.seeds,
             window=self.window,
@@ -181,7 +180,7 @@ class FindingJob:
         Structures whose place is known.
     window : Window
         How to map the intensities.
-    model : ModelReference or None
+    model : ModelIdentity or None
         Set when the work begins.
     found : list of FoundStructure
         What was found so far.
@@ -190,7 +189,7 @@ class FindingJob:
     names: tuple[str, ...]
     anchors: Mapping[str, Mapping[SliceKey, Seed]]
     window: Window
-    model: ModelReference | None = None
+    model: ModelIdentity | None = None
     found: list[FoundStructure] = field(default_factory=list)
     _is_complete: bool = False
 
@@ -206,7 +205,7 @@ class FindingJob:
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk along the spine."""
-        self.model = ModelReference.of(predictor.record)
+        self.model = predictor.identity
         for item in predictor.find_structures(
             self.names, window=self.window, anchors=self.anchors
         ):
@@ -264,7 +263,7 @@ class Search:
         return self.finding.names
 
     @property
-    def model(self) -> ModelReference | None:
+    def model(self) -> ModelIdentity | None:
         """The model that does the work; None before it has begun."""
         return self.finding.model
 

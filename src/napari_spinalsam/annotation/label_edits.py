@@ -15,7 +15,6 @@ from napari_spinalsam.annotation.provenance import (
     AcceptedSlice,
     LabelEvent,
     MaskWritten,
-    ModelReference,
     ValuesExchanged,
     VoxelsWritten,
     events_of,
@@ -27,6 +26,7 @@ from napari_spinalsam.core.anatomy import by_label, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, Runs, writable
 from napari_spinalsam.core.prompts import SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def accepted_state(
-    state: State, models: Mapping[str, ModelReference], time: str
+    state: State, models: Mapping[str, ModelIdentity], time: str
 ) -> State:
     """Return the state once the preview is written: its prompts become accepted.
 
@@ -51,13 +51,13 @@ def accepted_state(
     ----------
     state : State
         With the preview.
-    models : mapping of str to ModelReference
+    models : mapping of str to ModelIdentity
         Models by what they are known by.
     time : str
         The time, ISO 8601 in UTC.
     """
     preview = waiting_preview(state, "accept")
-    model = models.get(preview.model, ModelReference(preview.model))
+    model = models.get(preview.model, ModelIdentity(preview.model))
     origin = preview.origin(model, time, __version__)
     entry = AcceptedSlice(preview.prompts, origin)
     changed = state.object_of(preview.structure).with_accepted(entry)
@@ -348,7 +348,7 @@ def written_masks(
     state: State,
     masks: Mapping[str, VolumeMask],
     step: str,
-    model: ModelReference | None = None,
+    model: ModelIdentity | None = None,
     start: JobStart | None = None,
     *,
     within: Box | None = None,
@@ -370,7 +370,7 @@ def written_masks(
         Structures, the one that goes first where two want a voxel.
     step : str
         Name of the step.
-    model : ModelReference or None
+    model : ModelIdentity or None
         What made the masks; it is kept with them.
     start : JobStart or None
         When the work was asked for; None if nothing can have happened since.

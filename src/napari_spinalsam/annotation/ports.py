@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Report
-    from napari_spinalsam.annotation.provenance import ModelReference
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.core.prompts import Polarity
-    from napari_spinalsam.core.protocols import VolumePredictor
+    from napari_spinalsam.core.protocols import ModelIdentity, VolumePredictor
     from napari_spinalsam.core.results import (
         Progress,
         SliceKey,
@@ -44,7 +43,7 @@ class CarryJob(Protocol):
         """Name of the structure whose slices come one by one."""
 
     @property
-    def model(self) -> ModelReference | None:
+    def model(self) -> ModelIdentity | None:
         """The model that does the work; None before it has begun."""
 
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:

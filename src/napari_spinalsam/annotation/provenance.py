@@ -18,63 +18,13 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import RunLengths, Runs
     from napari_spinalsam.core.prompts import SlicePrompts
-    from napari_spinalsam.core.protocols import ModelDescription
+    from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.volume import Modality, Volume
 
 # Names of the steps in which voxels were set by hand, with the tools of the labels
 # layer or otherwise; no model overwrites them.
 PAINTED, EDITED = "Paint", "Edit labels"
 HAND = (PAINTED, EDITED)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReference:
-    """Which model made a mask.
-
-    Parameters
-    ----------
-    sha256 : str
-        Checksum of the weights file, hexadecimal; empty if it is not known.
-    name : str
-        Name of the weights.
-    adapter, adapter_sha256 : str
-        Name and checksum of the adapter on top of them; empty without one.
-    """
-
-    sha256: str
-    name: str = ""
-    adapter: str = ""
-    adapter_sha256: str = ""
-
-    @classmethod
-    def of(cls, model: ModelDescription) -> ModelReference:
-        """Keep what tells a model from others."""
-        return cls(model.sha256, model.name, model.adapter, model.adapter_sha256)
-
-    @property
-    def key(self) -> str:
-        """What the model is known by: the same for the same weights and adapter."""
-        parts = (self.sha256, self.adapter, self.adapter_sha256)
-        return "+".join(part for part in parts if part)
-
-    def has_weights_of(self, other: ModelReference) -> bool:
-        """Whether both are known to be the same model with the same adapter."""
-        adapters = {self.adapter_sha256, other.adapter_sha256} - {""}
-        return (
-            bool(self.sha256)
-            and (self.sha256, self.adapter) == (other.sha256, other.adapter)
-            and len(adapters) < 2
-        )
-
-    def __str__(self) -> str:
-        """Return the names, with the first digits of the checksums."""
-        parts = ((self.name, self.sha256), (self.adapter, self.adapter_sha256))
-        named = [
-            f"{name or 'a model'} ({digest[:12] or 'no checksum'})"
-            for name, digest in parts
-            if name or digest
-        ]
-        return " + ".join(named) or "an unknown model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +57,7 @@ class MaskOrigin:
         one with the low-res logits of the candidate taken before it.
     window : Window
         How the intensities were mapped for the model.
-    model : ModelReference
+    model : ModelIdentity
         The model that was asked.
     predicted_iou : float
         The model's own estimate, 0 to 1.
@@ -119,7 +69,7 @@ class MaskOrigin:
 
     questions: tuple[Question, ...]
     window: Window
-    model: ModelReference
+    model: ModelIdentity
     predicted_iou: float
     time: str
     version: str
@@ -178,13 +128,13 @@ class VoxelsWritten:
         Name of the step, such as "Paint".
     runs : Runs
         Their new values.
-    model : ModelReference or None
+    model : ModelIdentity or None
         The model that carried or found them; None for a hand or a file.
     """
 
     step: str
     runs: Runs
-    model: ModelReference | None = None
+    model: ModelIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

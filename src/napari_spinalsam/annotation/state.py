@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.provenance import (
         AcceptedSlice,
         LabelEvent,
-        ModelReference,
     )
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import RunLengths
     from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.results import SliceKey
     from napari_spinalsam.core.volume import FileGrid
 
@@ -168,7 +168,7 @@ class Preview:
         logits = self.prediction.low_res_logits
         return None if logits is None else np.asarray(logits[self.chosen], np.float32)
 
-    def origin(self, model: ModelReference, time: str, version: str) -> MaskOrigin:
+    def origin(self, model: ModelIdentity, time: str, version: str) -> MaskOrigin:
         """Return how the candidate that is shown was made, for when it is accepted."""
         return MaskOrigin(
             self.questions, self.window, model, self.predicted_iou, time, version

@@ -38,7 +38,7 @@ def run(options: Namespace) -> None:
     encode, decode, both = _measure(session, volume)
     shape = volume.geometry.plane(Plane.SAGITTAL.axis, SLICES[0]).shape
     result = {
-        "model": session.record.title,
+        "model": session.identity.title,
         "device": session.device,
         "slice": list(shape),
         "slices": len(SLICES),
@@ -50,7 +50,7 @@ def run(options: Namespace) -> None:
         show_json(result)
         return
     show(
-        f"{session.record.title} on {session.device.upper()}, "
+        f"{session.identity.title} on {session.device.upper()}, "
         f"{len(SLICES)} sagittal slices of {shape[0]} x {shape[1]} pixels, medians:"
     )
     for name in ("encode", "decode", "end_to_end"):

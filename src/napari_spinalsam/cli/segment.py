@@ -125,7 +125,7 @@ def run(options: Namespace) -> None:
                 "output": str(output),
                 "objects": [_as_json(each) for each in found.objects],
                 "seconds": {key: round(value, 4) for key, value in seconds.items()},
-                "model": session.record.title,
+                "model": session.identity.title,
                 "device": session.device,
                 **_shown_window(window, trained),
                 **_pixel_size(seen, found, options.pixel_mm),
@@ -134,7 +134,7 @@ def run(options: Namespace) -> None:
     else:
         _show(found)
         show(
-            f"{output} written with {session.record.title} on {session.device} "
+            f"{output} written with {session.identity.title} on {session.device} "
             f"in {seconds['total']:.1f} s"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -25,55 +26,62 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.volume import Volume
 
 
-class ModelDescription(Protocol):
-    """What a model tells of itself, such as `model.backend.ModelRecord`."""
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model this is: the weights, and the adapter on top of them.
+
+    Parameters
+    ----------
+    sha256 : str
+        Checksum of the weights file, hexadecimal; empty if it is not known.
+    name : str
+        Name of the weights: that in the registry, or the stem of the user's own file.
+    adapter, adapter_sha256 : str
+        Name and checksum of the adapter on top of them; empty without one.
+    """
+
+    sha256: str
+    name: str = ""
+    adapter: str = ""
+    adapter_sha256: str = ""
 
     @property
-    def sha256(self) -> str:
-        """Checksum of the weights file, hexadecimal."""
+    def key(self) -> str:
+        """What the model is known by: the same for the same weights and adapter."""
+        parts = (self.sha256, self.adapter, self.adapter_sha256)
+        return "+".join(part for part in parts if part)
 
     @property
-    def name(self) -> str:
-        """Name of the weights."""
+    def title(self) -> str:
+        """Name of the model, with that of the adapter on top of it."""
+        return f"{self.name} + {self.adapter}" if self.adapter else self.name
 
-    @property
-    def adapter(self) -> str:
-        """Name of the adapter on top of them, or the empty string."""
+    def has_weights_of(self, other: ModelIdentity) -> bool:
+        """Whether both are known to be the same model with the same adapter."""
+        adapters = {self.adapter_sha256, other.adapter_sha256} - {""}
+        return (
+            bool(self.sha256)
+            and (self.sha256, self.adapter) == (other.sha256, other.adapter)
+            and len(adapters) < 2
+        )
 
-    @property
-    def adapter_sha256(self) -> str:
-        """Checksum of the adapter's file, hexadecimal, or the empty string."""
-
-
-class VolumePredictor(Protocol):
-    """A model with an image set that knows more than single slices."""
-
-    @property
-    def record(self) -> ModelDescription:
-        """Where the model comes from."""
-
-    def propagate(
-        self,
-        seeds: Mapping[SliceKey, Seed],
-        *,
-        window: Window,
-        direction: Direction = "both",
-        slices: int | None = None,
-    ) -> Iterator[Propagated]:
-        """Carry one structure through the volume."""
-
-    def find_structures(
-        self,
-        names: Sequence[str],
-        *,
-        window: Window,
-        anchors: Mapping[str, Mapping[SliceKey, Seed]] | None = None,
-    ) -> Iterator[Progress | FoundStructure]:
-        """Find structures by name along the spine."""
+    def __str__(self) -> str:
+        """Return the names, with the first digits of the checksums."""
+        parts = ((self.name, self.sha256), (self.adapter, self.adapter_sha256))
+        named = [
+            f"{name or 'a model'} ({digest[:12] or 'no checksum'})"
+            for name, digest in parts
+            if name or digest
+        ]
+        return " + ".join(named) or "an unknown model"
 
 
 class Predictor(Protocol):
     """A model with an image set, such as `model.session.SegmentationSession`."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model it is."""
 
     def predict(
         self,
@@ -85,7 +93,7 @@ class Predictor(Protocol):
         mask_input: NDArray[np.float32] | None = None,
         start: NDArray[np.bool_] | None = None,
     ) -> MaskPrediction:
-        """Predict candidate masks for one slice.
+        """Predict candidate masks for one slice, the most trusted first.
 
         Parameters
         ----------
@@ -103,24 +111,31 @@ class Predictor(Protocol):
         """
 
 
-class WholePredictor(Predictor, VolumePredictor, Protocol):
-    """A model that knows slices and whole objects."""
+class VolumePredictor(Predictor, Protocol):
+    """A model that knows more than single slices."""
+
+    def propagate(
+        self,
+        seeds: Mapping[SliceKey, Seed],
+        *,
+        window: Window,
+        direction: Direction = "both",
+        slices: int | None = None,
+    ) -> Iterator[Propagated]:
+        """Propagate one structure through the volume."""
+
+    def find_structures(
+        self,
+        names: Sequence[str],
+        *,
+        window: Window,
+        anchors: Mapping[str, Mapping[SliceKey, Seed]] | None = None,
+    ) -> Iterator[Progress | FoundStructure]:
+        """Find structures by name along the spine."""
 
 
-class NamedPredictor(Predictor, Protocol):
-    """A predictor that tells which model it is."""
-
-    @property
-    def record(self) -> ModelDescription:
-        """Where the model comes from."""
-
-
-class Session(Protocol):
-    """What is needed of a `model.session.SegmentationSession`."""
-
-    @property
-    def record(self) -> ModelDescription:
-        """Where the model comes from."""
+class Session(VolumePredictor, Protocol):
+    """A loaded model that takes one volume after the other, many objects at once."""
 
     @property
     def pixel_mm(self) -> float | None:
@@ -134,21 +149,7 @@ class Session(Protocol):
     ) -> float | None:
         """Choose one pixel size for a picture that does not tell it."""
 
-    def predict(
-        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window
-    ) -> MaskPrediction:
-        """Predict candidate masks for one slice, the most trusted first."""
-
     def propagate_all(
         self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
     ) -> Iterator[Progress | list[VolumeMask]]:
-        """Carry structures through the volume."""
-
-    def find_structures(
-        self,
-        names: Sequence[str],
-        *,
-        window: Window,
-        anchors: Mapping[str, Mapping[SliceKey, Seed]],
-    ) -> Iterator[Progress | FoundStructure]:
-        """Find vertebrae by name."""
+        """Propagate structures through the volume, competing for voxels."""

@@ -173,15 +173,15 @@ def parameter_report(session: SegmentationSession) -> Rows:
     InputError
         If it was not noted when the model was loaded.
     """
-    record = session.record
+    record, identity = session.record, session.identity
     if record.parameters is None:
         raise InputError(
-            f"It is not noted how {record.name} was loaded: load the model again."
+            f"It is not noted how {identity.name} was loaded: load the model again."
         )
     return Verification(
-        record.name,
+        identity.name,
         record.family,
-        record.sha256,
+        identity.sha256,
         record.licence,
         record.parameters,
         record.attention,

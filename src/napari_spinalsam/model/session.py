@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import SlicePlane
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.results import (
         Direction,
         FoundStructure,
@@ -95,6 +96,11 @@ class SegmentationSession:
     def record(self) -> ModelRecord:
         """Where the network comes from."""
         return self._backend.record
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights and adapter it has."""
+        return self.record.identity
 
     @property
     def device(self) -> str:
@@ -370,7 +376,7 @@ class SegmentationSession:
             raise InputError("There is no image to encode: choose one first.")
         if not isinstance(self._backend, VotingBackend):
             raise InputError(
-                f"The model {self.record.name} cannot find structures without a "
+                f"The model {self.identity.name} cannot find structures without a "
                 "prompt: choose spinalsam-tiny."
             )
         return self._backend, self._volume

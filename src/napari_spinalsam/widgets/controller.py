@@ -11,7 +11,6 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.events import EVERYTHING, Change
 from napari_spinalsam.annotation.executor import Executor
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
 from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.annotation_layers import AnnotationLayers, left_at
@@ -307,7 +306,7 @@ class SegmentController(QObject):
     def _name_model(self) -> None:
         """Let the annotation know by which model its next masks are made."""
         if self.annotation is not None and self.session is not None:
-            self.annotation.use_model(ModelReference.of(self.session.record))
+            self.annotation.use_model(self.session.identity)
 
     def _known_annotation(self, image: Image) -> Annotation | None:
         """Return the annotation that the layers beside an image already show."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from napari_spinalsam.annotation.document import Annotation
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.annotation.storage.autosave import (
     INTERVAL_SECONDS,
     Autosave,
@@ -21,6 +20,7 @@ from napari_spinalsam.annotation.storage.autosave import (
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, Known
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import VolumeMask
 from napari_spinalsam.core.volume import FileGrid, Volume
 from tests.annotation.helpers import L3, L4, POINT, Ask, accept_disc, stroke
@@ -76,7 +76,7 @@ def test_what_a_model_has_carried_is_saved_at_once(
     mask = VolumeMask(np.ones((3, 4, 6), np.bool_), box, 0.9)
     document.paint(stroke(document, (0, 0, 0), L3))
     assert not autosave.due()
-    document.write_masks({"L4": mask}, "Find L4", ModelReference("a" * 64))
+    document.write_masks({"L4": mask}, "Find L4", ModelIdentity("a" * 64))
     assert autosave.due()
 
 
@@ -388,7 +388,7 @@ def test_what_a_job_brings_to_an_annotation_that_was_put_down_is_saved(
     assert not autosave.due(1e9)
     box = (slice(1, 4), slice(2, 6), slice(3, 9))
     mask = VolumeMask(np.ones((3, 4, 6), np.bool_), box, 0.9)
-    document.write_masks({"L4": mask}, "Find L4", ModelReference("a" * 64))
+    document.write_masks({"L4": mask}, "Find L4", ModelIdentity("a" * 64))
     assert autosave.due()
     autosave.prepare()()
     assert not autosave.due()

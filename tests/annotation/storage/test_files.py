@@ -18,7 +18,6 @@ from napari_spinalsam.annotation.headless import DirectPrediction
 from napari_spinalsam.annotation.provenance import (
     LabelEvent,
     MaskWritten,
-    ModelReference,
     ValuesExchanged,
     VoxelsWritten,
     events_of,
@@ -33,6 +32,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.model.backends.tiny import TinyBackend
@@ -51,7 +51,9 @@ def small_session(seed: int = 0) -> SegmentationSession:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)
-    record = ModelRecord("test-net", "spinalsam-tiny", f"{seed}" * 64, "none", 1)
+    record = ModelRecord(
+        ModelIdentity(f"{seed}" * 64, "test-net"), "spinalsam-tiny", "none", 1
+    )
     return SegmentationSession(TinyBackend(network, record, "cpu"))
 
 
@@ -93,7 +95,7 @@ def assert_same(one: Annotation, other: Annotation) -> None:
 def worked(document: Annotation, predict: Ask) -> Annotation:
     """Return an annotation with a bit of everything."""
     document.clock = lambda: NOON
-    document.use_model(ModelReference("a" * 64, "net", "spine", "b" * 64))
+    document.use_model(ModelIdentity("a" * 64, "net", "spine", "b" * 64))
     document.set_window(PRESETS["disc"])
     accept_disc(document, predict)
     document.add_point(0, 2, OUTSIDE)
@@ -142,7 +144,7 @@ def test_each_mask_tells_how_it_was_made(worked: Annotation, tmp_path: Path) -> 
     origin = second.origin
     assert [q.prompts.points for q in origin.questions] == [(POINT, OUTSIDE)]
     assert origin.questions[-1].chosen == 1
-    assert origin.model == ModelReference("a" * 64, "net", "spine", "b" * 64)
+    assert origin.model == ModelIdentity("a" * 64, "net", "spine", "b" * 64)
     assert origin.window == PRESETS["disc"]
     assert origin.time == "2026-11-22T12:00:05+00:00"
     assert origin.version == __version__
@@ -488,7 +490,7 @@ def test_a_process_killed_at_any_moment_leaves_the_old_file_or_the_new(
 
 def annotate_at_random(document: Annotation, session: SegmentationSession) -> None:
     """Prompt, refine, choose, accept, paint and rename, from a fixed seed."""
-    document.use_model(ModelReference.of(session.record))
+    document.use_model(session.identity)
     session.set_volume(document.volume)
     port = DirectPrediction(document, session)
     rng = np.random.default_rng(3)

@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import save_file
 from segment_anything import sam_model_registry
 
-from napari_spinalsam.annotation.provenance import ModelReference
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.intensity import Window
 from napari_spinalsam.core.prompts import SlicePrompts
@@ -78,9 +77,9 @@ def test_tiny_file_predicts(
     path = tmp_path / "own-tiny.safetensors"
     save_tiny(tiny, path, {"licence": "CC-BY-SA-4.0"})
     session = load_session(str(path), "cpu")
-    assert session.record.name == "own-tiny"
+    assert session.identity.name == "own-tiny"
     assert session.record.family == "spinalsam-tiny"
-    assert session.record.sha256 == digest_of(path)
+    assert session.identity.sha256 == digest_of(path)
     assert session.record.licence == "CC-BY-SA-4.0"
     assert session.record.size == sum(p.numel() for p in tiny.parameters())
     assert session.record.parameters is not None
@@ -99,7 +98,7 @@ def test_bundled_weights_predict_without_any_name(
     volume: Volume, window: Window
 ) -> None:
     session = load_session(device="cpu")
-    assert session.record.name == "spinalsam-tiny"
+    assert session.identity.name == "spinalsam-tiny"
     assert session.record.licence == "CC-BY-SA-4.0"
     session.set_volume(volume)
     plane = volume.geometry.plane(2, 9)
@@ -117,7 +116,7 @@ def test_own_sam_file_predicts_and_says_that_it_may_be_medsam(
         session = load_session(sam_file, "cpu")
     assert "MedSAM" in caplog.text
     assert session.record.family == "sam_vit_b"
-    assert session.record.name == "mine"
+    assert session.identity.name == "mine"
     session.set_volume(volume)
     plane = volume.geometry.plane(1, 3)
     given = SlicePrompts(1, 3, prompts((2, 6)).points)
@@ -133,7 +132,7 @@ def test_downloaded_model_has_the_licence_of_the_registry(
     downloaded: ModelEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = load_session("small", "cpu")
-    assert session.record.name == "small"
+    assert session.identity.name == "small"
     assert session.record.licence == "CC0-1.0"
     assert not caplog.text
 
@@ -143,7 +142,7 @@ def test_downloaded_model_is_recognised_wherever_it_lies(
 ) -> None:
     copied = tmp_path / "copied.pth"
     copied.write_bytes((folder / "small.pth").read_bytes())
-    assert load_session(copied, "cpu").record.name == "small"
+    assert load_session(copied, "cpu").identity.name == "small"
 
 
 def test_changed_file_of_the_registry_is_refused(
@@ -224,8 +223,8 @@ def adapter_file(tmp_path: Path, network: SpinalSam, downloaded: ModelEntry) -> 
 
 def test_adapter_is_loaded_on_its_base(adapter_file: Path) -> None:
     session = load_session("small", "cpu", adapter_file)
-    assert session.record.name == "small"
-    assert session.record.adapter == "spine"
+    assert session.identity.name == "small"
+    assert session.identity.adapter == "spine"
 
 
 def test_medsam_is_a_base_of_adapters_as_a_vit_b(
@@ -233,23 +232,22 @@ def test_medsam_is_a_base_of_adapters_as_a_vit_b(
 ) -> None:
     base = tmp_path / "medsam_vit_b.pth"
     base.write_bytes((folder / "small.pth").read_bytes())
-    assert load_session(base, "cpu", adapter_file).record.adapter == "spine"
+    assert load_session(base, "cpu", adapter_file).identity.adapter == "spine"
 
 
 def test_adapter_alone_finds_its_downloaded_base(adapter_file: Path) -> None:
     session = load_session(adapter_file, "cpu")
-    assert session.record.name == "small"
-    assert session.record.adapter == "spine"
+    assert session.identity.name == "small"
+    assert session.identity.adapter == "spine"
 
 
 def test_adapter_of_the_users_folder_is_loaded_by_name_and_recorded(
-    adapter_file: Path, monkeypatch: pytest.MonkeyPatch
+    adapter_file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAPARI_SPINALSAM_ADAPTERS", str(adapter_file.parent))
-    record = load_session("spine", "cpu").record
-    assert record.title == "small + spine"
-    made_by = ModelReference.of(record)
-    assert made_by.sha256 == record.sha256 != ""
+    made_by = load_session("spine", "cpu").identity
+    assert made_by.title == "small + spine"
+    assert made_by.sha256 == digest_of(folder / "small.pth")
     assert made_by.adapter_sha256 == digest_of(adapter_file)
 
 

@@ -64,7 +64,7 @@ def test_own_labels_become_an_adapter_that_the_plugin_finds(
     (found,) = list_adapters()
     assert found.name == "my-lab"
     assert found.config.notes["scans"] == "1"
-    assert load_session(sam_config.base, "cpu", found.path).record.adapter == "my-lab"
+    assert load_session(sam_config.base, "cpu", found.path).identity.adapter == "my-lab"
     assert "% of the parameters are kept" in capsys.readouterr().out
 
     assert main(line) == 2

@@ -24,6 +24,7 @@ from napari_spinalsam.core.prompts import (
     Polarity,
     SlicePrompts,
 )
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.model.backends.sam import SamBackend
 from napari_spinalsam.model.networks.sam import build_sam
@@ -91,7 +92,9 @@ def toy() -> SpinalSam:
 
 def test_sam_answers_as_segment_anything(toy: SpinalSam) -> None:
     known = original("sam")
-    backend = SamBackend(toy, ModelRecord("toy", "sam_toy", "", "", 0), "cpu")
+    backend = SamBackend(
+        toy, ModelRecord(ModelIdentity("", "toy"), "sam_toy", "", 0), "cpu"
+    )
     embedding = backend.encode(stack_of(known["image"]), (1.0, 1.0))
     np.testing.assert_allclose(embedding.features, known["embedding"], **CLOSE)
     asked = prompts(known["point"], np.ones(1))

@@ -14,6 +14,7 @@ from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.model.backends.base import ModelRecord
 from napari_spinalsam.model.weights.adapters import read_adapter
@@ -88,10 +89,17 @@ def test_the_adapter_answers_in_the_plugin(
 
 
 def test_pixels_unlike_those_in_training_are_told() -> None:
-    record = ModelRecord("base", "sam_vit_b", "", "", 0, "spine", pixel_mm=(0.4, 0.9))
+    record = ModelRecord(
+        ModelIdentity("", "base", "spine"), "sam_vit_b", "", 0, pixel_mm=(0.4, 0.9)
+    )
     assert record.told_of_pixels((0.35, 1.0)) == ""
     assert "0.40 to 0.90 mm and sees 2.00 mm" in record.told_of_pixels((2.0, 2.0))
-    assert ModelRecord("base", "sam_vit_b", "", "", 0).told_of_pixels((9, 9)) == ""
+    assert (
+        ModelRecord(ModelIdentity("", "base"), "sam_vit_b", "", 0).told_of_pixels(
+            (9, 9)
+        )
+        == ""
+    )
 
 
 def test_a_killed_run_ends_as_one_that_was_not(
@@ -156,7 +164,7 @@ def test_medsam_is_trained_as_the_vit_b_that_it_is(
     config = config.model_copy(update={"family": "medsam_vit_b", "base": str(base)})
     path = fit_sam(config, slices, tmp_path / "run")
     assert read_adapter(path).config.family == "sam_vit_b"
-    assert load_session(base, "cpu", path).record.adapter == "adapter"
+    assert load_session(base, "cpu", path).identity.adapter == "adapter"
 
 
 def test_tensorboard_that_is_not_installed_is_told(

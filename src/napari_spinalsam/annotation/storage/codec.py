@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from napari_spinalsam.annotation.provenance import (
     ImageReference,
     MaskOrigin,
     MaskWritten,
-    ModelReference,
     Question,
     ValuesExchanged,
     VoxelsWritten,
@@ -33,6 +33,7 @@ from napari_spinalsam.core.prompts import (
     ScribblePrompt,
     SlicePrompts,
 )
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.volume import FileGrid
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _Tables:
 
     def __init__(self) -> None:
         self.origins: list[schema.OriginEntry] = []
-        self.models: dict[ModelReference, schema.ModelEntry] = {}
+        self.models: dict[ModelIdentity, schema.ModelEntry] = {}
         self._places: dict[int, int] = {}
 
     def place_of(self, origin: MaskOrigin) -> int:
@@ -112,15 +113,10 @@ class _Tables:
             )
         return self._places[id(origin)]
 
-    def place_of_model(self, model: ModelReference) -> int:
+    def place_of_model(self, model: ModelIdentity) -> int:
         """Return the place of a model in the table, adding it if need be."""
         if model not in self.models:
-            self.models[model] = schema.ModelEntry(
-                sha256=model.sha256,
-                name=model.name,
-                adapter=model.adapter,
-                adapter_sha256=model.adapter_sha256,
-            )
+            self.models[model] = schema.ModelEntry(**asdict(model))
         return list(self.models).index(model)
 
 
@@ -218,10 +214,7 @@ def decode(document: schema.SavedDocument, runs: Runs) -> State:
         If its parts do not fit together, or do not fit the image.
     """
     geometry = decode_image(document.image).geometry
-    models = [
-        ModelReference(each.sha256, each.name, each.adapter, each.adapter_sha256)
-        for each in document.models
-    ]
+    models = [ModelIdentity(**each.model_dump()) for each in document.models]
     origins = [_decode_origin(each, models, geometry) for each in document.origins]
     state = State(
         grid=None if document.grid is None else _decode_grid(document.grid, geometry),
@@ -262,7 +255,7 @@ def _known(name: str) -> str:
 
 
 def _decode_origin(
-    entry: schema.OriginEntry, models: list[ModelReference], geometry: Geometry
+    entry: schema.OriginEntry, models: list[ModelIdentity], geometry: Geometry
 ) -> MaskOrigin:
     return MaskOrigin(
         questions=tuple(_decode_question(each, geometry) for each in entry.questions),
@@ -313,7 +306,7 @@ def _decode_prompts(entry: schema.PromptsEntry, geometry: Geometry) -> SliceProm
 def _decode_events(
     document: schema.SavedDocument,
     origins: list[MaskOrigin],
-    models: list[ModelReference],
+    models: list[ModelIdentity],
     runs: Runs,
     geometry: Geometry,
 ) -> tuple[LabelEvent, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 from napari_spinalsam.annotation.label_edits import written_labels
 from napari_spinalsam.annotation.provenance import (
     MaskWritten,
-    ModelReference,
     VoxelsWritten,
     events_of,
 )
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.provenance import LabelEvent, MaskOrigin
     from napari_spinalsam.core.geometry import SlicePlane
-    from napari_spinalsam.core.protocols import NamedPredictor, Predictor
+    from napari_spinalsam.core.protocols import ModelIdentity, Predictor
     from napari_spinalsam.core.volume import Volume
 
 
 def replay(
     path: str | Path,
     volume: Volume,
-    predictor: NamedPredictor,
+    predictor: Predictor,
     *,
     any_model: bool = False,
 ) -> NDArray[np.uint8]:
@@ -45,7 +44,7 @@ def replay(
         The saved annotation.
     volume : Volume
         The image that it was made on.
-    predictor : NamedPredictor
+    predictor : Predictor
         The model, with the volume set.
     any_model : bool
         Whether masks of another model may be predicted by this one.
@@ -64,7 +63,7 @@ def replay(
     annotation = open_annotation(path, volume)
     events, volume = events_of(annotation.state.record), annotation.volume
     if not any_model:
-        _check_model(events, ModelReference.of(predictor.record))
+        _check_model(events, predictor.identity)
     labels = np.zeros(volume.geometry.shape, dtype=LABEL_DTYPE)
     for event in events:
         if isinstance(event, MaskWritten):
@@ -80,7 +79,7 @@ def replay(
     return labels
 
 
-def _check_model(events: Sequence[LabelEvent], model: ModelReference) -> None:
+def _check_model(events: Sequence[LabelEvent], model: ModelIdentity) -> None:
     masks = (event for event in events if isinstance(event, MaskWritten))
     for event in masks:
         if not event.origin.model.has_weights_of(model):

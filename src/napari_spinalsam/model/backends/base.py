@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import SlicePrompts
+    from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.model.weights.identify import ParameterReport
 
 # A fifth more or less is what augmentation and other patients bring.
@@ -29,20 +30,14 @@ class ModelRecord:
 
     Parameters
     ----------
-    name : str
-        Name in the registry, or the stem of the user's own file.
+    identity : ModelIdentity
+        Which weights these are, and which adapter lies on top of them.
     family : str
         ``"spinalsam-tiny"``, ``"sam_vit_b"``, ``"sam_vit_l"`` or ``"sam_vit_h"``.
-    sha256 : str
-        Of the weights file, hexadecimal.
     licence : str
         Of the weights.
     size : int
         Parameters.
-    adapter : str
-        Name of the adapter on top of the base, or the empty string.
-    adapter_sha256 : str
-        Of the adapter's file, hexadecimal, or the empty string.
     parameters : ParameterReport or None
         How the tensors of the file fitted the network.
     doubt : str
@@ -57,31 +52,23 @@ class ModelRecord:
         that is not known.
     """
 
-    name: str
+    identity: ModelIdentity
     family: str
-    sha256: str
     licence: str
     size: int
-    adapter: str = ""
-    adapter_sha256: str = ""
     parameters: ParameterReport | None = None
     doubt: str = ""
     attention: float | None = None
     window: Window | None = None
     pixel_mm: tuple[float, float] | None = None
 
-    @property
-    def title(self) -> str:
-        """Name of the model, with that of the adapter on top of it."""
-        return f"{self.name} + {self.adapter}" if self.adapter else self.name
-
     def told_of_window(self, window: Window) -> str:
         """Return the sentence on a window unlike that in training; else empty."""
         if self.window is None or self.window == window:
             return ""
         return (
-            f"{self.title} was trained with the window {self.window} and sees the "
-            f"image with {window}."
+            f"{self.identity.title} was trained with the window {self.window} and sees "
+            f"the image with {window}."
         )
 
     def told_of_pixels(self, spacing: tuple[float, float]) -> str:
@@ -98,8 +85,9 @@ class ModelRecord:
         if least / PIXEL_TOLERANCE <= seen[0] and seen[1] <= most * PIXEL_TOLERANCE:
             return ""
         return (
-            f"{self.title} was trained on pixels of {least:.2f} to {most:.2f} mm and "
-            f"sees {seen[0]:.2f} mm here: a slice always fills its image."
+            f"{self.identity.title} was trained on pixels of {least:.2f} to "
+            f"{most:.2f} mm and sees {seen[0]:.2f} mm here: a slice always fills its "
+            "image."
         )
 
 

@@ -11,6 +11,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.protocols import Session
 from napari_spinalsam.core.refinement import LEAST_DICE, with_points
 from napari_spinalsam.core.results import Progress, SliceMask, VolumeMask
 from napari_spinalsam.model.volumetric.instances import fuse, region_around
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import Geometry, SlicePlane
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction
+    from napari_spinalsam.core.protocols import Predictor
     from napari_spinalsam.core.results import Direction, Propagated, Seed, SliceKey
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.volumetric.detection import Limits
@@ -33,22 +35,6 @@ SMALLEST_MM2 = 30.0
 LEAST_IOU = 0.5
 LEAST_OVERLAP = 0.25
 LARGEST_GROWTH = 2.0
-
-
-class Predictor(Protocol):
-    """What is needed of a `model.session.SegmentationSession`."""
-
-    def predict(
-        self,
-        plane: SlicePlane,
-        prompts: SlicePrompts,
-        /,
-        *,
-        window: Window,
-        mask_input: NDArray[np.float32] | None = None,
-        start: NDArray[np.bool_] | None = None,
-    ) -> MaskPrediction:
-        """Predict candidate masks for one slice."""
 
 
 def walk(
@@ -155,16 +141,12 @@ T = TypeVar("T")
 JOINING = "joining the planes"
 
 
-class VotingSession(Predictor, Protocol):
-    """What is needed of a `model.session.SegmentationSession`."""
+class VotingSession(Session, Protocol):
+    """What a `model.session.SegmentationSession` is besides, among networks."""
 
     @property
     def volume(self) -> Volume | None:
         """The volume that slices are taken from."""
-
-    @property
-    def pixel_mm(self) -> float | None:
-        """Pixels that the network votes on; None if it cannot vote."""
 
     def gather_votes(
         self, region: Region, window: Window

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_spinalsam.core.errors import ModelError
+from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.model.backends.base import ModelRecord, pick_device
 from napari_spinalsam.model.backends.tiny import TinyBackend
 from napari_spinalsam.model.networks.cbam import share_of
@@ -211,15 +212,17 @@ def build_backend(
         file = replace(file, family=Family.SAM_B)
     check_supported(file.family, name)
     record = ModelRecord(
-        name=file.name,
+        ModelIdentity(
+            file.sha256,
+            file.name,
+            adapter="" if adapter is None else adapter.name,
+            adapter_sha256="" if adapter is None else adapter.sha256,
+        ),
         family=file.family.value,
-        sha256=file.sha256,
         licence=file.licence,
         size=0,
         # An adapter names the checksum of its base, so that there is no doubt left.
         doubt=file.doubt if adapter is None else "",
-        adapter="" if adapter is None else adapter.name,
-        adapter_sha256="" if adapter is None else adapter.sha256,
         attention=share_of(
             file.checkpoint.tensors if adapter is None else adapter.tensors
         ),

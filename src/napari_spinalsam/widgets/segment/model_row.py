@@ -247,8 +247,8 @@ class ModelRow(QWidget):
         if self._controller.session is None:
             self.box.show_model("", None)
             return
-        record = self._controller.session.record
-        name = record.adapter or record.name
+        loaded = self._controller.session.identity
+        name = loaded.adapter or loaded.name
         if name == self._wanted:
             remember("model", name)
-        self.box.show_model(record.title, self._files.get(name, name))
+        self.box.show_model(loaded.title, self._files.get(name, name))

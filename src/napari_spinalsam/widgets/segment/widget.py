@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 def model_text(session: SegmentationSession) -> str:
     """Return name and device of a model, such as ``spinalsam-tiny on CPU``."""
-    return f"{session.record.title} on {session.device.upper()}"
+    return f"{session.identity.title} on {session.device.upper()}"
 
 
 def prediction_text(annotation: Annotation, preview: Preview) -> str:
