@@ -22,8 +22,8 @@ from napari_spinalsam.cli import main, segment
 from napari_spinalsam.core.errors import InputWarning, ModelError
 from napari_spinalsam.core.intensity import PRESETS
 from napari_spinalsam.core.prompts import MaskPrediction
-from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.protocols import ModelIdentity
+from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels, write_labels
 from napari_spinalsam.model.backends.base import ModelRecord
@@ -786,7 +786,7 @@ def test_standard_error_holds_our_sentences_only(
         for _ in range(2):
             warnings.warn(InputWarning("The scan has\na doubt."), stacklevel=1)
 
-    monkeypatch.setattr("napari_spinalsam.cli.models.run_info", noisy)
+    monkeypatch.setattr("napari_spinalsam.cli.info.run", noisy)
     assert main(["info"]) == 0
     assert capfd.readouterr() == ("", "napari-spinalsam: The scan has a doubt.\n")
     os.write(2, b"and afterwards it is open again\n")
@@ -800,7 +800,7 @@ def test_a_doubt_is_not_told_beside_an_error(
         warnings.warn(InputWarning("The scan has a doubt."), stacklevel=1)
         raise ModelError("There is no model.")
 
-    monkeypatch.setattr("napari_spinalsam.cli.models.run_info", fails)
+    monkeypatch.setattr("napari_spinalsam.cli.info.run", fails)
     assert main(["info"]) == 2
     assert capfd.readouterr() == ("", "napari-spinalsam: There is no model.\n")
 
@@ -817,6 +817,24 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
     assert run.returncode == 2
     assert run.stderr.count("\n") == 1
     assert "cannot be written to standard output (No space left" in run.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["segment"], ["models", "list"], ["parse"]])
+def test_help_is_quick_for_it_imports_nothing_that_takes_long(
+    command: list[str],
+) -> None:
+    code = (
+        "import sys; from napari_spinalsam.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'pydantic', 'torch'} & sys.modules.keys()\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "usage: napari-spinalsam" in run.stdout
 
 
 def test_help_and_evaluate_import_neither_torch_nor_qt(pair: tuple[str, str]) -> None:

@@ -6,19 +6,26 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.cli.arguments import add_command, add_json, add_model
 from napari_spinalsam.cli.terminal import progress_bar, show, show_json
-from napari_spinalsam.core.geometry import Plane
-from napari_spinalsam.core.intensity import PRESETS
-from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from napari_spinalsam.cli.arguments import Commands
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession
 
 SLICES = range(12, 24)
-BOX = BoxPrompt(60, 20, 90, 90)
+CORNERS = (60, 20, 90, 90)
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    title = "latencies on this machine"
+    benchmark = add_command(commands, "benchmark", run, title=title)
+    add_model(benchmark)
+    add_json(benchmark)
 
 
 def run(options: Namespace) -> None:
@@ -29,6 +36,7 @@ def run(options: Namespace) -> None:
     options : Namespace
         model, device, json.
     """
+    from napari_spinalsam.core.geometry import Plane
     from napari_spinalsam.io.sample import read_sample
     from napari_spinalsam.model.weights.loading import load_session
 
@@ -61,12 +69,16 @@ def _measure(
     session: SegmentationSession, volume: Volume
 ) -> tuple[list[float], list[float], list[float]]:
     """Return milliseconds of each slice, after one slice to warm up."""
-    window, axis = PRESETS["bone"], Plane.SAGITTAL.axis
+    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.intensity import PRESETS
+    from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
+
+    window, axis, box = PRESETS["bone"], Plane.SAGITTAL.axis, BoxPrompt(*CORNERS)
     encode, decode, both = [], [], []
     with progress_bar("benchmark") as advance:
         for done, index in enumerate((SLICES[0] - 1, *SLICES)):
             plane = volume.geometry.plane(axis, index)
-            prompts = SlicePrompts(axis, index, box=BOX)
+            prompts = SlicePrompts(axis, index, box=box)
             began = perf_counter()
             first = session.predict(plane, prompts, window=window)
             whole = 1e3 * (perf_counter() - began)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_spinalsam.cli.arguments import add_command, add_json
 from napari_spinalsam.cli.terminal import show, show_json, show_table
 from napari_spinalsam.core.anatomy import by_label, listed, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.metrics import (
-    evaluate_labels,
-    mean_metrics,
-    unmatched,
-)
-from napari_spinalsam.io.labels import read_labels
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from napari_spinalsam.cli.arguments import Commands
     from napari_spinalsam.core.metrics import Metrics
 
 COLUMNS = {"dice": "Dice", "iou": "IoU", "msd_mm": "MSD mm", "hd95_mm": "HD95 mm"}
@@ -25,6 +21,17 @@ UNMATCHED = {
     "missing": "only in the reference, Dice 0 in the mean",
     "extra": "only in the prediction, not in the mean",
 }
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    evaluate = add_command(commands, "evaluate", run, title="metrics of labels")
+    evaluate.add_argument("prediction", metavar="PREDICTION", help="labels to judge")
+    evaluate.add_argument("reference", metavar="REFERENCE", help="labels held for true")
+    evaluate.add_argument(
+        "--labels", metavar="LIST", help="names or numbers, with commas between"
+    )
+    add_json(evaluate)
 
 
 def run(options: Namespace) -> None:
@@ -40,6 +47,9 @@ def run(options: Namespace) -> None:
     InputError
         If a file holds no labels, or the grids differ.
     """
+    from napari_spinalsam.core.metrics import evaluate_labels
+    from napari_spinalsam.io.labels import read_labels
+
     wanted = None if options.labels is None else parse_labels(options.labels)
     reference = read_labels(options.reference)
     prediction = read_labels(options.prediction, reference.grid)
@@ -79,6 +89,8 @@ def describe(metrics: dict[int, Metrics], *, measurable: bool = True) -> dict[st
 
     Where the files do not tell the size of a voxel, nothing is `measurable` in mm.
     """
+    from napari_spinalsam.core.metrics import mean_metrics, unmatched
+
     if not measurable:
         metrics = {
             label: replace(each, msd_mm=None, hd95_mm=None)

@@ -1,20 +1,40 @@
-"""The commands models, verify and info."""
+"""`models`: what is known by name, and where the weights are."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from napari_spinalsam.cli.arguments import Parser, add_command, add_json
 from napari_spinalsam.cli.terminal import progress_bar, show, show_json, show_table
-from napari_spinalsam.model.weights.adapter_files import list_adapters
-from napari_spinalsam.model.weights.registry import ENTRIES, is_downloaded, weights_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from napari_spinalsam.cli.arguments import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command with its verbs to the parser."""
+    models = commands.add_parser("models", help="known models and their weights")
+    verbs = models.add_subparsers(
+        required=True, metavar="list|download", parser_class=Parser
+    )
+    title = "names, and where the weights are"
+    add_json(add_command(verbs, "list", run_list, title=title))
+    title = "fetch weights and check them"
+    download = add_command(verbs, "download", run_download, title=title)
+    download.add_argument("name", metavar="NAME", help="as in the list")
+    add_json(download)
+
 
 def known_models() -> list[dict[str, Any]]:
     """Describe each model of the registry, and whether its weights are here."""
+    from napari_spinalsam.model.weights.registry import (
+        ENTRIES,
+        is_downloaded,
+        weights_path,
+    )
+
     return [
         {
             "name": entry.name,
@@ -30,6 +50,8 @@ def known_models() -> list[dict[str, Any]]:
 
 def known_adapters() -> list[dict[str, Any]]:
     """Describe each adapter of the user's folder; its base is empty if not known."""
+    from napari_spinalsam.model.weights.adapter_files import list_adapters
+
     return [
         {
             "name": each.name,
@@ -90,75 +112,3 @@ def run_download(options: Namespace) -> None:
         show_json({"name": options.name, "path": str(path)})
     else:
         show(f"{options.name} is at {path}")
-
-
-def run_verify(options: Namespace) -> None:
-    """Print what matches, is missing, unexpected or of another shape; imports torch.
-
-    Parameters
-    ----------
-    options : Namespace
-        checkpoint, model, json.
-
-    Raises
-    ------
-    ModelError
-        If the file cannot be read, or is of a family that is not supported.
-    """
-    from napari_spinalsam.model.diagnostics import verify
-
-    found = verify(options.checkpoint, options.model)
-    report = found.report
-    if options.json:
-        show_json(
-            {
-                "name": found.name,
-                "family": found.family,
-                "sha256": found.sha256,
-                "licence": found.licence,
-                "complete": report.complete,
-                "matched": list(report.matched),
-                "missing": list(report.missing),
-                "unexpected": list(report.unexpected),
-                "shape_mismatched": [asdict(each) for each in report.shape_mismatched],
-                "attention": found.attention,
-                "doubt": found.doubt,
-            }
-        )
-        return
-    show_table(found.rows())
-    for title, names in (
-        ("missing", report.missing),
-        ("unexpected", report.unexpected),
-        ("of another shape", [each.name for each in report.shape_mismatched]),
-    ):
-        for name in names:
-            show(f"{title}: {name}")
-
-
-def run_info(options: Namespace) -> None:
-    """Print versions, devices and models; imports torch.
-
-    Parameters
-    ----------
-    options : Namespace
-        json.
-    """
-    from napari_spinalsam.model.diagnostics import devices, versions
-
-    rows = devices()
-    if options.json:
-        show_json(
-            {
-                "versions": versions(),
-                "device": next(row.device for row in rows if row.used),
-                "devices": [asdict(row) for row in rows],
-                "models": known_models(),
-            }
-        )
-        return
-    show_table(list(versions().items()))
-    show("")
-    show_table([row.row() for row in rows])
-    show("")
-    show_models()

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.actions.replies import reply_to_dict
+from napari_spinalsam.cli.arguments import add_command
 from napari_spinalsam.cli.terminal import flush, show
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 
@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_spinalsam.actions.replies import Reply
-
+    from napari_spinalsam.cli.arguments import Commands
 
 # Settings of the language model are read from NAPARI_SPINALSAM_LLM_MODEL and so on.
 ENVIRONMENT_PREFIX = "NAPARI_SPINALSAM_LLM_"
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    title = 'sentences, a line of JSON each ({"text": "..."}), to actions'
+    parse = add_command(commands, "parse", run, title=title)
+    parse.add_argument(
+        "--parser",
+        choices=("offline", "llm"),
+        default="offline",
+        help="%(default)s uses no network",
+    )
 
 
 def run(options: Namespace) -> None:
@@ -58,6 +70,8 @@ def _by_model() -> Callable[[str], Reply]:
 
 def _answer(line: bytes, understand: Callable[[str], Reply]) -> dict[str, object]:
     """Return the reply to a line, or the error that it is."""
+    from napari_spinalsam.actions.replies import reply_to_dict
+
     try:
         return reply_to_dict(understand(_text_of(line)))
     except SpinalSamError as error:

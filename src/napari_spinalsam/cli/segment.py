@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -10,15 +11,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_spinalsam.annotation.storage.files import check_name, save_annotation
-from napari_spinalsam.batch import (
-    annotate_objects,
-    annotate_structures,
-    begin_annotation,
-    check_objects,
-)
+from napari_spinalsam.cli.arguments import add_command, add_json, add_model, millimetres
 from napari_spinalsam.cli.terminal import (
     progress_bar,
     show,
@@ -28,17 +21,7 @@ from napari_spinalsam.cli.terminal import (
 )
 from napari_spinalsam.core.anatomy import REGIONS, listed, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Known
-from napari_spinalsam.core.intensity import default_window, parse_window
-from napari_spinalsam.core.results import check_counted, check_findable
-from napari_spinalsam.io.formats import (
-    cannot_be_written,
-    is_picture,
-    output_suffix,
-)
-from napari_spinalsam.io.images import read_volume
-from napari_spinalsam.io.labels import check_place, read_labels_for, write_labels
-from napari_spinalsam.io.prompt_file import read_prompts
+from napari_spinalsam.io.formats import cannot_be_written, is_picture, output_suffix
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -46,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.batch import ObjectResult, Segmentation
+    from napari_spinalsam.cli.arguments import Commands
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.volume import Volume
@@ -54,6 +38,57 @@ if TYPE_CHECKING:
 
 # A name that is right less often than this is said to be a guess.
 LOW_CONFIDENCE = 0.8
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    title = "labels from prompts or names"
+    segment = add_command(commands, "segment", run, title=title)
+    segment.add_argument("image", metavar="IMAGE", help="CT or MR, a volume or flat")
+    segment.add_argument("--prompts", metavar="FILE", help="JSON with the prompts")
+    segment.add_argument(
+        "--structures",
+        metavar="LIST",
+        help="vertebrae to find: names with commas between, or cervical, thoracic, "
+        "lumbar, spine; prompts are then the known vertebrae to count from",
+    )
+    segment.add_argument(
+        "--start",
+        metavar="LABELS",
+        help="labels of the image to go on from, in the numbering of VerSe; what is "
+        "prompted, and in --structures if that is given, is replaced, all else stays",
+    )
+    segment.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="labels: .nii.gz, .nrrd, .mha",
+    )
+    segment.add_argument(
+        "--save-annotation",
+        metavar="FILE",
+        help="also save prompts, labels and how they came about as a .spinalsam file, "
+        "which the window opens",
+    )
+    add_model(segment)
+    segment.add_argument(
+        "--adapter", metavar="FILE", help="trained on that model, to put on it"
+    )
+    segment.add_argument(
+        "--window",
+        metavar="PRESET|L,W",
+        help="bone, soft_tissue, disc, lung, full, or level and width; "
+        "bone for CT, else by percentiles",
+    )
+    segment.add_argument(
+        "--pixel-mm",
+        metavar="MM",
+        type=millimetres,
+        help="side of a pixel of a picture, in place of what its file says; without "
+        "either it is taken from what the model sees",
+    )
+    add_json(segment)
 
 
 def load_session(model: str, device: str, adapter: str | None) -> SegmentationSession:
@@ -77,6 +112,16 @@ def run(options: Namespace) -> None:
     SpinalSamError
         If an input is at fault; then no file has been written.
     """
+    from napari_spinalsam.batch import (
+        annotate_objects,
+        annotate_structures,
+        begin_annotation,
+    )
+    from napari_spinalsam.core.intensity import default_window, parse_window
+    from napari_spinalsam.io.images import read_volume
+    from napari_spinalsam.io.labels import check_place, read_labels_for, write_labels
+    from napari_spinalsam.io.prompt_file import read_prompts
+
     began = perf_counter()
     output = Path(options.output)
     structures = parse_structures(options.structures) if options.structures else ()
@@ -148,6 +193,8 @@ def _check_options(options: Namespace, output: Path) -> None:
         )
     output_suffix(output)
     if options.save_annotation:
+        from napari_spinalsam.annotation.storage.files import check_name
+
         check_name(Path(options.save_annotation))
     read = (options.image, options.prompts, options.start)
     for path in map(Path, filter(None, read)):
@@ -171,6 +218,8 @@ def _annotation_saved(annotation: Annotation, name: str | None) -> Iterator[None
     if name is None:
         yield
         return
+    from napari_spinalsam.annotation.storage.files import save_annotation
+
     path = Path(name).resolve()
     try:
         # A folder beside the target: on the same disk, and never half a file.
@@ -191,6 +240,8 @@ def parse_structures(text: str) -> tuple[Structure, ...]:
     InputError
         If a name is unknown, or no structure that can be found without prompts.
     """
+    from napari_spinalsam.core.results import check_findable
+
     words = [word for word in (part.strip() for part in text.split(",")) if word]
     names = [name for word in words for name in REGIONS.get(word.lower(), (word,))]
     found = tuple(dict.fromkeys(structure(name) for name in names))
@@ -208,6 +259,9 @@ def _check_input(
     volume: Volume,
 ) -> None:
     """Refuse what does not go together, before a model is loaded."""
+    from napari_spinalsam.batch import check_objects
+    from napari_spinalsam.core.results import check_counted
+
     if not structures:
         check_objects(objects, volume)
         return
@@ -255,7 +309,7 @@ def _pixel_size(
         return {}
     value, source = found.pixel_mm, "estimate"
     if seen.geometry.spacing_known:
-        value = float(np.sqrt(np.prod(seen.geometry.spacing[1:])))
+        value = math.sqrt(math.prod(seen.geometry.spacing[1:]))
         source = "option" if asked else "file"
     elif value is None:
         source = "unknown"
@@ -270,6 +324,10 @@ def with_pixel_size(volume: Volume, mm: float) -> Volume:
     InputError
         If the image is a volume.
     """
+    import numpy as np
+
+    from napari_spinalsam.core.geometry import Known
+
     if not volume.geometry.is_2d:
         raise InputError(
             f"--pixel-mm {mm:g} is for pictures, and {volume.name} is a volume: leave "
