@@ -30,7 +30,14 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry, SlicePlane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.masks import LabelDelta
-from napari_spinalsam.core.prompts import BoxPrompt, MaskPrediction, SlicePrompts
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    MaskPrediction,
+    Polarity,
+    ScribblePrompt,
+    SlicePrompts,
+)
 from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import FoundStructure, Progress, VolumeMask
 from napari_spinalsam.core.volume import Volume
@@ -453,6 +460,20 @@ def test_a_saved_annotation_replays_to_the_labels_that_were_written(
     ]
     assert (found.labels[3, 1:6, 2:6] == 23).all()
     assert np.count_nonzero(found.labels == 22) == 2 * 5 * 4
+
+
+def test_drawn_prompts_reach_the_model_and_the_annotation(volume: Volume) -> None:
+    lasso = LassoPrompt(((1, 2), (1, 6), (5, 6), (5, 2)))
+    line = ScribblePrompt(((2, 3), (4, 5)), Polarity.NEGATIVE)
+    prompts = SlicePrompts(0, 2, box=lasso.box, scribbles=(line,), lasso=lasso)
+    session = Votes()
+    document = begin_annotation(volume, BONE)
+    annotate_objects(document, [PromptedObject(structure("L4"), (prompts,))], session)
+    (accepted,) = document.state.object_of("L4").accepted
+    assert accepted.prompts == prompts
+    # What a hand drew is not told better by the planes around.
+    assert (document.labels[2, 1:6, 2:7] == 23).all()
+    assert [kind for kind, *_ in events(document)] == ["mask"]
 
 
 def test_prompts_of_which_nothing_can_be_written_wait(volume: Volume) -> None:

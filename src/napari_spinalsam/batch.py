@@ -401,6 +401,8 @@ class _Work:
             return False
         if not geometry.spacing_known:
             return False  # what lies around cannot be told in millimetres
+        if all(prompts.is_drawn for prompts in prompted.prompts):
+            return False  # what a hand drew is not told better
         return prompted.structure.kind in COUNTED and all(
             self._predict(prompts).masks[0].any() for prompts in prompted.prompts
         )

@@ -110,6 +110,46 @@ def test_box_corners_may_come_in_any_order_and_are_included() -> None:
     assert found[0] == BoxPrompt(4, 1, 12, 6)
 
 
+@pytest.mark.parametrize("codes", ORIENTATIONS)
+@pytest.mark.parametrize("space", ["voxel", "world"])
+def test_scribbles_and_lassos_lie_where_points_at_the_same_places_lie(
+    codes: str, space: str
+) -> None:
+    grid = grid_of(codes)
+    places = [[3, 4, 7], [6, 5, 7], [5, 12, 7]]
+    if space == "world":
+        places = [(grid.affine @ (*at, 1))[:3].tolist() for at in places]
+    prompt = {
+        "axis": 2,
+        "index": 7,
+        "points": [point(*at) for at in places],
+        "scribbles": [
+            {"path": places[:2], "polarity": "negative"},
+            {"path": places},
+        ],
+        "lasso": places,
+    }
+    (found,) = parse_prompts(one(prompt, space=space), grid)[0].prompts
+    drawn = [(each.row, each.col) for each in found.points]
+    assert found.lasso is not None
+    assert np.array(found.lasso.outline) == pytest.approx(np.array(drawn), abs=1 / 256)
+    negative, positive = found.scribbles
+    assert negative.path == found.lasso.outline[:2]
+    assert positive.path == found.lasso.outline
+    assert negative.polarity is Polarity.NEGATIVE
+    assert positive.polarity is Polarity.POSITIVE
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [{"lasso": [[1, 0], [7, 0], [7, 4]]}, {"scribbles": [{"path": [[1, 0], [7, 4]]}]}],
+)
+def test_something_drawn_alone_asks_for_a_mask(drawn: dict[str, Any]) -> None:
+    (found,) = parse_prompts(one(drawn), FLAT)[0].prompts
+    assert found.is_drawn
+    assert found.asks_for_something
+
+
 def test_flat_images_take_two_coordinates() -> None:
     (found,) = parse_prompts(one({"box": [[1, 0], [7, 4]], "points": []}), FLAT)
     assert found.prompts[0].key == (0, 0)
@@ -171,6 +211,44 @@ GOOD = {"axis": 2, "index": 7, "points": [{"at": [3, 8, 7]}]}
         (one({**GOOD, "box": [[1, 2, 7], [1, 2, 7]]}), r"from \(1, 2, 7\) .* no area"),
         (one({**GOOD, "box": [[1, 2, 7], [1, 9, 7]]}), r"to \(1, 9, 7\) has no area"),
         (one({**GOOD, "box": [[1, 2, 7], [3, 20, 7]]}), "lies outside"),
+        (
+            one({**GOOD, "scribbles": [{"path": [[3, 8, 7]]}]}),
+            r"prompts\[0\].scribbles\[0\].path is \[\[3, 8, 7\]\]",
+        ),
+        (
+            one({**GOOD, "scribbles": [{"path": [[3, 8, 7], [3, 8, 8]]}]}),
+            r"\(3, 8, 8\) does not lie in the slice",
+        ),
+        (
+            one({**GOOD, "scribbles": [{"path": [[3, 8, 7], [3, 20, 7]]}]}),
+            r"\(3, 20, 7\) lies outside",
+        ),
+        (one({**GOOD, "scribbles": [{"path": [[3, 8], [3, 9]]}]}), "has 2 coordinates"),
+        (
+            one({**GOOD, "scribbles": [{"points": []}]}),
+            r"scribbles\[0\].path is missing",
+        ),
+        (one({**GOOD, "lasso": [[1, 2, 7], [3, 4, 7]]}), "lasso is"),
+        (
+            one({**GOOD, "lasso": [[1, 2, 7], [3, 4, 7], [5, 6, 6]]}),
+            r"\(5, 6, 6\) does not lie in the slice",
+        ),
+        (
+            one({**GOOD, "lasso": [[1, 2, 7], [1, 4, 7], [1, 9, 7]]}),
+            r"lasso that begins at \(1, 2, 7\) has no area",
+        ),
+        (
+            one(
+                {
+                    **GOOD,
+                    "points": [],
+                    "scribbles": [
+                        {"path": [[3, 8, 7], [3, 9, 7]], "polarity": "negative"}
+                    ],
+                }
+            ),
+            "nor a lasso or a positive scribble",
+        ),
         (one({**GOOD, "points": []}), "neither a box nor a positive point"),
         (
             one({**GOOD, "points": [point(3, 8, 7, polarity="negative")]}),

@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_spinalsam.core.anatomy import Structure, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
+from napari_spinalsam.core.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    PointPrompt,
+    Polarity,
+    ScribblePrompt,
+    SlicePrompts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +45,25 @@ class PointEntry(_Entry):
     polarity: Literal["positive", "negative"] = "positive"
 
 
+class ScribbleEntry(_Entry):
+    """A line drawn by hand, in the coordinates of the file."""
+
+    path: Annotated[list[Coordinates], Field(min_length=2)]
+    polarity: Literal["positive", "negative"] = "positive"
+
+
 class SliceEntry(_Entry):
-    """The prompts on one slice; a flat image has neither axis nor index."""
+    """The prompts on one slice; a flat image has neither axis nor index.
+
+    The lasso is an outline whose last place is joined to the first.
+    """
 
     axis: Annotated[int, Field(ge=0, le=2)] | None = None
     index: Annotated[int, Field(ge=0)] | None = None
     box: Annotated[list[Coordinates], Field(min_length=2, max_length=2)] | None = None
     points: list[PointEntry] = []
+    scribbles: list[ScribbleEntry] = []
+    lasso: Annotated[list[Coordinates], Field(min_length=3)] | None = None
 
 
 class ObjectEntry(_Entry):
@@ -235,13 +254,27 @@ class _Converter:
             first, second = (self._to_plane(at, plane, entry) for at in entry.box)
             box = BoxPrompt(*first, *second)
             _check_area(box, entry.box, self.name)
-        prompts = SlicePrompts(plane.axis, plane.index, points, box)
+        scribbles = tuple(
+            ScribblePrompt(self._path(each.path, plane, entry), Polarity(each.polarity))
+            for each in entry.scribbles
+        )
+        lasso = None
+        if entry.lasso is not None:
+            lasso = LassoPrompt(self._path(entry.lasso, plane, entry))
+            _check_enclosing(lasso, entry.lasso, self.name)
+        prompts = SlicePrompts(plane.axis, plane.index, points, box, scribbles, lasso)
         if not prompts.asks_for_something:
             raise InputError(
-                f"{self.name}: a prompt has neither a box nor a positive point, so "
-                "there is nothing to segment; add one."
+                f"{self.name}: a prompt has neither a box nor a positive point, nor a "
+                "lasso or a positive scribble, so there is nothing to segment; add one."
             )
         return prompts
+
+    def _path(
+        self, places: list[list[float]], plane: SlicePlane, entry: SliceEntry
+    ) -> tuple[tuple[float, float], ...]:
+        """Turn the places of a line into (row, col) of the slice."""
+        return tuple(self._to_plane(at, plane, entry) for at in places)
 
     def _plane(self, entry: SliceEntry) -> SlicePlane:
         axis, index = entry.axis, entry.index
@@ -281,7 +314,7 @@ class _Converter:
         self, at: list[float], plane: SlicePlane, entry: SliceEntry
     ) -> tuple[float, float]:
         """Turn the coordinates of the file into (row, col) of the slice."""
-        shown = f"({', '.join(f'{number:.10g}' for number in at)})"
+        shown = _shown(at)
         if len(at) != self._axes:
             raise InputError(
                 f"{self.name}: {shown} has {len(at)} coordinates, but the image has "
@@ -314,13 +347,27 @@ def _check_area(box: BoxPrompt, corners: Sequence[list[float]], name: str) -> No
     """Refuse a box that is a point or a line, with an InputError."""
     height, width = box.row_max - box.row_min, box.col_max - box.col_min
     if min(height, width) <= TOLERANCE_VOXELS:
-        first, second = (
-            f"({', '.join(f'{number:.10g}' for number in at)})" for at in corners
-        )
+        first, second = map(_shown, corners)
         raise InputError(
             f"{name}: the box from {first} to {second} has no area; give two opposite "
             "corners, or a point."
         )
+
+
+def _check_enclosing(
+    lasso: LassoPrompt, places: Sequence[list[float]], name: str
+) -> None:
+    """Refuse an outline that is a point or a line, with an InputError."""
+    outline = np.array(lasso.outline)
+    if np.linalg.matrix_rank(outline - outline[0], tol=TOLERANCE_VOXELS) < 2:
+        raise InputError(
+            f"{name}: the lasso that begins at {_shown(places[0])} has no area; draw "
+            "it around the structure, or give a point."
+        )
+
+
+def _shown(at: Sequence[float]) -> str:
+    return f"({', '.join(f'{number:.10g}' for number in at)})"
 
 
 def _called(number: int, entry: ObjectEntry) -> str:
