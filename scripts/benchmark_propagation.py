@@ -1,8 +1,9 @@
 """How quick propagation is in the window: first slice, whole, and the answer to Cancel.
 
-L3 of the sample gets a box in its largest sagittal slice, which is carried through all
-40 slices, several times; in other runs Cancel is pressed after a part of it. The first
-slice counts as visible once the frame after it was swapped. Prints one JSON object.
+L3 of the sample gets a box in its largest sagittal slice, which is propagated through
+all 40 slices, several times; in other runs Cancel is pressed after a part of it. The
+first slice counts as visible once the frame after it was swapped. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def propagate(handle: SegmentHandle) -> tuple[float, float]:
     predictions, shown = handle.widget.controller.predictions, canvas()
     began = perf_counter()
     handle.run(a.Propagate())
-    wait_for(predictions.carried)
+    wait_for(predictions.slice_propagated)
     wait_for(shown.frameSwapped)
     first = perf_counter() - began
     handle.wait_for_objects()

@@ -97,9 +97,9 @@ class Later:
         self.waits.append(wait)
         return False
 
-    def carry(self, job: Any) -> bool:
+    def submit(self, job: Any) -> Any:
         self.jobs.append(job)
-        return False
+        return None
 
     def work_ahead(self) -> str:
         return str(self.jobs[-1].step) if self.jobs else ""

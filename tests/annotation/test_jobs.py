@@ -9,7 +9,7 @@ import pytest
 
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import DirectPrediction, HeadlessView
-from napari_spinalsam.annotation.jobs import FindingJob, PropagationJob
+from napari_spinalsam.annotation.jobs import DetectionJob, PropagationJob
 from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.annotation.provenance import (
     VoxelsWritten,
@@ -92,7 +92,7 @@ def block(document: Annotation) -> NDArray[np.bool_]:
     return document.labels[1:5, 5:12, 5:12] == L3
 
 
-def test_a_mask_is_carried_through_the_volume_as_one_step(
+def test_a_mask_is_propagated_through_the_volume_as_one_step(
     carrier: Executor, document: Annotation
 ) -> None:
     carrier.run(act("select_structure", structure="L3"))
@@ -101,13 +101,13 @@ def test_a_mask_is_carried_through_the_volume_as_one_step(
     outcome = carrier.run(act("propagate"))
 
     assert block(document).all()
-    assert outcome.text == "L3 is carried through 4 slices."
+    assert outcome.text == "L3 is propagated through 4 slices."
     assert document.history.undo_names[0].startswith("Propagate")
     document.undo()
     np.testing.assert_array_equal(document.labels, before)
 
 
-def test_the_saved_annotation_names_the_model_that_carried_and_found(
+def test_the_saved_annotation_names_the_model_that_propagated_and_found(
     carrier: Executor, document: Annotation, tmp_path: Path
 ) -> None:
     carrier.run(act("select_structure", structure="L3"))
@@ -156,7 +156,7 @@ def test_other_structures_and_strokes_of_the_hand_stay(
     assert document.labels[4, 18, 18] == L3
 
 
-def test_what_was_carried_before_is_written_anew(
+def test_what_was_propagated_before_is_written_anew(
     carrier: Executor, document: Annotation
 ) -> None:
     leak = np.zeros((6, 20, 24), np.bool_)
@@ -188,7 +188,7 @@ def test_a_job_that_is_left_early_keeps_its_slices(
 def test_a_search_that_is_left_early_says_so(
     document: Annotation, predictor: BlockPredictor
 ) -> None:
-    job = FindingJob(("L2", "L3"), {}, document.state.window)
+    job = DetectionJob(("L2", "L3"), {}, document.state.window)
     steps = job.run(predictor)
     next(steps)
     assert job.outcome() == "Nothing was found before the search was stopped."
@@ -297,7 +297,7 @@ def test_the_end_of_a_job_leaves_the_mask_that_waits(
     assert document.state.preview is waiting
 
 
-def test_nothing_to_carry_a_lock_and_a_missing_model_are_told(
+def test_nothing_to_propagate_a_lock_and_a_missing_model_are_told(
     carrier: Executor, document: Annotation
 ) -> None:
     carrier.run(act("select_structure", structure="L3"))

@@ -110,7 +110,9 @@ def test_a_mask_that_is_not_shown_is_told_once_and_never_as_another_one(
     handle.run("select L3 and go to slice 6")
     annotation.set_box(0, 6, BOX)
     ends: list[tuple[object, str]] = []
-    predictions.request_told.connect(lambda *end: ends.append(end))
+    predictions.request_ended.connect(
+        lambda each: ends.append((each.request, each.sentence))
+    )
     asked = [annotation.prediction_request(0, 6) for _ in range(2)]
 
     chat.conversation.run([a.GenerateMask()])  # and before its answer comes:

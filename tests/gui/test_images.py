@@ -13,6 +13,7 @@ from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.images import volume_of
 from napari_spinalsam.widgets.handle import attach
+from napari_spinalsam.widgets.jobs import wait_for
 from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(
     told = []
     controller.message.connect(lambda sentence, _: told.append(sentence))
     controller.load_model(partial(load_session, "/nowhere/model.pth"))
-    handle._wait(controller.message, 30)
+    wait_for(30, controller.message)
     assert controller.session is before
     assert any("model.pth" in sentence for sentence in told)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.jobs import PropagationJob
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.core.protocols import ModelIdentity
 from napari_spinalsam.core.results import SliceMask
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytestqt.qtbot import QtBot
+
+    from napari_spinalsam.widgets.jobs import JobHandle
 
 pytestmark = pytest.mark.gui
 L3 = 22
@@ -79,65 +82,123 @@ def test_what_a_job_shows_and_tells_stays_with_its_annotation(
 ) -> None:
     one, other = Annotation(make_volume()), Annotation(make_volume((5, 20, 20)))
     predictions.follow(one)
-    with qtbot.waitSignal(predictions.carried):
-        predictions.carry(job(one))
+    with qtbot.waitSignal(predictions.slice_propagated):
+        predictions.submit(job(one))
     shown: list[object] = []
-    predictions.carried.connect(lambda *_: shown.append(_))
+    predictions.slice_propagated.connect(lambda *_: shown.append(_))
     predictions.progress.connect(shown.append)
     predictions.follow(other)
-    assert not predictions.is_carrying()
-    with qtbot.waitSignal(predictions.carrying_ended) as told:
+    assert not predictions.has_jobs()
+    with qtbot.waitSignal(predictions.job_ended) as told:
         session.go_on.set()
     assert not shown
     assert not other.labels.any()
     assert other.history.undo_names == ()
     assert (one.labels[0] == L3).sum() == 16
     assert one.history.undo_names == ("Propagate L3",)
-    assert "This belongs to block, shown before." in told.args[0]
+    assert "This belongs to block, shown before." in told.args[0].sentence
 
 
-def test_a_failure_is_told_to_whom_it_concerns(
+def test_a_failure_reaches_whoever_asked_and_names_the_image_that_was_left(
     predictions: Predictions, session: SlowSession, qtbot: QtBot
 ) -> None:
     one, other = Annotation(make_volume()), Annotation(make_volume())
-    failures: list[str] = []
-    predictions.failed.connect(failures.append)
     session.failure = "The network stumbled."
     for followed in (other, one):
         predictions.follow(one)
         session.go_on.clear()
-        with qtbot.waitSignal(predictions.carried):
-            predictions.carry(job(one))
+        with qtbot.waitSignal(predictions.slice_propagated):
+            handle = predictions.submit(job(one))
         if followed is other:
             predictions.follow(other)
-        with qtbot.waitSignal(predictions.carrying_ended):
+        with qtbot.waitSignal(predictions.job_ended) as ended:
             session.go_on.set()
-        qtbot.waitUntil(lambda: not predictions.is_carrying())
-        if followed is other:
-            assert failures == []
-    qtbot.waitUntil(lambda: failures == ["The network stumbled."])
+        assert ended.args == [handle]
+        assert handle.sentence.startswith("The network stumbled.")
+        belongs = "This belongs to block, shown before."
+        assert (belongs in handle.sentence) == (followed is other)
+        with pytest.raises(InputError, match="The network stumbled"):
+            handle.result()
 
 
-def test_cancel_ends_what_was_asked_for_and_nothing_that_comes_later(
+def test_cancel_ends_what_was_submitted_and_nothing_that_comes_later(
     predictions: Predictions, session: SlowSession, qtbot: QtBot
 ) -> None:
     annotation = Annotation(make_volume())
     predictions.follow(annotation)
-    with qtbot.waitSignal(predictions.carried):
-        predictions.carry(job(annotation))
-    predictions.carry(job(annotation, "L4"))
-    predictions.cancel()
-    predictions.carry(job(annotation, "L5"))
     ended: list[str] = []
-    predictions.carrying_ended.connect(ended.append)
+    predictions.job_ended.connect(lambda each: ended.append(each.sentence))
+    with qtbot.waitSignal(predictions.slice_propagated):
+        first = predictions.submit(job(annotation))
+    waiting = predictions.submit(job(annotation, "L4"))
+    predictions.cancel()
+    assert (first.done, waiting.done) == (False, True)  # it has not begun
+    last = predictions.submit(job(annotation, "L5"))
     session.go_on.set()
-    qtbot.waitUntil(lambda: len(ended) == 3)
-    assert [text.split()[0] for text in ended] == ["L3", "L4", "L5"]
+    assert last.result(10) == ended[-1]
+    assert [text.split()[0] for text in ended] == ["L4", "L3", "L5"]
+    assert [each.cancelled for each in (first, waiting, last)] == [True, True, False]
     count = annotation.geometry.shape[0]
     found = [np.count_nonzero(annotation.labels == label) for label in (22, 23, 24)]
     # Two slices of L3 were there when it ended; a voxel belongs to who came first.
     assert found == [2 * 16, 0, 16 * (count - 2)]
-    assert not predictions.is_carrying()
+    assert not predictions.has_jobs()
+
+
+def test_a_handle_cancels_its_own_job_and_no_other(
+    predictions: Predictions, session: SlowSession, qtbot: QtBot
+) -> None:
+    annotation = Annotation(make_volume())
+    predictions.follow(annotation)
+    with qtbot.waitSignal(predictions.slice_propagated):
+        first = predictions.submit(job(annotation))
+    second = predictions.submit(job(annotation, "L4"))
+    third = predictions.submit(job(annotation, "L5"))
+    doing: list[str] = []
+    third.advanced.connect(doing.append)
+    assert (first.doing, third.doing) == ("Propagate L3: slice 0", "")
+
+    second.cancel()
+    assert second.done  # it never comes back
+    with pytest.raises(CancelledError, match="L4 is propagated through 0 slices"):
+        second.result()
+    first.cancel()
+    with pytest.raises(ModelError, match=r"not done after 0\.05 s and goes on"):
+        third.result(0.05)
+    session.go_on.set()
+
+    count = annotation.geometry.shape[0]
+    assert third.result(10) == (
+        f"L5 is propagated through {count} slices before it was stopped."
+    )
+    assert first.cancelled
+    assert len(doing) == count
+    assert doing[-1] == third.doing == f"Propagate L5: slice {count - 1}"
+    assert set(np.unique(annotation.labels)) == {0, 22, 24}
+    second.cancel()
+    first.cancel()  # too late for both, and for whatever runs now
+    again = predictions.submit(job(annotation, "L1"))
+    again.result(10)
+    assert not again.cancelled
+
+
+def test_a_handle_can_be_awaited_while_the_window_goes_on(
+    predictions: Predictions, session: SlowSession, qtbot: QtBot
+) -> None:
+    annotation = Annotation(make_volume())
+    predictions.follow(annotation)
+
+    async def wait(handle: JobHandle) -> str:
+        return await handle
+
+    handle = predictions.submit(job(annotation))
+    handle.advanced.connect(session.go_on.set)
+    assert asyncio.run(wait(handle)) == handle.sentence
+    assert (annotation.labels == L3).any()
+
+    session.failure = "The network stumbled."
+    with pytest.raises(InputError, match="The network stumbled"):
+        asyncio.run(wait(predictions.submit(job(annotation))))
 
 
 def test_a_job_that_ends_within_a_plan_is_written_after_it(
@@ -145,15 +206,15 @@ def test_a_job_that_ends_within_a_plan_is_written_after_it(
 ) -> None:
     annotation = Annotation(make_volume())
     predictions.follow(annotation)
-    with qtbot.waitSignal(predictions.carried):
-        predictions.carry(job(annotation))
-    ended: list[str] = []
-    predictions.carrying_ended.connect(ended.append)
+    with qtbot.waitSignal(predictions.slice_propagated):
+        predictions.submit(job(annotation))
+    ended: list[object] = []
+    predictions.job_ended.connect(ended.append)
 
     def plan() -> None:
         with annotation.group("Plan"):
             annotation.select_structure("L3")
-            with qtbot.waitSignal(predictions.thread_.carrying_ended):
+            with qtbot.waitSignal(predictions.thread_.job_ended):
                 session.go_on.set()
             annotation.add_point(0, 1, PointPrompt(900, 900))
 
@@ -170,10 +231,10 @@ def test_a_job_keeps_its_model_though_another_is_loaded(
     annotation = Annotation(make_volume())
     predictions.follow(annotation)
     work = job(annotation)
-    with qtbot.waitSignal(predictions.carried):
-        predictions.carry(work)
+    with qtbot.waitSignal(predictions.slice_propagated):
+        predictions.submit(work)
     predictions.load(SlowSession)
-    with qtbot.waitSignals([predictions.carrying_ended, predictions.loaded]):
+    with qtbot.waitSignals([predictions.job_ended, predictions.loaded]):
         session.go_on.set()
     assert work.model is not None
     assert work.model.sha256 == session.identity.sha256

@@ -35,15 +35,15 @@ def painted(handle: SegmentHandle) -> SegmentHandle:
     return handle
 
 
-def test_a_mask_is_carried_on_without_blocking_and_undone_at_once(
+def test_a_mask_is_propagated_without_blocking_and_undone_at_once(
     painted: SegmentHandle, qtbot: QtBot
 ) -> None:
     predictions = painted.widget.controller.predictions
     before = painted.annotation.labels.copy()
     steps = len(painted.annotation.history.undo_names)
-    with qtbot.waitSignal(predictions.carrying_ended, timeout=60_000):
+    with qtbot.waitSignal(predictions.job_ended, timeout=60_000):
         painted.run("propagate the mask")
-        assert predictions.is_carrying()
+        assert predictions.has_jobs()
 
     after = painted.annotation.labels
     np.testing.assert_array_equal(after[SLICE], before[SLICE])
@@ -59,13 +59,15 @@ def test_slices_are_shown_as_they_are_reached(
     painted: SegmentHandle, qtbot: QtBot
 ) -> None:
     controller = painted.widget.controller
-    with qtbot.waitSignal(controller.predictions.carried, timeout=60_000) as shown:
+    with qtbot.waitSignal(
+        controller.predictions.slice_propagated, timeout=60_000
+    ) as shown:
         painted.run({"action": "propagate"})
     name, item = shown.args
     assert name == "L3"
     drawn = np.asarray(controller.layers.preview.layer.data)
     assert drawn[item.index].any() == item.mask.any()
-    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
+    with qtbot.waitSignal(controller.predictions.job_ended, timeout=60_000):
         pass
 
 
@@ -74,10 +76,10 @@ def test_cancel_ends_it_and_keeps_what_is_done(
 ) -> None:
     controller = painted.widget.controller
     seed = painted.annotation.labels[SLICE].copy()
-    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
-        controller.predictions.carried.connect(lambda *_: controller.cancel())
+    with qtbot.waitSignal(controller.predictions.job_ended, timeout=60_000):
+        controller.predictions.slice_propagated.connect(lambda *_: controller.cancel())
         painted.run({"action": "propagate"})
-    assert not controller.predictions.is_carrying()
+    assert not controller.predictions.has_jobs()
     np.testing.assert_array_equal(painted.annotation.labels[SLICE], seed)
 
 
@@ -85,16 +87,16 @@ def test_another_size_of_the_voxels_stops_what_was_begun_with_the_old_one(
     painted: SegmentHandle, qtbot: QtBot
 ) -> None:
     controller, told = painted.widget.controller, []
-    controller.predictions.job_told.connect(lambda job, text, end: told.append(end))
+    controller.predictions.job_ended.connect(lambda each: told.append(each.job.end))
     controller.message.connect(lambda text, _: told.append(text))
     assert controller.layers is not None
     image = controller.layers.image
 
     def scale_once(*_: object) -> None:
-        controller.predictions.carried.disconnect(scale_once)
+        controller.predictions.slice_propagated.disconnect(scale_once)
         image.scale = np.asarray(image.scale) * 2
 
-    controller.predictions.carried.connect(scale_once)
+    controller.predictions.slice_propagated.connect(scale_once)
     painted.run({"action": "propagate"})
     qtbot.waitUntil(lambda: "stopped" in told, timeout=60_000)
     assert any("the work on whole objects is stopped" in text for text in told)
@@ -121,8 +123,8 @@ def test_strokes_painted_meanwhile_stay_and_are_steps_of_their_own(
             layer.brush_size = 1
             layer.paint((SLICE, strokes[-1], 2), L5)
 
-    controller.predictions.carried.connect(stroke)
-    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=60_000):
+    controller.predictions.slice_propagated.connect(stroke)
+    with qtbot.waitSignal(controller.predictions.job_ended, timeout=60_000):
         painted.run({"action": "propagate"})
 
     assert strokes

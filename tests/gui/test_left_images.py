@@ -35,7 +35,7 @@ def _small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def finding(handle: SegmentHandle, qtbot: QtBot) -> SegmentHandle:
     """Return a dock whose work has found the block and goes on."""
     predictions = handle.widget.controller.predictions
-    with qtbot.waitSignal(predictions.job_advanced, timeout=30_000):
+    with qtbot.waitSignal(predictions.progress, timeout=30_000):
         handle.run(a.SegmentStructures(structures=["L3"]))
     return handle
 
@@ -44,9 +44,9 @@ def test_what_is_found_for_an_image_that_was_closed_is_recovered(
     finding: SegmentHandle, recovery: Path, qtbot: QtBot
 ) -> None:
     viewer, predictions = finding.viewer, finding.widget.controller.predictions
-    with qtbot.waitSignal(predictions.carrying_ended, timeout=30_000) as ended:
+    with qtbot.waitSignal(predictions.job_ended, timeout=30_000) as ended:
         viewer.layers.clear()
-    assert "belongs to block" in ended.args[0]
+    assert "belongs to block" in ended.args[0].sentence
     (found,) = find_recoverable(recovery)
     kept = open_annotation(found.path, make_volume())
     assert (kept.labels[BLOCK] == L3).all()
@@ -70,7 +70,7 @@ def test_a_layer_that_was_left_shows_its_result_beside_what_was_painted(
     annotation, layers = finding.annotation, controller.layers
     image, layer = layers.image, layers.labels
     data, attributes, _ = image_layer(make_volume((8, 32, 32)))
-    with qtbot.waitSignal(controller.predictions.carrying_ended, timeout=30_000):
+    with qtbot.waitSignal(controller.predictions.job_ended, timeout=30_000):
         controller.choose_image(viewer.add_image(data, **attributes))
         layer.brush_size = 1
         layer.paint((1, 4, 4), L4)

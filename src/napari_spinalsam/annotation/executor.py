@@ -83,7 +83,7 @@ class Executor:
     def search(self, actions: Sequence[AnyAction]) -> Search | None:
         """Return what has to be looked for before a plan; None if nothing has to be.
 
-        It is a job for `PredictionPort.carry`, and then for `run_plan`.
+        It is a job for `PredictionPort.submit`, and then for `run_plan`.
         """
         places = any(isinstance(action, a.AddPoints | a.AddBox) for action in actions)
         if self.annotation is None or not places:
@@ -103,7 +103,7 @@ class Executor:
         actions : sequence of Action
             The plan.
         search : Search or None
-            What `search` returned for it, carried out; None lets the prediction port
+            What `search` returned for it, done by now; None lets the prediction port
             do it now, if it can.
 
         Raises
@@ -144,7 +144,7 @@ class Executor:
                 )
         for job in run.jobs:
             if self.predict is not None:
-                self.predict.carry(job)
+                self.predict.submit(job)
         return tuple(outcomes)
 
     def _steps_done(self) -> tuple[str, ...]:

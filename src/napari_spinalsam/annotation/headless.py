@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from napari_spinalsam.annotation.label_edits import JobStart
+from napari_spinalsam.annotation.jobs import Job
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Report
-    from napari_spinalsam.annotation.ports import CarryJob, ToolKind
+    from napari_spinalsam.annotation.ports import ToolKind, VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.geometry import Geometry, Plane
     from napari_spinalsam.core.prompts import Polarity
@@ -141,15 +141,16 @@ class DirectPrediction:
         """Return nothing: no work goes on."""
         return ""
 
-    def carry(self, job: CarryJob) -> bool:
-        """Work to the end now. See `PredictionPort.carry`."""
-        start = JobStart.of(self._annotation.state)
+    def submit(self, work: VolumeJob) -> Job:
+        """Work to the end now. See `PredictionPort.submit`."""
+        job = Job.of(self._annotation, work)
         for _ in job.run(self._predictor):
             pass
-        if masks := job.masks():
-            self._annotation.write_masks(masks, job.step, job.model, start)
-        return True
+        job.write()
+        if job.error is not None:
+            raise job.error
+        return job
 
     def locate(self, search: Search) -> None:
         """Look now. See `PredictionPort.locate`."""
-        self.carry(search)
+        self.submit(search)

@@ -1,20 +1,22 @@
 """Whole objects: what is asked of the model.
 
-A job is handed to the prediction port, which runs it piece by piece and can be stopped
-between two pieces; what is there by then is written (`write_masks`), as one step of the
+A `Job` is submitted to the prediction port, which runs it piece by piece. It can be
+cancelled between two pieces; what is there by then is written, as one step of the
 history.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.annotation.label_edits import JobStart
 from napari_spinalsam.core.anatomy import REGIONS, listed, structure
-from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.core.results import (
     COUNTED,
     FINDABLE,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.protocols import ModelIdentity, VolumePredictor
@@ -39,6 +42,95 @@ if TYPE_CHECKING:
         Seed,
         SliceKey,
     )
+
+End = Literal["done", "stopped", "failed"]
+UNEXPECTED = "Unexpected error, please report: {error!r}"
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what an error tells the user."""
+    if isinstance(error, SpinalSamError):
+        return str(error)
+    return UNEXPECTED.format(error=error)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A volume job that one annotation asked for: known by itself, ended by itself.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Who asked for it, and gets the result; no other does.
+    work : VolumeJob
+        What is to be done.
+    start : JobStart
+        What the annotation was when it was asked for.
+    token : Event
+        Its own cancel token; nothing takes it back.
+    end : {"done", "stopped", "failed"} or None
+        How it ended; None before.
+    error : Exception or None
+        What it failed with.
+    sentence : str
+        What came of it; empty before its end.
+    """
+
+    annotation: Annotation
+    work: VolumeJob
+    start: JobStart
+    token: Event = field(default_factory=Event)
+    end: End | None = None
+    error: Exception | None = None
+    sentence: str = ""
+
+    @classmethod
+    def of(cls, annotation: Annotation, work: VolumeJob) -> Job:
+        """Ask for work on an annotation as it is now."""
+        return cls(annotation, work, JobStart.of(annotation.state))
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.end is not None
+
+    def cancel(self) -> None:
+        """End this job, and no other, after its present piece."""
+        self.token.set()
+
+    def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
+        """Work until it is done or cancelled, yielding what can be shown.
+
+        Parameters
+        ----------
+        predictor : VolumePredictor
+            The model, with the annotation's volume set.
+        """
+        if self.token.is_set():
+            return
+        for item in self.work.run(predictor):
+            yield item
+            if self.token.is_set():
+                return
+
+    def write(self) -> None:
+        """End it: write what there is by now into its annotation, as one step."""
+        told = [self.work.outcome()]
+        masks = self.work.masks()
+        try:
+            if masks:
+                told += self.annotation.write_masks(
+                    masks, self.work.step, self.work.model, self.start
+                )
+        except SpinalSamError as error:
+            self.error = error
+        if self.error is not None:
+            self.end = "failed"
+            told = [sentence_of(self.error), *(told if masks else ())]
+        else:
+            self.end = "stopped" if self.token.is_set() else "done"
+        self.sentence = " ".join(told)
+
 
 SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
 
@@ -96,7 +188,7 @@ def _slice_of(
 
 @dataclass(slots=True, eq=False)
 class PropagationJob:
-    """Carry the mask of one structure through the volume.
+    """Propagate the mask of one structure through the volume.
 
     Parameters
     ----------
@@ -164,12 +256,14 @@ class PropagationJob:
         found = self.masks().get(self.name)
         count = 0 if found is None else found.slices(axis)
         if self._whole is not None:
-            return f"{self.name} is carried through {count} slices."
-        return f"{self.name} is carried through {count} slices before it was stopped."
+            return f"{self.name} is propagated through {count} slices."
+        return (
+            f"{self.name} is propagated through {count} slices before it was stopped."
+        )
 
 
 @dataclass(slots=True, eq=False)
-class FindingJob:
+class DetectionJob:
     """Find structures by name, with labelled ones to start from.
 
     Parameters
@@ -244,28 +338,28 @@ _OPENS = a.OpenImage | a.OpenSample | a.PreviousImage | a.NextImage
 class Search:
     """Look for structures along the spine, and write nothing.
 
-    It is a `carrying.CarryJob`.
+    It is a `ports.VolumeJob`.
 
     Parameters
     ----------
-    finding : FindingJob
+    detection : DetectionJob
         Finds them.
     failure : str
         Why the model finds nothing; empty if it did not say so.
     """
 
-    finding: FindingJob
+    detection: DetectionJob
     failure: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
         """What is looked for."""
-        return self.finding.names
+        return self.detection.names
 
     @property
     def model(self) -> ModelIdentity | None:
         """The model that does the work; None before it has begun."""
-        return self.finding.model
+        return self.detection.model
 
     @property
     def step(self) -> str:
@@ -280,7 +374,7 @@ class Search:
     def run(self, predictor: VolumePredictor) -> Iterator[SliceMask | Progress]:
         """Walk along the spine; that nothing is found is no error here."""
         try:
-            yield from self.finding.run(predictor)
+            yield from self.detection.run(predictor)
         except InputError as error:
             self.failure = str(error)
 
@@ -291,13 +385,13 @@ class Search:
     def outcome(self) -> str:
         """Say what was located, or why nothing was."""
         names = listed(self.names)
-        if not self.finding.found:
+        if not self.detection.found:
             return self.failure or f"{names} could not be located."
-        return f"Located {listed(found.name for found in self.finding.found)}."
+        return f"Located {listed(found.name for found in self.detection.found)}."
 
     def found(self, name: str) -> FoundStructure | None:
         """Return a structure if it was found."""
-        return next((each for each in self.finding.found if each.name == name), None)
+        return next((each for each in self.detection.found if each.name == name), None)
 
 
 def can_search(geometry: Geometry) -> bool:
@@ -347,4 +441,4 @@ def search_for(
     if not wanted:
         return None
     anchors = anchors_of(document, key)
-    return Search(FindingJob(tuple(wanted), anchors, document.state.window))
+    return Search(DetectionJob(tuple(wanted), anchors, document.state.window))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.jobs import (
-    FindingJob,
+    DetectionJob,
     PropagationJob,
     anchors_of,
     can_search,
@@ -26,7 +26,7 @@ from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.core.results import check_findable
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.ports import CarryJob, EngineInfo, Run
+    from napari_spinalsam.annotation.ports import EngineInfo, Run, VolumeJob
     from napari_spinalsam.annotation.requests import PromptKind
     from napari_spinalsam.annotation.state import Preview
 
@@ -376,7 +376,7 @@ def redo(run: Run, action: a.Redo) -> Outcome:
 
 
 def propagate(run: Run, action: a.Propagate) -> Outcome:
-    """Carry the selected structure's mask through the volume.
+    """Propagate the selected structure's mask through the volume.
 
     A mask that waits is accepted first. Accepted slices are kept as they are; what an
     earlier propagation wrote between them is written anew.
@@ -401,7 +401,7 @@ def propagate(run: Run, action: a.Propagate) -> Outcome:
     job = PropagationJob(
         name, seeds, document.state.window, action.direction, action.slices
     )
-    return _carry(run, job)
+    return _submit(run, job)
 
 
 def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
@@ -427,7 +427,7 @@ def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
     if not unlocked:
         raise InputError(f"{listed(names)} are locked: unlock one to segment it.")
     anchors = anchors_of(document, run.view.current_slice())
-    return _carry(run, FindingJob(unlocked, anchors, document.state.window))
+    return _submit(run, DetectionJob(unlocked, anchors, document.state.window))
 
 
 def cancel(run: Run, action: a.Cancel) -> Outcome:
@@ -437,12 +437,12 @@ def cancel(run: Run, action: a.Cancel) -> Outcome:
     return Outcome("Stopped; what is done by now stays.")
 
 
-def _carry(run: Run, job: CarryJob) -> Outcome:
+def _submit(run: Run, job: VolumeJob) -> Outcome:
+    """Let a job begin when the plan has succeeded, or do it now in a script."""
     if run.predict is None:
         raise InputError("There is no model to predict with: load one first.")
     if run.predict.at_once:
-        run.predict.carry(job)
-        return Outcome(job.outcome())
+        return Outcome(run.predict.submit(job).sentence)
     ahead = run.jobs[-1].step if run.jobs else run.predict.work_ahead()
     run.jobs.append(job)
     if ahead:

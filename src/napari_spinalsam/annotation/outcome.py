@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
 
 
@@ -52,7 +52,7 @@ class Outcome:
         raises an error instead.
     data : Report or None
         The table that the action asked for.
-    job : CarryJob or None
+    job : VolumeJob or None
         Work that begins once the plan has succeeded, and goes on.
     request : PredictionRequest or None
         What the model still has to answer.
@@ -61,5 +61,5 @@ class Outcome:
     text: str
     ok: bool = True
     data: Report | None = None
-    job: CarryJob | None = None
+    job: VolumeJob | None = None
     request: PredictionRequest | None = None

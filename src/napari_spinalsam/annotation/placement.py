@@ -272,7 +272,7 @@ def locate(run: Run, place: str | None) -> Located:
         return Located(
             _turn_to(run, {each.name: each.whole for each in found}),
             "model",
-            None if search.finding.anchors else sure,
+            None if search.detection.anchors else sure,
         )
     predicted = {
         name: whole

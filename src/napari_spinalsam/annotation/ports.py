@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     )
 
 
-class CarryJob(Protocol):
-    """Work on whole objects that takes a while."""
+class VolumeJob(Protocol):
+    """Work on whole objects that takes a while; `jobs.Job` runs it."""
 
     @property
     def step(self) -> str:
@@ -54,6 +54,21 @@ class CarryJob(Protocol):
 
     def outcome(self) -> str:
         """Say in one sentence what came of it."""
+
+
+class SubmittedJob(Protocol):
+    """What `PredictionPort.submit` returns: a job known by itself."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+
+    @property
+    def sentence(self) -> str:
+        """What came of it; empty before its end."""
+
+    def cancel(self) -> None:
+        """End this job, and no other, after its present piece."""
 
 
 class PredictionPort(Protocol):
@@ -79,25 +94,22 @@ class PredictionPort(Protocol):
 
     @property
     def at_once(self) -> bool:
-        """Whether work on whole objects is done when `carry` returns."""
+        """Whether a volume job is done when `submit` returns."""
 
     def work_ahead(self) -> str:
-        """Return the name of the work that goes on; empty without any."""
+        """Return the name of the job that goes on; empty without any."""
 
-    def carry(self, job: CarryJob) -> bool:
+    def submit(self, work: VolumeJob) -> SubmittedJob:
         """Do work on whole objects, and write its masks into the annotation.
 
-        Returns
-        -------
-        bool
-            Whether the masks are written already; False while it goes on.
+        Jobs run one after the other, in the order in which they were submitted.
         """
 
     def locate(self, search: Search) -> None:
         """Look for structures before the plan that needs them, if that can be now.
 
-        Where it takes a thread it is not done here: whoever runs the plan there looks
-        first, with `carry`.
+        Where it takes a thread it is not done here: the plan is submitted there, and
+        the search before it.
         """
 
 
@@ -213,7 +225,7 @@ class Run:
         Tools to arm at the end.
     then_predict : bool
         Whether a mask was asked for after the armed tools.
-    jobs : list of CarryJob
+    jobs : list of VolumeJob
         Work to begin at the end.
     """
 
@@ -225,7 +237,7 @@ class Run:
     search: Search | None = None
     armings: list[Arming] = field(default_factory=list)
     then_predict: bool = False
-    jobs: list[CarryJob] = field(default_factory=list)
+    jobs: list[VolumeJob] = field(default_factory=list)
 
     @property
     def annotation(self) -> Annotation:

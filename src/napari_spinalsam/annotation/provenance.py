@@ -120,7 +120,7 @@ class MaskWritten:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoxelsWritten:
-    """Voxels were set by hand, loaded, or carried through the volume by a model.
+    """Voxels were set by hand, loaded, or propagated through the volume by a model.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class VoxelsWritten:
     runs : Runs
         Their new values.
     model : ModelIdentity or None
-        The model that carried or found them; None for a hand or a file.
+        The model that propagated or found them; None for a hand or a file.
     """
 
     step: str

@@ -1,4 +1,4 @@
-"""What comes of carrying structures through a volume, piece by piece."""
+"""What comes of propagating structures through a volume, piece by piece."""
 
 from __future__ import annotations
 

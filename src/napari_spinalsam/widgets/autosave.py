@@ -249,7 +249,7 @@ class Keeper(QObject):
     ) -> None:
         """Go on with another annotation of the image, the present one in safety."""
         present = self._annotation()
-        if self._controller.predictions.is_carrying():
+        if self._controller.predictions.has_jobs():
             raise InputError(
                 "Work on whole objects is going on: wait for it, or cancel it, before "
                 "another annotation takes the place of this one."

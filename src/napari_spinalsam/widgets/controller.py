@@ -34,6 +34,7 @@ from napari_spinalsam.layers.images import (
 from napari_spinalsam.layers.roles import Role, entry_of, find_layer
 from napari_spinalsam.model.engine_info import SessionInfo
 from napari_spinalsam.widgets.inference import Predictions
+from napari_spinalsam.widgets.jobs import PlanHandle
 from napari_spinalsam.widgets.napari_view import NapariView
 from napari_spinalsam.widgets.preferences import first_window
 from napari_spinalsam.widgets.window import after_drawing
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.core.volume import FileGrid
     from napari_spinalsam.model.session import SegmentationSession
+    from napari_spinalsam.widgets.jobs import JobHandle
 
 # A slice is encoded ahead once the user has stayed on it for so long.
 ENCODE_AHEAD_MS = 150
@@ -96,11 +98,13 @@ class SegmentController(QObject):
         # Name and annotation of an image that was closed, until that is told.
         self._closed_image: tuple[str, Annotation | None] | None = None
         self.predictions = Predictions(self)
+        # Plans that have not ended.
+        self.plans: set[PlanHandle] = set()
         self.predictions.loaded.connect(self._on_loaded)
         self.predictions.failed.connect(self.report_error)
         self.predictions.working.connect(self.working)
-        self.predictions.carried.connect(self._show_carried)
-        self.predictions.carrying_ended.connect(self._on_carrying_ended)
+        self.predictions.slice_propagated.connect(self._show_slice)
+        self.predictions.job_ended.connect(self._on_job_ended)
         self.view = NapariView(self)
         self.executor = Executor(None, self.view, self.predictions, SessionInfo(None))
         self._ahead = QTimer(self)
@@ -234,9 +238,11 @@ class SegmentController(QObject):
             raise
 
     def run(
-        self, *actions: AnyAction, search: Search | None = None
+        self, *actions: AnyAction, search: Search | None = None, hint: str = ""
     ) -> tuple[Outcome, ...]:
-        """Apply a plan, after its search if it needs one; `message` tells what came.
+        """Apply a plan now, its search being done; `message` tells what came.
+
+        `submit` does the search first. A hint is a sentence to add to what is told.
 
         Raises
         ------
@@ -244,15 +250,22 @@ class SegmentController(QObject):
             If it cannot be done; nothing has changed then.
         """
         outcomes = self.executor.run_plan(actions, search)
-        self._tell(outcomes)
-        return outcomes
-
-    def _tell(self, outcomes: Sequence[Outcome], hint: str = "") -> None:
         told = [outcome.text for outcome in outcomes]
         self.message.emit(" ".join([*told, hint] if hint else told), False)
+        return outcomes
+
+    def submit(self, *actions: AnyAction) -> PlanHandle:
+        """Submit a plan whole: search, run, and what waits for its jobs.
+
+        Without a search it is applied when this returns. What cannot be done is told
+        by the handle, and changes nothing.
+        """
+        plan = PlanHandle(self, actions)
+        plan.start()
+        return plan
 
     def perform(self, *actions: AnyAction, hint: str = "") -> bool:
-        """Apply a plan for a button or a key: an error becomes a message.
+        """Submit a plan for a button or a key: an error becomes a message.
 
         Parameters
         ----------
@@ -264,9 +277,12 @@ class SegmentController(QObject):
         Returns
         -------
         bool
-            Whether it was done.
+            Whether it was done, or waits for a search.
         """
-        return self.attempt(lambda: self._tell(self.executor.run_plan(actions), hint))
+        plan = PlanHandle(self, actions, hint)
+        plan.refused.connect(self._on_refused)
+        plan.start()
+        return plan.error is None
 
     def attempt(self, operation: Callable[[], Any]) -> bool:
         """Call something for a widget; an error becomes a message."""
@@ -389,14 +405,18 @@ class SegmentController(QObject):
             self.view.count_down()
         self.annotation_changed.emit(change)
 
-    def _show_carried(self, name: str, item: SliceMask) -> None:
+    def _on_refused(self, _: PlanHandle, error: SpinalSamError) -> None:
+        if not isinstance(error, CancelledError):
+            self.report_error(str(error))
+
+    def _show_slice(self, name: str, item: SliceMask) -> None:
         if self.layers is not None and self.layers.preview is not None:
             self.layers.preview.add_slice(name, (item.axis, item.index), item.mask)
 
-    def _on_carrying_ended(self, sentence: str) -> None:
+    def _on_job_ended(self, handle: JobHandle) -> None:
         if self.layers is not None:
             self.layers.show_preview()
-        self.message.emit(sentence, False)
+        self.message.emit(handle.sentence, handle.job.end == "failed")
 
     def _encode_ahead(self) -> None:
         if self.layers is not None and self.viewer.dims.ndisplay == 2:

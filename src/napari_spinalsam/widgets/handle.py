@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
-from napari_spinalsam.annotation.executor import stages
-from napari_spinalsam.core.errors import CancelledError, InputError, ModelError
+from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.language.offline import parse_offline
-from napari_spinalsam.widgets.inference import Searching
+from napari_spinalsam.widgets.jobs import wait_for
 from napari_spinalsam.widgets.segment.widget import SegmentWidget
 
 if TYPE_CHECKING:
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import AnyAction
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.widgets.jobs import PlanHandle
 
 PLUGIN, WIDGET = "napari-spinalsam", "Segment"
 MODEL_TIMEOUT_S = 120.0
@@ -80,25 +78,47 @@ class SegmentHandle:
         ------
         SpinalSamError
             If a sentence asks for nothing that can be done as it stands, or a step
-            cannot be done; nothing has changed then.
+            cannot be done; nothing of its part of the plan has changed then.
         ModelError
-            If structures that are to be prompted are looked for too long.
+            If what a step waits for takes too long; the plan is cancelled then.
+        """
+        plan = self.submit(*actions)
+        self._wait_until_applied(plan)
+        if plan.error is not None:
+            raise plan.error
+        return plan.outcomes
+
+    def submit(self, *actions: AnyAction | dict[str, Any] | str) -> PlanHandle:
+        """Submit a plan whole, and return its handle at once.
+
+        Write ``await handle`` or ``handle.result(timeout)`` for its outcomes, once its
+        search, its jobs and what waits for them have ended.
+
+        Parameters
+        ----------
+        *actions : Action, dict or str
+            As for `run`.
+
+        Raises
+        ------
+        SpinalSamError
+            If a sentence asks for nothing that can be done as it stands. What cannot
+            be done is told by the handle.
         """
         steps = [step for action in actions for step in _steps(action)]
-        first, *later = stages(steps)
-        outcomes = self._run(first)
-        for part in later:
-            self.wait_for_objects()
-            outcomes += self._run(part)
-        return outcomes
+        return self.widget.controller.submit(*steps)
 
-    def _run(self, steps: tuple[AnyAction, ...]) -> tuple[Outcome, ...]:
-        """Apply one part of a plan, after the search that it needs."""
-        controller = self.widget.controller
-        search = controller.executor.search(steps)
-        if search is not None:
-            self._look_for(search)
-        return controller.run(*steps, search=search)
+    def _wait_until_applied(self, plan: PlanHandle) -> None:
+        """Let the window go on until a plan waits for nothing but its last jobs."""
+        end = monotonic() + OBJECTS_TIMEOUT_S
+        while not (plan.is_applied or plan.done):
+            if (left := end - monotonic()) <= 0:
+                plan.cancel()
+                raise ModelError(
+                    f"The plan is not done after {OBJECTS_TIMEOUT_S:g} s and is "
+                    "cancelled: place the prompts by hand, or submit it and wait."
+                )
+            wait_for(left, plan.applied, plan.ended)
 
     def wait_for_model(self, timeout: float = MODEL_TIMEOUT_S) -> None:
         """Let the window go on until a model is loaded.
@@ -117,7 +137,7 @@ class SegmentHandle:
                 f"{self.widget.status.text()}"
             )
         if controller.session is None:
-            self._wait(controller.model_changed, timeout)
+            wait_for(timeout, controller.model_changed)
         if controller.session is None:
             raise ModelError(
                 f"No model was loaded within {timeout:g} s: {self.widget.status.text()}"
@@ -131,26 +151,27 @@ class SegmentHandle:
         ModelError
             If no mask is shown after `timeout` seconds.
         """
-        predictions = self.widget.controller.predictions
-        if predictions.is_asked():
-            self._wait(predictions.answered, timeout)
+        asked = self.widget.controller.predictions.asked
+        if asked is not None:
+            wait_for(timeout, asked.ended)
         if self.annotation.state.preview is None:
             raise ModelError(
                 f"No mask was shown within {timeout:g} s: {self.widget.status.text()}"
             )
 
     def wait_for_objects(self, timeout: float = OBJECTS_TIMEOUT_S) -> None:
-        """Let the window go on until propagating or finding has ended.
+        """Let the window go on until all volume jobs of the image have ended.
 
         Raises
         ------
         ModelError
-            If it has not ended after `timeout` seconds; it goes on.
+            If one has not ended after `timeout` seconds; it goes on.
         """
         predictions = self.widget.controller.predictions
-        if predictions.is_carrying():
-            self._wait(predictions.carrying_ended, timeout)
-        if predictions.is_carrying():
+        end = monotonic() + timeout
+        while predictions.has_jobs() and (left := end - monotonic()) > 0:
+            wait_for(left, predictions.job_ended)
+        if predictions.has_jobs():
             raise ModelError(
                 f"The work on whole objects takes longer than {timeout:g} s: wait for "
                 "longer, or cancel it."
@@ -211,27 +232,6 @@ class SegmentHandle:
             locked structure; nothing has changed then.
         """
         return self.widget.start.open(Path(path))
-
-    def _look_for(self, search: Search) -> None:
-        """Let the window go on until structures have been looked for."""
-        searching = Searching(self.widget.controller, search)
-        ends: list[bool] = []
-        searching.ended.connect(ends.append)
-        self._wait(searching.ended, OBJECTS_TIMEOUT_S)
-        if not ends:
-            raise ModelError(
-                f"{', '.join(search.names)} were looked for for {OBJECTS_TIMEOUT_S:g} "
-                "s: cancel, and place the prompts by hand."
-            )
-        if not ends[0]:
-            raise CancelledError("The search was cancelled; nothing was done.")
-
-    def _wait(self, signal: Any, timeout: float) -> None:
-        loop = QEventLoop()
-        signal.connect(loop.quit)
-        QTimer.singleShot(int(1000 * timeout), loop.quit)
-        loop.exec()
-        signal.disconnect(loop.quit)
 
 
 def _steps(action: AnyAction | dict[str, Any] | str) -> tuple[AnyAction, ...]:

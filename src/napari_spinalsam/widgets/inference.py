@@ -9,30 +9,37 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Event
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEventLoop, QObject, QThread, QTimer, Signal
 
-from napari_spinalsam.annotation.label_edits import JobStart
-from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.annotation.jobs import Job, sentence_of
+from napari_spinalsam.core.errors import (
+    CancelledError,
+    InputError,
+    ModelError,
+    SpinalSamError,
+)
 from napari_spinalsam.core.results import Progress
+from napari_spinalsam.widgets.jobs import JobHandle, PredictionHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
-    from napari_spinalsam.annotation.ports import CarryJob
+    from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.core.volume import Volume
     from napari_spinalsam.model.session import SegmentationSession
-    from napari_spinalsam.widgets.controller import SegmentController
+    from napari_spinalsam.widgets.jobs import Handle
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +50,7 @@ STOP_TIMEOUT_MS = 10_000
 class _Prediction:
     annotation: Annotation
     request: PredictionRequest
+    token: Event
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,32 +66,7 @@ class _Loading:
     build: Callable[[], SegmentationSession]
 
 
-@dataclass(slots=True, eq=False)
-class Carrying:
-    """Work on whole objects for one annotation.
-
-    Parameters
-    ----------
-    annotation : Annotation
-        Who asked for it, and gets the result.
-    work : CarryJob
-        What is to be done.
-    start : JobStart
-        What the annotation was when it was asked for.
-    cancelled : Event
-        Set to end this work, and no other, after its present piece.
-    failure : str
-        Why it failed; empty if it did not.
-    """
-
-    annotation: Annotation
-    work: CarryJob
-    start: JobStart
-    cancelled: Event = field(default_factory=Event)
-    failure: str = ""
-
-
-_Job = _Prediction | _Encoding | _Loading | Carrying
+_Task = _Prediction | _Encoding | _Loading | Job
 
 
 class InferenceThread(QThread):
@@ -93,26 +76,26 @@ class InferenceThread(QThread):
     -------
     loaded(session)
         A model is ready.
-    predicted(annotation, request, prediction)
+    predicted(request, prediction)
         An answer; the annotation decides whether it is still wanted.
     encoded(axis, index, milliseconds)
         A slice was encoded ahead.
-    carried(carrying, item)
-        A piece of work on whole objects is done: a slice, or progress.
-    carrying_ended(carrying)
-        The work is done, was cancelled or failed; what there is can be written. It
-        comes once for all work, also such as was cancelled before it began.
-    failed(request, Carrying or None, sentence)
-        A prediction, work on whole objects, or another job ended in an error.
+    advanced(Job, item)
+        A piece of a volume job is done: a slice, or progress.
+    job_ended(Job)
+        The job is done, was cancelled or failed; what there is can be written. It
+        comes once for each job that was not withdrawn.
+    failed(request or None, sentence)
+        A prediction, or loading or encoding, ended in an error.
     working(sentence)
-        A job began; the empty string when there is nothing left to do.
+        A task began; the empty string when there is nothing left to do.
     """
 
     loaded = Signal(object)
-    predicted = Signal(object, object, object)
+    predicted = Signal(object, object)
     encoded = Signal(int, int, float)
-    carried = Signal(object, object)
-    carrying_ended = Signal(object)
+    advanced = Signal(object, object)
+    job_ended = Signal(object)
     failed = Signal(object, str)
     working = Signal(str)
 
@@ -121,8 +104,7 @@ class InferenceThread(QThread):
         self._condition = Condition()
         self._answered = Event()
         self._loadings: deque[_Loading] = deque()
-        self._carryings: deque[Carrying] = deque()
-        self._running: Carrying | None = None
+        self._jobs: deque[Job] = deque()
         self._prediction: _Prediction | None = None
         self._encoding: _Encoding | None = None
         self._stopping = False
@@ -134,18 +116,38 @@ class InferenceThread(QThread):
             self._loadings.append(_Loading(build))
             self._condition.notify()
 
-    def predict(self, annotation: Annotation, request: PredictionRequest) -> None:
-        """Ask for a prediction, in place of one that still waits."""
+    def predict(
+        self, annotation: Annotation, request: PredictionRequest, token: Event
+    ) -> None:
+        """Ask for a prediction, in place of one that still waits.
+
+        Parameters
+        ----------
+        annotation : Annotation
+            Who asks.
+        request : PredictionRequest
+            The question.
+        token : Event
+            Set when the answer is not wanted any more.
+        """
         with self._condition:
             self._answered.clear()
-            self._prediction = _Prediction(annotation, request)
+            self._prediction = _Prediction(annotation, request, token)
             self._condition.notify()
 
-    def carry(self, carrying: Carrying) -> None:
-        """Work on whole objects, piece by piece, after what was asked for before."""
+    def submit(self, job: Job) -> None:
+        """Run a volume job, piece by piece, after those submitted before."""
         with self._condition:
-            self._carryings.append(carrying)
+            self._jobs.append(job)
             self._condition.notify()
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job back that has not begun; return whether that was so."""
+        with self._condition:
+            if job not in self._jobs:
+                return False
+            self._jobs.remove(job)
+            return True
 
     def settle(self, seconds: float) -> None:
         """Wait so long at most for the newest prediction, before the window draws.
@@ -161,126 +163,118 @@ class InferenceThread(QThread):
             self._encoding = _Encoding(volume, axis, index, window)
             self._condition.notify()
 
-    def cancel(self) -> None:
-        """Forget all that waits; a running job ends after its present piece."""
+    def forget(self) -> None:
+        """Forget the prediction and the slice that wait."""
         with self._condition:
-            self._drop()
+            self._prediction = self._encoding = None
 
     def stop(self) -> bool:
-        """End the thread; return whether it ended in time."""
+        """End the thread; return whether it ended in time.
+
+        The job that runs ends after its present piece.
+        """
         with self._condition:
             self._stopping = True
-            self._loadings.clear()
-            self._drop()
+            self._prediction = self._encoding = None
+            for waiting in (self._loadings, self._jobs):
+                waiting.clear()
             self._condition.notify()
         try:
             return bool(self.wait(STOP_TIMEOUT_MS))
         except RuntimeError:  # Qt was quicker: its half of this object is gone
             return True
 
-    def _drop(self) -> None:
-        """Cancel what waits and what runs; what comes later is not touched."""
-        for carrying in (self._running, *self._carryings):
-            if carrying is not None:
-                carrying.cancelled.set()
-        self._prediction = self._encoding = None
-
     def run(self) -> None:
         """Work until stopped; called by Qt in the new thread."""
-        while (job := self._next()) is not None:
-            self.working.emit(_describe(job))
-            self._attempt(job)
+        while (task := self._next()) is not None:
+            self.working.emit(_describe(task))
+            self._attempt(task)
             if not self._waiting():
                 self.working.emit("")
 
-    def _attempt(self, job: _Job) -> None:
-        """Do a job; an error becomes a signal."""
-        asked: PredictionRequest | Carrying | None = None
-        if isinstance(job, _Prediction):
-            asked = job.request
-        elif isinstance(job, Carrying):
-            asked = job
+    def _attempt(self, task: _Task) -> None:
+        """Do a task; an error becomes a signal, or the end of its job."""
         try:
-            self._do(job)
-        except SpinalSamError as error:
-            self.failed.emit(asked, _sentence(error))
+            self._do(task)
         except Exception as error:
-            logger.exception("The inference thread met an unexpected error")
-            self.failed.emit(asked, _sentence(error))
-        if isinstance(job, _Prediction):
+            if not isinstance(error, SpinalSamError):
+                logger.exception("The inference thread met an unexpected error")
+            if isinstance(task, Job):
+                task.error = error
+            else:
+                asked = task.request if isinstance(task, _Prediction) else None
+                self.failed.emit(asked, sentence_of(error))
+        if isinstance(task, _Prediction):
             self._answered.set()
+        elif isinstance(task, Job):
+            self.job_ended.emit(task)
 
-    def _next(self) -> _Job | None:
-        """Wait for a job: models, predictions, whole objects, encoding ahead."""
+    def _next(self) -> _Task | None:
+        """Wait for a task: models, predictions, volume jobs, encoding ahead."""
         with self._condition:
             self._condition.wait_for(lambda: self._stopping or self._waiting())
             if self._stopping:
                 return None
-            job: _Job | None
+            task: _Task | None
             if self._loadings:
                 return self._loadings.popleft()
             if self._prediction is not None:
-                job, self._prediction = self._prediction, None
-            elif self._carryings:
-                job = self._running = self._carryings.popleft()
+                task, self._prediction = self._prediction, None
+            elif self._jobs:
+                task = self._jobs.popleft()
             else:
-                job, self._encoding = self._encoding, None
-            return job
+                task, self._encoding = self._encoding, None
+            return task
 
     def _waiting(self) -> bool:
-        return bool(
-            self._loadings or self._prediction or self._carryings or self._encoding
-        )
+        return bool(self._loadings or self._prediction or self._jobs or self._encoding)
 
-    def _do(self, job: _Job) -> None:
-        if isinstance(job, _Loading):
-            self._session = job.build()
+    def _do(self, task: _Task) -> None:
+        if isinstance(task, _Loading):
+            self._session = task.build()
             self.loaded.emit(self._session)
-        elif isinstance(job, Carrying):
-            self._carry(job)
-        elif isinstance(job, _Prediction):
-            request, session = job.request, self._loaded()
-            session.set_volume(job.annotation.volume)
-            prediction = session.predict(
-                request.plane,
-                request.prompts,
-                window=request.window,
-                mask_input=request.mask_input,
-                start=request.start,
-            )
-            self.predicted.emit(job.annotation, request, prediction)
+        elif isinstance(task, Job):
+            self._run_job(task)
+        elif isinstance(task, _Prediction):
+            self._predict(task)
         else:
             session = self._loaded()
-            session.set_volume(job.volume)
-            milliseconds = session.encode(job.axis, job.index, job.window)
+            session.set_volume(task.volume)
+            milliseconds = session.encode(task.axis, task.index, task.window)
             if milliseconds is not None:
-                self.encoded.emit(job.axis, job.index, milliseconds)
+                self.encoded.emit(task.axis, task.index, milliseconds)
+
+    def _predict(self, task: _Prediction) -> None:
+        if task.token.is_set():
+            return
+        request, session = task.request, self._loaded()
+        session.set_volume(task.annotation.volume)
+        prediction = session.predict(
+            request.plane,
+            request.prompts,
+            window=request.window,
+            mask_input=request.mask_input,
+            start=request.start,
+        )
+        self.predicted.emit(request, prediction)
 
     def _loaded(self) -> SegmentationSession:
         if self._session is None:
             raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
         return self._session
 
-    def _carry(self, job: Carrying) -> None:
-        """Work until it is done or cancelled; what was done is never lost."""
-        try:
-            if not job.cancelled.is_set():
-                self._carry_on(job)
-        except Exception as error:
-            job.failure = _sentence(error)
-            raise
-        finally:
-            self._running = None
-            self.carrying_ended.emit(job)
-
-    def _carry_on(self, job: Carrying) -> None:
+    def _run_job(self, job: Job) -> None:
+        """Work until it is done, cancelled, or the thread is to end."""
+        if job.token.is_set():
+            return
         session = self._loaded()
         session.set_volume(job.annotation.volume)
-        for item in job.work.run(session):
-            self.carried.emit(job, item)
-            if job.cancelled.is_set():
-                return
-            self._answer_between(job.annotation)
+        for item in job.run(session):
+            self.advanced.emit(job, item)
+            if self._stopping:
+                job.cancel()
+            elif not job.token.is_set():
+                self._answer_between(job.annotation)
 
     def _answer_between(self, annotation: Annotation) -> None:
         """Answer a prompt on the same image without waiting for the long job's end."""
@@ -292,21 +286,14 @@ class InferenceThread(QThread):
         self._attempt(waiting)
 
 
-def _sentence(error: Exception) -> str:
-    """Return what an error tells the user."""
-    if isinstance(error, SpinalSamError):
-        return str(error)
-    return f"Unexpected error, please report: {error!r}"
-
-
-def _describe(job: _Job) -> str:
-    if isinstance(job, _Loading):
+def _describe(task: _Task) -> str:
+    if isinstance(task, _Loading):
         return "Loading the model"
-    if isinstance(job, _Encoding):
-        return f"Encoding slice {job.index}"
-    if isinstance(job, Carrying):
-        return job.work.step
-    return f"Predicting {job.request.structure}"
+    if isinstance(task, _Encoding):
+        return f"Encoding slice {task.index}"
+    if isinstance(task, Job):
+        return task.work.step
+    return f"Predicting {task.request.structure}"
 
 
 # Less than anybody notices, and enough for a mask of a slice at hand.
@@ -318,46 +305,37 @@ AGAIN_MS = 20
 
 
 class Predictions(QObject):
-    """The PredictionPort of a window; see annotation.predictor.
+    """The inference service of a window, its `PredictionPort`.
+
+    What is submitted is known by its own handle, and its result goes to the annotation
+    that asked, whichever is open by then.
 
     Signals
     -------
     loaded(session)
         A model is ready.
-    answered()
-        The newest request was answered, with a mask or with an error, or cancelled.
     failed(sentence)
-        A job of the thread ended in an error.
+        Loading, encoding, or the newest request ended in an error.
     working(sentence)
-        What the thread does; empty when idle.
+        What the thread does for the open annotation; empty when idle.
     progress(share)
-        How far such work has come, 0 to 1, where that is known.
-    carried(name, SliceMask)
-        A structure is carried to another slice.
-    job_ended(CarryJob)
-        Such work has ended, and what there was to write is written.
-    carrying_ended(sentence)
-        Likewise, told to the user.
-    job_advanced(CarryJob, sentence)
-        What such work does now.
-    job_told(CarryJob, sentence, end)
-        What came of it, and whether it was "done", "stopped" or "failed".
-    request_told(PredictionRequest, sentence)
-        A request is over; the sentence is empty if its mask is shown, else says why
-        not. It comes once for each request.
+        How far a volume job has come, 0 to 1, where that is known.
+    slice_propagated(name, SliceMask)
+        A structure of the open annotation is propagated to another slice.
+    job_ended(JobHandle)
+        A volume job has ended, and what there was to write is written.
+    request_ended(PredictionHandle)
+        A request is over: its mask is shown, or its sentence says why not. It comes
+        once for each request.
     """
 
     loaded = Signal(object)
-    answered = Signal()
     failed = Signal(str)
     working = Signal(str)
     progress = Signal(float)
-    carried = Signal(str, object)
+    slice_propagated = Signal(str, object)
     job_ended = Signal(object)
-    carrying_ended = Signal(str)
-    job_advanced = Signal(object, str)
-    job_told = Signal(object, str, str)
-    request_told = Signal(object, str)
+    request_ended = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -367,12 +345,12 @@ class Predictions(QObject):
         self.thread_.predicted.connect(self._on_predicted)
         self.thread_.failed.connect(self._on_failed)
         self.thread_.working.connect(self.working)
-        self.thread_.carried.connect(self._on_carried)
-        self.thread_.carrying_ended.connect(self._on_carrying_ended)
+        self.thread_.advanced.connect(self._on_advanced)
+        self.thread_.job_ended.connect(self._on_job_ended)
         self._annotation: Annotation | None = None
-        self._asked: PredictionRequest | None = None
-        # What the thread has not ended yet, for this annotation and others.
-        self._carryings: list[Carrying] = []
+        self._asked: PredictionHandle | None = None
+        # What has not ended yet, for this annotation and others, the oldest first.
+        self._jobs: dict[Job, JobHandle] = {}
         self.thread_.start()
 
     def follow(self, annotation: Annotation | None) -> None:
@@ -386,19 +364,29 @@ class Predictions(QObject):
 
     def request(self, request: PredictionRequest, *, wait: bool = False) -> bool:
         """Predict in the thread; with `wait`, return once the answer is shown."""
-        if self._annotation is None:
-            return False
-        if self._asked is not None:
-            self.request_told.emit(self._asked, STALE)
-        self._asked = request
-        self.thread_.predict(self._annotation, request)
+        handle = self.ask(request)
         if not wait:
             self.thread_.settle(SETTLE_SECONDS)
             return False
         loop = QEventLoop(self)
-        self.answered.connect(loop.quit)
+        handle.ended.connect(loop.quit)
         loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
         return True
+
+    def ask(self, request: PredictionRequest) -> PredictionHandle:
+        """Predict in the thread, in place of a request that is not answered yet.
+
+        Raises
+        ------
+        InputError
+            If no annotation is open.
+        """
+        handle = PredictionHandle(self, self._open_annotation(), request)
+        if self._asked is not None:
+            self._finish(self._asked, InputError(STALE))
+        self._asked = handle
+        self.thread_.predict(handle.annotation, request, handle.token)
+        return handle
 
     @property
     def at_once(self) -> bool:
@@ -406,33 +394,46 @@ class Predictions(QObject):
         return False
 
     def work_ahead(self) -> str:
-        """Return the name of the work that was asked for last and has not ended."""
-        return self._carryings[-1].work.step if self._carryings else ""
+        """Return the name of the job that was submitted last and has not ended."""
+        return next(reversed(self._jobs)).work.step if self._jobs else ""
 
-    def carry(self, job: CarryJob) -> bool:
-        """Work on whole objects in the thread; see annotation.carrying."""
-        if self._annotation is None:
-            return False
-        start = JobStart.of(self._annotation.state)
-        carrying = Carrying(self._annotation, job, start)
-        self._carryings.append(carrying)
-        self.thread_.carry(carrying)
-        return False
+    def submit(self, work: VolumeJob) -> JobHandle:
+        """Work on whole objects in the thread, for the annotation that is open now.
+
+        Raises
+        ------
+        InputError
+            If no annotation is open.
+        """
+        job = Job.of(self._open_annotation(), work)
+        handle = self._jobs[job] = JobHandle(self, job)
+        self.thread_.submit(job)
+        return handle
 
     def locate(self, search: Search) -> None:
-        """Leave it to who runs the plan; see `PredictionPort.locate`, `Searching`."""
+        """Leave it to the plan; see `PredictionPort.locate`, `jobs.PlanHandle`."""
 
-    def is_carrying(self) -> bool:
-        """Whether work on whole objects of this annotation is going on."""
-        return any(each.annotation is self._annotation for each in self._carryings)
+    def handles_of(self, outcome: Outcome) -> list[Handle]:
+        """Return what an action has begun and has not ended."""
+        found: list[Handle] = [
+            handle for job, handle in self._jobs.items() if job.work is outcome.job
+        ]
+        if self._asked is not None and self._asked.request is outcome.request:
+            found.append(self._asked)
+        return found
+
+    def has_jobs(self) -> bool:
+        """Whether volume jobs of this annotation wait or run."""
+        return any(job.annotation is self._annotation for job in self._jobs)
 
     def worked_on(self) -> list[Annotation]:
-        """Return the annotations that the result of such work is still to come to."""
-        return [each.annotation for each in self._carryings]
+        """Return the annotations that the result of a job is still to come to."""
+        return [job.annotation for job in self._jobs]
 
-    def is_asked(self) -> bool:
-        """Whether the thread still owes an answer to the newest request."""
-        return self._asked is not None
+    @property
+    def asked(self) -> PredictionHandle | None:
+        """The newest request, while the thread owes an answer to it."""
+        return self._asked
 
     def answer_prompts(self, key: tuple[int, int]) -> None:
         """Ask for a mask, if live, for what the newest step prompts on a slice."""
@@ -449,152 +450,105 @@ class Predictions(QObject):
             self.thread_.encode(self._annotation.volume, *key, window)
 
     def cancel(self) -> None:
-        """Drop what waits for the thread, and the answer to what runs."""
-        self.thread_.cancel()
+        """Cancel all that was submitted by now, and nothing that comes later."""
+        self.thread_.forget()
+        for handle in tuple(self._jobs.values()):
+            handle.cancel()
         if self._asked is not None:
-            self._finish(self._asked, CANCELLED)
+            self._asked.cancel()
+
+    def cancel_job(self, handle: JobHandle) -> None:
+        """End a job after its present piece, or at once if it has not begun."""
+        handle.job.cancel()
+        if self.thread_.withdraw(handle.job):
+            self._on_job_ended(handle.job)
+
+    def cancel_request(self, handle: PredictionHandle) -> None:
+        """Answer a request no more."""
+        handle.token.set()
+        if handle is self._asked:
+            self._finish(handle, CancelledError(CANCELLED))
 
     def stop(self) -> None:
-        """End the thread, and write what its work has brought by now."""
+        """End the thread, and write what its jobs have brought by now."""
+        for job in self._jobs:
+            job.cancel()
         if self.thread_.stop():
-            for carrying in tuple(self._carryings):
-                self._on_carrying_ended(carrying)
+            for job in tuple(self._jobs):
+                self._on_job_ended(job)
 
     def stop_work(self) -> bool:
-        """Stop the work on whole objects of this annotation; say if there was any.
+        """Cancel the jobs of this annotation; say if there were any.
 
         What is done by now is written, as after `cancel`.
         """
-        ours = [each for each in self._carryings if each.annotation is self._annotation]
-        for carrying in ours:
-            carrying.cancelled.set()
+        jobs = self._jobs.items()
+        ours = [handle for job, handle in jobs if job.annotation is self._annotation]
+        for handle in ours:
+            handle.cancel()
         return bool(ours)
 
-    def _on_predicted(
-        self,
-        annotation: Annotation,
-        request: PredictionRequest,
-        prediction: MaskPrediction,
-    ) -> None:
-        if request is not self._asked:
-            return  # told already, when it was replaced or cancelled
-        told = ""
-        try:
-            if not annotation.show_prediction(prediction, request):
-                told = STALE
-        except SpinalSamError as error:
-            told = str(error)
-            self.failed.emit(told)
-        self._finish(request, told)
+    def _open_annotation(self) -> Annotation:
+        if self._annotation is None:
+            raise InputError("There is no image: open one, or the sample CT, first.")
+        return self._annotation
 
-    def _on_carried(self, carrying: Carrying, item: SliceMask | Progress) -> None:
-        if carrying.annotation is not self._annotation:
+    def _on_predicted(
+        self, request: PredictionRequest, prediction: MaskPrediction
+    ) -> None:
+        handle = self._asked
+        if handle is None or request is not handle.request:
+            return  # told already, when it was replaced or cancelled
+        problem: SpinalSamError | None = None
+        try:
+            if not handle.annotation.show_prediction(prediction, request):
+                problem = InputError(STALE)
+        except SpinalSamError as error:
+            problem = error
+            self.failed.emit(str(error))
+        self._finish(handle, problem)
+
+    def _on_advanced(self, job: Job, item: SliceMask | Progress) -> None:
+        """Tell how a job goes: to its handle, and in the dock that shows its image."""
+        handle = self._jobs.get(job)
+        if handle is None:
+            return  # written when the thread was stopped
+        handle.advance(item)
+        if job.annotation is not self._annotation:
             return
-        step = carrying.work.step
+        self.working.emit(handle.doing)
         if isinstance(item, Progress):
-            doing = f"{step}: {item.what}"
             self.progress.emit(item.done)
         else:
-            doing = f"{step}: slice {item.index}"
-        self.working.emit(doing)
-        self.job_advanced.emit(carrying.work, doing)
-        if not isinstance(item, Progress):
-            self.carried.emit(carrying.work.shown, item)
+            self.slice_propagated.emit(job.work.shown, item)
 
-    def _on_carrying_ended(self, carrying: Carrying) -> None:
+    def _on_job_ended(self, job: Job) -> None:
         """Write what was done, also into an annotation that was left meanwhile."""
-        if carrying not in self._carryings:
+        if job not in self._jobs:
             return  # written when the thread was stopped
-        annotation, job = carrying.annotation, carrying.work
-        if annotation.history.is_grouping:
+        if job.annotation.history.is_grouping:
             # A plan that waits for a mask may still be taken back, with all inside.
-            again = partial(self._on_carrying_ended, carrying)
-            QTimer.singleShot(AGAIN_MS, again)
+            QTimer.singleShot(AGAIN_MS, partial(self._on_job_ended, job))
             return
-        self._carryings.remove(carrying)
-        told = [job.outcome()]
-        try:
-            if masks := job.masks():
-                told += annotation.write_masks(
-                    masks, job.step, job.model, carrying.start
-                )
-        except SpinalSamError as error:
-            carrying.failure = str(error)
-            self.failed.emit(str(error))
-        if annotation is not self._annotation:
-            told.append(f"This belongs to {annotation.volume.name}, shown before.")
-        self.carrying_ended.emit(" ".join(told))
-        self.job_ended.emit(job)
-        if carrying.failure:
-            kept = told if job.masks() else []
-            self.job_told.emit(job, " ".join([carrying.failure, *kept]), "failed")
-        else:
-            end = "stopped" if carrying.cancelled.is_set() else "done"
-            self.job_told.emit(job, " ".join(told), end)
+        handle = self._jobs.pop(job)
+        job.write()
+        if job.annotation is not self._annotation:
+            name = job.annotation.volume.name
+            job.sentence += f" This belongs to {name}, shown before."
+        self.job_ended.emit(handle)
+        handle.finish()
 
-    def _on_failed(
-        self, asked: PredictionRequest | Carrying | None, sentence: str
-    ) -> None:
+    def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
         """Tell of a failure, unless it is of what nobody waits for any more."""
-        if isinstance(asked, Carrying):
-            wanted = asked.annotation is self._annotation
-            asked = None
-        else:
-            wanted = asked is None or asked is self._asked
-        if wanted:
+        handle = self._asked
+        if request is None:
             self.failed.emit(sentence)
-        if asked is not None and asked is self._asked:
-            self._finish(asked, sentence)
+        elif handle is not None and request is handle.request:
+            self.failed.emit(sentence)
+            self._finish(handle, ModelError(sentence))
 
-    def _finish(self, request: PredictionRequest, told: str) -> None:
+    def _finish(self, handle: PredictionHandle, error: SpinalSamError | None) -> None:
         """Note the end of the newest request."""
         self._asked = None
-        self.answered.emit()
-        self.request_told.emit(request, told)
-
-
-class Searching(QObject):
-    """One search on its way; it begins at once.
-
-    Parameters
-    ----------
-    controller : SegmentController
-        Whose image is searched.
-    search : Search
-        From `Executor.search`.
-
-    Signals
-    -------
-    ended(found)
-        Whether the plan is to run now. Not so if the user pressed Cancel, or another
-        image was chosen meanwhile.
-    """
-
-    ended = Signal(bool)
-
-    def __init__(self, controller: SegmentController, search: Search) -> None:
-        super().__init__(controller)
-        self.search = search
-        self._controller, self._annotation = controller, controller.annotation
-        controller.predictions.job_ended.connect(self._on_job_ended)
-        controller.cancelled.connect(self._give_up)
-        controller.annotation_changed.connect(self._on_changed)
-        controller.predictions.carry(search)
-
-    def _on_job_ended(self, job: object) -> None:
-        if job is self.search:
-            self._end(True)
-
-    def _on_changed(self) -> None:
-        if self._controller.annotation is not self._annotation:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        self._end(False)
-
-    def _end(self, found: bool) -> None:
-        self._controller.predictions.job_ended.disconnect(self._on_job_ended)
-        self._controller.cancelled.disconnect(self._give_up)
-        self._controller.annotation_changed.disconnect(self._on_changed)
-        self.ended.emit(found)
-        self.deleteLater()
+        handle.finish(error)
+        self.request_ended.emit(handle)

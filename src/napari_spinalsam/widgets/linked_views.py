@@ -115,8 +115,8 @@ class ThreeViews(QObject):
         self.views: SideViews | None = None
         controller.annotation_changed.connect(self._on_changed)
         controller.tool_changed.connect(self._arm)
-        controller.predictions.carried.connect(self._show_carried)
-        controller.predictions.carrying_ended.connect(self._show_preview)
+        controller.predictions.slice_propagated.connect(self._show_slice)
+        controller.predictions.job_ended.connect(self._show_preview)
         controller.closing.connect(self.hide)
         controller.view.three_views = self
 
@@ -199,7 +199,7 @@ class ThreeViews(QObject):
             else:
                 layers.disarm()
 
-    def _show_carried(self, name: str, item: SliceMask) -> None:
+    def _show_slice(self, name: str, item: SliceMask) -> None:
         for layers in self.views.layers if self.views is not None else ():
             if layers.preview is not None:
                 layers.preview.add_slice(name, (item.axis, item.index), item.mask)

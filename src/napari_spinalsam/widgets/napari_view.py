@@ -206,7 +206,7 @@ class NapariView:
     def cancel_work(self) -> bool:
         """Stop what the inference thread does and what waits for it."""
         predictions = self._controller.predictions
-        if not (predictions.is_carrying() or predictions.is_asked()):
+        if not (predictions.has_jobs() or predictions.asked):
             return False
         self._controller.cancel()
         return True

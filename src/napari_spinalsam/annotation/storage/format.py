@@ -160,7 +160,7 @@ class MaskEvent(_Entry):
 
 
 class VoxelsEvent(_Entry):
-    """Voxels were painted, loaded or carried: so many of the runs, after those before.
+    """Voxels were painted, loaded or propagated: so many of the next runs.
 
     `model` counts in the list of models; a hand has none.
     """

@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, QThread, Signal
 from napari_spinalsam.actions.describe import describe
 from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
-from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.annotation.operations import predicted
 from napari_spinalsam.core.anatomy import listed
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
@@ -23,7 +22,7 @@ from napari_spinalsam.language.interpreter import Interpreter
 from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.language.settings import ViewerContext
 from napari_spinalsam.language.wording import language_of
-from napari_spinalsam.widgets.inference import Searching
+from napari_spinalsam.widgets.jobs import PlanHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
-    from napari_spinalsam.annotation.ports import CarryJob
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.language.interpreter import Understanding
     from napari_spinalsam.language.settings import LanguageSettings
     from napari_spinalsam.widgets.controller import SegmentController
+    from napari_spinalsam.widgets.jobs import Applied, JobHandle, PredictionHandle
 
 
 class AskingThread(QThread):
@@ -155,11 +154,10 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Begun:
-    """Work that a sentence began: for what, in which language, and what comes after."""
+    """What a sentence asked the model: for which image, in which language."""
 
     annotation: Annotation | None
     language: Language
-    rest: tuple[Action, ...] = ()
 
 
 class Conversation(QObject):
@@ -196,10 +194,12 @@ class Conversation(QObject):
         super().__init__(parent)
         self._controller, self._settings = controller, settings
         self._thread: AskingThread | None = None
-        self._searching: Searching | None = None
+        self._searching: PlanHandle | None = None
         self._language: Language = "en"
         self._asked: _Asked | None = None
-        self._jobs: dict[CarryJob, _Begun] = {}
+        # What sentences began: the language of each, and where its plan comes from.
+        self._plans: dict[PlanHandle, tuple[Language, str]] = {}
+        self._jobs: dict[JobHandle, Language] = {}
         self._requests: dict[PredictionRequest, _Begun] = {}
         self._followed: SegmentController | None = None
 
@@ -246,129 +246,108 @@ class Conversation(QObject):
 
     def close(self) -> None:
         """End the thread, if one is at work; what is looked for is not run."""
+        for plan in self._plans:
+            for signal in (plan.searched, plan.applied, plan.job_ended, plan.refused):
+                signal.disconnect()
         self._jobs.clear()
         if self._searching is not None:
-            self._searching.ended.disconnect()
+            self._searching.cancel()
         if self._thread is not None:
             self._thread.cancel()
             self._thread.wait()
 
     def run(self, steps: Sequence[Action], detail: str = "") -> None:
-        """Apply a plan, after the search that it needs, and tell what came of it.
-
-        What needs the result of work that goes on is done when that has ended.
-        """
+        """Submit a plan whole, and tell what comes of it, part by part."""
         controller = self._controller()
         self._follow(controller)
-        steps, *later = stages(steps)
-        rest = tuple(step for part in later for step in part)
-        try:
-            search = controller.executor.search(steps)
-        except SpinalSamError as error:
-            self._tell_error(str(error), detail)
-            return
-        if search is None:
-            self._apply(steps, detail, rest)
-            return
-        names = listed(search.names)
-        self.waiting.emit(WORDS[self._language]["searching"].format(names))
-        self._searching = Searching(controller, search)
-        self._searching.ended.connect(
-            partial(self._on_searched, search, steps, detail, rest)
-        )
+        plan = PlanHandle(controller, steps)
+        self._plans[plan] = self._language, detail
+        plan.searching.connect(self._on_searching)
+        plan.searched.connect(self._on_searched)
+        plan.applied.connect(self._on_applied)
+        plan.job_ended.connect(self._on_job_ended)
+        plan.refused.connect(self._on_refused)
+        plan.ended.connect(self._forget_ended)
+        plan.start()
 
-    def _on_searched(
-        self,
-        search: Search,
-        steps: Sequence[Action],
-        detail: str,
-        rest: tuple[Action, ...],
-        found: bool,
-    ) -> None:
+    def _on_searching(self, plan: PlanHandle, search: Search) -> None:
+        self._searching = plan
+        language, _ = self._plans[plan]
+        names = listed(search.names)
+        self.waiting.emit(WORDS[language]["searching"].format(names))
+
+    def _on_searched(self, plan: PlanHandle, search: Search) -> None:
+        self._end_search()
+        if search.failure:
+            self._tell_error(search.failure, language=self._plans[plan][0])
+
+    def _end_search(self) -> None:
         self._searching = None
         self.waiting.emit("")
-        if not found:
-            self._decline()
-            return
-        if search.failure:
-            self._tell_error(search.failure)
-        self._apply(steps, detail, rest, search)
 
-    def _apply(
-        self,
-        steps: Sequence[Action],
-        detail: str,
-        rest: tuple[Action, ...],
-        search: Search | None = None,
-    ) -> None:
-        """Apply a plan and tell, step by step, what came of it."""
-        try:
-            outcomes = self._controller().run(*steps, search=search)
-        except CancelledError:
-            self._decline()
-        except SpinalSamError as error:
-            self._tell_error(str(error), detail)
+    def _on_refused(self, plan: PlanHandle, error: SpinalSamError) -> None:
+        if plan is self._searching:
+            self._end_search()
+        language, detail = self._plans[plan]
+        if isinstance(error, CancelledError):
+            self._decline(language)
         else:
-            lines = [
-                f"› {describe(step, self._language)}\n{_told(outcome, self._language)}"
-                for step, outcome in zip(steps, outcomes, strict=True)
-            ]
-            if rest:
-                lines.append(self._words("then", rest))
-            self.answered.emit(Answer("\n".join(lines), "outcome", detail))
-            self._note_begun(outcomes, rest)
+            self._tell_error(str(error), detail, language)
 
-    def _note_begun(
-        self, outcomes: Sequence[Outcome], rest: tuple[Action, ...]
-    ) -> None:
-        """Remember what goes on, to tell what comes of it."""
-        begun = _Begun(self._open_annotation(), self._language)
-        jobs = [outcome.job for outcome in outcomes if outcome.job is not None]
-        self._jobs |= dict.fromkeys(jobs, begun)
-        if rest and jobs:
-            self._jobs[jobs[-1]] = replace(begun, rest=rest)
-        asked = [o.request for o in outcomes if o.request is not None]
+    def _on_applied(self, plan: PlanHandle, part: Applied) -> None:
+        """Tell, step by step, what came of a part of a plan, and follow its jobs."""
+        language, detail = self._plans[plan]
+        lines = [
+            f"› {describe(step, language)}\n{_told(outcome, language)}"
+            for step, outcome in zip(part.steps, part.outcomes, strict=True)
+        ]
+        if part.rest:
+            lines.append(_words("then", part.rest, language))
+        self.answered.emit(Answer("\n".join(lines), "outcome", detail))
+        self._plans[plan] = language, ""  # what follows was not asked again
+        for job in plan.jobs:
+            self._jobs[job] = language
+            job.advanced.connect(self._on_advanced)
+        begun = _Begun(self._open_annotation(), language)
+        asked = [o.request for o in part.outcomes if o.request is not None]
         self._requests |= dict.fromkeys(asked, begun)
 
+    def _forget_ended(self) -> None:
+        self._plans = {
+            plan: told for plan, told in self._plans.items() if not plan.done
+        }
+
     def _follow(self, controller: SegmentController) -> None:
-        """Hear of what a sentence began, and of every change."""
+        """Hear of masks that a sentence asked for, and of every change."""
         if controller is self._followed:
             return
         self._followed = controller
-        controller.predictions.job_advanced.connect(self._on_job_advanced)
-        controller.predictions.job_told.connect(self._on_job_told)
-        controller.predictions.request_told.connect(self._on_request_told)
+        controller.predictions.request_ended.connect(self._on_request_ended)
         controller.annotation_changed.connect(self._on_changed)
 
-    def _on_job_advanced(self, job: CarryJob, doing: str) -> None:
-        if job in self._jobs and self._thread is None and self._searching is None:
-            language = self._jobs[job].language
+    def _on_advanced(self, doing: str) -> None:
+        if self._jobs and self._thread is None and self._searching is None:
+            language = next(iter(self._jobs.values()))  # the oldest runs
             parts = (in_language(part, language) for part in doing.split(": "))
             self.waiting.emit(": ".join(parts))
 
-    def _on_job_told(self, job: CarryJob, sentence: str, end: str) -> None:
-        """Tell what came of work that a sentence began, and go on with the rest."""
-        begun = self._jobs.pop(job, None)
-        if begun is None:
-            return
+    def _on_job_ended(self, job: JobHandle, left: tuple[Action, ...]) -> None:
+        """Tell what came of work that a sentence began, and what is not done then."""
+        language = self._jobs.pop(job)
         if not self._jobs and self._thread is None and self._searching is None:
             self.waiting.emit("")
-        self._language = begun.language
         lines = [
-            f"› {in_language(job.step, begun.language)}",
-            in_language(sentence, begun.language),
+            f"› {in_language(job.job.work.step, language)}",
+            in_language(job.sentence, language),
         ]
-        goes_on = end == "done" and self._open_annotation() is begun.annotation
-        if begun.rest and not goes_on:
-            lines.append(self._words("left", begun.rest))
-        kind: Kind = "error" if end == "failed" else "outcome"
+        if left:
+            lines.append(_words("left", left, language))
+        kind: Kind = "error" if job.job.end == "failed" else "outcome"
         self.answered.emit(Answer("\n".join(lines), kind))
-        if begun.rest and goes_on:
-            self.run(begun.rest)
 
-    def _on_request_told(self, request: PredictionRequest, failure: str) -> None:
+    def _on_request_ended(self, handle: PredictionHandle) -> None:
         """Tell which mask came, or why none did."""
-        begun = self._requests.pop(request, None)
+        begun, failure = self._requests.pop(handle.request, None), handle.sentence
         annotation = self._open_annotation()
         if begun is None or annotation is None or annotation is not begun.annotation:
             return
@@ -378,11 +357,6 @@ class Conversation(QObject):
         elif (preview := annotation.state.preview) is not None:
             told = in_language(predicted(preview).text, begun.language)
             self.answered.emit(Answer(told, "outcome"))
-
-    def _words(self, key: str, steps: Sequence[Action]) -> str:
-        """Return a sentence of `WORDS` about some steps."""
-        named = "; ".join(describe(step, self._language) for step in steps)
-        return WORDS[self._language][key].format(named)
 
     def _offer(
         self, choices: dict[str, Callable[[], None]], *, here: bool = False
@@ -467,17 +441,26 @@ class Conversation(QObject):
             for number, step in enumerate(steps, 1)
         )
 
-    def _decline(self) -> None:
-        self.answered.emit(Answer(WORDS[self._language]["cancelled"], "refusal"))
+    def _decline(self, language: Language | None = None) -> None:
+        words = WORDS[language or self._language]
+        self.answered.emit(Answer(words["cancelled"], "refusal"))
 
-    def _tell_error(self, sentence: str, detail: str = "") -> None:
-        told = in_language(sentence, self._language)
+    def _tell_error(
+        self, sentence: str, detail: str = "", language: Language | None = None
+    ) -> None:
+        told = in_language(sentence, language or self._language)
         self.answered.emit(Answer(told, "error", detail))
 
     def _on_thread_finished(self) -> None:
         self._thread = None
         if self._searching is None:
             self.waiting.emit("")
+
+
+def _words(key: str, steps: Sequence[Action], language: Language) -> str:
+    """Return a sentence of `WORDS` about some steps."""
+    named = "; ".join(describe(step, language) for step in steps)
+    return WORDS[language][key].format(named)
 
 
 def _stops(text: str) -> bool:
