@@ -121,7 +121,7 @@ def test_a_failure_reaches_whoever_asked_and_names_the_image_that_was_left(
             handle.result()
 
 
-def test_cancel_ends_what_was_submitted_and_nothing_that_comes_later(
+def test_cancel_ends_what_was_asked_for_and_nothing_that_comes_later(
     predictions: Predictions, session: SlowSession, qtbot: QtBot
 ) -> None:
     annotation = Annotation(make_volume())

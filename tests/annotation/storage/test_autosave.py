@@ -69,7 +69,7 @@ def test_an_accepted_mask_is_saved_at_once(
     np.testing.assert_array_equal(again.labels, document.labels)
 
 
-def test_what_a_model_has_carried_is_saved_at_once(
+def test_what_a_model_has_propagated_is_saved_at_once(
     document: Annotation, autosave: Autosave
 ) -> None:
     box = (slice(1, 4), slice(2, 6), slice(3, 9))

@@ -175,7 +175,7 @@ def test_points_correct_the_joined_mask_and_only_where_they_point(
     assert (np.delete(joined, 10, 2) == np.delete(corrected, 10, 2)).all()
 
 
-def test_a_disc_is_carried_by_the_votes_for_discs(volume: Volume) -> None:
+def test_a_disc_is_propagated_by_the_votes_for_discs(volume: Volume) -> None:
     class Discs(VotingBalls):
         def votes(self, images: NDArray[np.float32]) -> Any:
             votes = super().votes(images)
