@@ -40,7 +40,7 @@ from napari_spinalsam.widgets.preferences import first_window
 from napari_spinalsam.widgets.window import after_drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from napari import Viewer
     from napari.layers import Image, Labels

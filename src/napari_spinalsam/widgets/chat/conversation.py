@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from qtpy.QtCore import QObject, QThread, Signal
 
@@ -297,12 +297,15 @@ class Conversation(QObject):
     def _on_applied(self, plan: PlanHandle, part: Applied) -> None:
         """Tell, step by step, what came of a part of a plan, and follow its jobs."""
         language, detail = self._plans[plan]
+        # A sentence asks for no pointer actions.
+        steps = cast("tuple[Action, ...]", part.steps)
+        rest = cast("tuple[Action, ...]", part.rest)
         lines = [
             f"› {describe(step, language)}\n{_told(outcome, language)}"
-            for step, outcome in zip(part.steps, part.outcomes, strict=True)
+            for step, outcome in zip(steps, part.outcomes, strict=True)
         ]
-        if part.rest:
-            lines.append(_words("then", part.rest, language))
+        if rest:
+            lines.append(_words("then", rest, language))
         self.answered.emit(Answer("\n".join(lines), "outcome", detail))
         self._plans[plan] = language, ""  # what follows was not asked again
         for job in plan.jobs:
