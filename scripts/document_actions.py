@@ -1,19 +1,30 @@
-"""Write docs/reference/actions.md from the models of the actions (`make actions`)."""
+"""Write what is made from the rows of the actions (`make actions`).
+
+That is docs/reference/actions.md, and the commands and menus of the manifest.
+"""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import json
+import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_TYPES, COMMANDS
 from napari_spinalsam.actions.replies import LONGEST_PLAN, reply_schema
 from napari_spinalsam.core.anatomy import REGIONS, STRUCTURE_NAMES
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "actions.md"
+if TYPE_CHECKING:
+    from napari_spinalsam.actions.models import BaseAction
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "actions.md"
+MANIFEST = ROOT / "src" / "napari_spinalsam" / "napari.yaml"
+# Between these lines of the manifest stands what is made here.
+BEGIN, END = "# From the rows of the actions, by `make actions`:", "# (end of the rows)"
 HEAD = """# Actions
 
 This page is made from the models of the actions: `make actions`.
@@ -35,8 +46,8 @@ handle.run("add 3 points to L3")  # the same, understood offline
 what you made and asks first when it was said. *Write* writes a file and asks first too.
 Undo takes back every edit and every destructive action.
 
-| Action | Arguments (default) | Class | What it does |
-|---|---|---|---|
+| Action | Arguments (default) | Class | What it does | Menu (key) |
+|---|---|---|---|---|
 """
 TAIL = """
 A **structure** is one of {structures}. A **region** is one of {regions}.
@@ -56,7 +67,7 @@ def page() -> str:
     definitions = reply_schema()["$defs"]
     rows = "".join(
         f"| `{name}` | {_arguments(definitions[kind.__name__])} "
-        f"| {kind.action_class} | {inspect.getdoc(kind)} |\n"
+        f"| {kind.action_class} | {inspect.getdoc(kind)} | {_menus(kind)} |\n"
         for name, kind in ACTION_TYPES.items()
     )
     tail = TAIL.format(
@@ -65,6 +76,38 @@ def page() -> str:
         schema=json.dumps(reply_schema(), indent=1),
     )
     return HEAD.format(longest=LONGEST_PLAN) + rows + tail
+
+
+def manifest(text: str) -> str:
+    """Return the manifest with the commands and menus of all actions."""
+    commands = "".join(
+        f"    - id: napari-spinalsam.{name}\n"
+        f"      title: {command.title}\n"
+        f"      python_name: napari_spinalsam.widgets.commands:{name}\n"
+        for name, (_, command) in COMMANDS.items()
+    )
+    menus = "".join(
+        f"    spinalsam_{menu}:\n"
+        + "".join(
+            f"      - command: napari-spinalsam.{name}\n"
+            for name, (_, command) in COMMANDS.items()
+            if command.menu == menu
+        )
+        for menu in dict.fromkeys(command.menu for _, command in COMMANDS.values())
+    )
+    made = iter((commands, menus))
+    between = re.compile(
+        rf"( *{re.escape(BEGIN)}\n).*?( *{re.escape(END)}\n)", re.DOTALL
+    )
+    return between.sub(lambda found: found[1] + next(made) + found[2], text)
+
+
+def _menus(kind: type[BaseAction]) -> str:
+    """Name the commands of an action, with their keys."""
+    return "; ".join(
+        command.title + (f" ({command.key})" if command.key else "")
+        for command in kind.commands
+    )
 
 
 def _arguments(definition: dict[str, Any]) -> str:
@@ -113,13 +156,15 @@ def main() -> int:
     """Write the page, or check that it is current."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only compare")
-    if not parser.parse_args().check:
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    if PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/reference/actions.md is not current: run `make actions`.")
-    return 1
+    check = parser.parse_args().check
+    made = {PAGE: page(), MANIFEST: manifest(MANIFEST.read_text("utf-8"))}
+    stale = [file for file, text in made.items() if file.read_text("utf-8") != text]
+    for file in stale:
+        if check:
+            print(f"{file.relative_to(ROOT)} is not current: run `make actions`.")
+        else:
+            file.write_text(made[file], encoding="utf-8")
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from scipy import ndimage as ndi
 
 from napari_spinalsam import api
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane, structure
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt
 
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from screenshots import (
 
 from napari_spinalsam import api
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane, structure
 from napari_spinalsam.core.prompts import PointPrompt, Polarity
 
 CORRECTED = "L5"

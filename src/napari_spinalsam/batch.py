@@ -12,9 +12,8 @@ from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.events import slice_box
 from napari_spinalsam.annotation.jobs import anchors_of
 from napari_spinalsam.annotation.label_edits import check_grid
-from napari_spinalsam.core.anatomy import listed
+from napari_spinalsam.core.anatomy import Plane, listed
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.masks import writable
 from napari_spinalsam.core.refinement import joined_mask
 from napari_spinalsam.core.results import COUNTED, Progress, SliceMask, VolumeMask

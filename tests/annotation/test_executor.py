@@ -3,11 +3,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from napari_spinalsam.actions.models import (
-    ACTION_TYPES,
+from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.pointer import (
     POINTER_ACTIONS,
     ClearSlice,
     RemovePrompt,
+    parse_any_action,
 )
 from napari_spinalsam.actions.replies import parse_action, parse_reply, reply_schema
 from napari_spinalsam.annotation.document import Annotation
@@ -54,7 +55,7 @@ def test_what_the_hand_does_is_a_step_of_its_own_and_can_be_said_in_json(
         },
         {"action": "remove_prompt", "kind": "point", "number": 0, **place},
     ):
-        assert executor.run(parse_action(data, by_hand=True)).ok
+        assert executor.run(parse_any_action(data)).ok
     prompts = labelled.prompts_at(0, 2)
     assert [(point.row, point.col) for point in prompts.points] == [(5, 4)]
     assert (prompts.count, prompts.box) == (3, BoxPrompt(1, 1, 6, 6))

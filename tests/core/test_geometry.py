@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Geometry, Plane, SlicePlane
+from napari_spinalsam.core.geometry import Geometry, SlicePlane
 
 SHAPE = (5, 7, 9)
 SPACING = (3.0, 1.0, 0.7)

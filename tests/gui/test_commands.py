@@ -6,23 +6,43 @@ from typing import TYPE_CHECKING
 
 import pytest
 from napari._app_model import get_app_model
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QComboBox, QDialog
 
-from napari_spinalsam.actions.models import ACTION_TYPES
+from napari_spinalsam.actions.models import ACTION_TYPES, COMMANDS
 from napari_spinalsam.core.prompts import BoxPrompt
-from napari_spinalsam.widgets import commands
 
 if TYPE_CHECKING:
     from napari_spinalsam.widgets.handle import SegmentHandle
 
 pytestmark = pytest.mark.gui
-NAMES = [name for name in ACTION_TYPES if hasattr(commands, name)]
 
 
-def test_the_menu_holds_one_command_an_action(handle: SegmentHandle) -> None:
+def test_every_action_has_a_command_in_the_menus_and_the_palette(
+    handle: SegmentHandle,
+) -> None:
     known = get_app_model().commands
-    assert len(NAMES) == 16
-    for name in NAMES:
+    assert {action for action, _ in COMMANDS.values()} == set(ACTION_TYPES)
+    for name in COMMANDS:
         assert f"napari-spinalsam.{name}" in known
+
+
+def test_what_a_command_leaves_open_is_asked_for(handle: SegmentHandle) -> None:
+    handle.run({"action": "set_lock", "structure": "L3"})
+    handle.run({"action": "select_structure", "structure": "L3"})
+    asked: list[list[str]] = []
+
+    def answer() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, QDialog)
+        boxes = dialog.findChildren(QComboBox)
+        asked.append([box.currentText() for box in boxes])
+        dialog.accept()
+
+    QTimer.singleShot(0, answer)
+    get_app_model().commands.execute_command("napari-spinalsam.unlock").result()
+    assert asked == [["L3"]]
+    assert not handle.annotation.state.object_of("L3").locked
 
 
 def test_a_command_acts_on_the_viewer_in_front(handle: SegmentHandle) -> None:

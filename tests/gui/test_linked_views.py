@@ -10,7 +10,7 @@ from qtpy.QtCore import QCoreApplication, QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.handle import attach

@@ -11,7 +11,8 @@ from napari.components import ViewerModel
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.annotation.headless import HeadlessView
-from napari_spinalsam.core.geometry import Geometry, Known, Plane
+from napari_spinalsam.core.anatomy import Plane
+from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.layers.annotation_layers import AnnotationLayers

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.language.profiles import PROFILES, Profile
 from napari_spinalsam.language.settings import LanguageSettings, ViewerContext
 

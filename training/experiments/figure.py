@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane
 from training.experiments.scores import target_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import by_label
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane, by_label
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_spinalsam.core.anatomy import Kind, by_label
+from napari_spinalsam.core.anatomy import Kind, Plane, by_label
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import default_window, parse_window
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import read_labels

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from napari_spinalsam.actions.models import ACTION_TYPES, Action, AnyAction
+from napari_spinalsam.actions.models import ACTION_TYPES, Action
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails, core_schema
 
 LONGEST_PLAN = 8
+_T = TypeVar("_T")
 
 
 class _ReplyModel(BaseModel):
@@ -50,40 +51,23 @@ class Refuse(_ReplyModel):
 Reply = Annotated[Plan | Clarify | Refuse, Field(discriminator="kind")]
 
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
-_ANY_ACTION: TypeAdapter[AnyAction] = TypeAdapter(AnyAction)
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 
-@overload
-def parse_action(
-    data: Mapping[str, Any] | str, *, by_hand: Literal[False] = False
-) -> Action: ...
-@overload
-def parse_action(data: Mapping[str, Any] | str, *, by_hand: bool) -> AnyAction: ...
-def parse_action(
-    data: Mapping[str, Any] | str, *, by_hand: bool = False
-) -> Action | AnyAction:
-    """Read one action.
+def parse_action(data: Mapping[str, Any] | str) -> Action:
+    """Read one action that words can ask for.
 
     Parameters
     ----------
     data : mapping or str
         The action as a mapping with the key ``action``, or as JSON text.
-    by_hand : bool
-        Whether pointer actions are taken too, which words cannot ask for.
 
     Raises
     ------
     InputError
         If it is no valid action; the sentence names the argument at fault.
     """
-    adapter = _ANY_ACTION if by_hand else _ACTION
-    try:
-        if isinstance(data, str):
-            return adapter.validate_json(data)
-        return adapter.validate_python(data)
-    except ValidationError as error:
-        raise InputError(f"This is no valid action: {_in_words(error)}.") from None
+    return validated(_ACTION, data, "action")
 
 
 def parse_reply(data: Mapping[str, Any] | str) -> Reply:
@@ -99,12 +83,17 @@ def parse_reply(data: Mapping[str, Any] | str) -> Reply:
     InputError
         If it is no valid reply; the sentence names the step and argument at fault.
     """
+    return validated(_REPLY, data, "reply")
+
+
+def validated(kind: TypeAdapter[_T], data: Mapping[str, Any] | str, name: str) -> _T:
+    """Read data or JSON text of a kind that has a name; an InputError if it is none."""
     try:
         if isinstance(data, str):
-            return _REPLY.validate_json(data)
-        return _REPLY.validate_python(data)
+            return kind.validate_json(data)
+        return kind.validate_python(data)
     except ValidationError as error:
-        raise InputError(f"This is no valid reply: {_in_words(error)}.") from None
+        raise InputError(f"This is no valid {name}: {_in_words(error)}.") from None
 
 
 def reply_to_dict(reply: Reply) -> dict[str, Any]:

@@ -9,14 +9,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.actions.describe import describe
-from napari_spinalsam.actions.models import ActionClass, AnyAction
+from napari_spinalsam.actions.models import ActionClass
+from napari_spinalsam.actions.pointer import AnyAction
 from napari_spinalsam.annotation import operations
 from napari_spinalsam.annotation.jobs import search_for
 from napari_spinalsam.annotation.outcome import Outcome
 from napari_spinalsam.annotation.ports import Run
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 OPERATIONS: Mapping[type[BaseAction], Callable[[Run, Any], Outcome]] = MappingProxyType(
     {
         model: getattr(operations, name)
-        for name, model in {**a.ACTION_TYPES, **a.POINTER_ACTIONS}.items()
+        for name, model in {**a.ACTION_TYPES, **pointer.POINTER_ACTIONS}.items()
     }
 )
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.outcome import Report
     from napari_spinalsam.annotation.ports import ToolKind, VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
-    from napari_spinalsam.core.geometry import Geometry, Plane
+    from napari_spinalsam.core.anatomy import Plane
+    from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.core.protocols import VolumePredictor
     from napari_spinalsam.core.results import SliceKey

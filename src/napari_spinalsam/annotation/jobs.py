@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.core.geometry import Geometry

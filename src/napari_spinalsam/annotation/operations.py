@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.annotation.jobs import (
     DetectionJob,
     PropagationJob,
@@ -18,9 +19,8 @@ from napari_spinalsam.annotation.placement import locate, place_box, place_point
 from napari_spinalsam.annotation.ports import Arming
 from napari_spinalsam.annotation.requests import selected_name, waiting_preview
 from napari_spinalsam.annotation.statistics import measure_report
-from napari_spinalsam.core.anatomy import REGIONS, listed, structure
+from napari_spinalsam.core.anatomy import REGIONS, Plane, listed, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.core.results import check_findable
@@ -509,59 +509,59 @@ def shift_names(run: Run, action: a.ShiftNames) -> Outcome:
     return Outcome(f"All names are shifted {way} by {levels}.")
 
 
-def place_point(run: Run, action: a.PlacePoint) -> Outcome:
+def place_point(run: Run, action: pointer.PlacePoint) -> Outcome:
     """Place a point by hand."""
     run.annotation.add_point(action.axis, action.index, action.point)
     return Outcome(f"Placed a {action.point.polarity} point.")
 
 
-def set_box(run: Run, action: a.SetBox) -> Outcome:
+def set_box(run: Run, action: pointer.SetBox) -> Outcome:
     """Draw or remove the box of a slice by hand."""
     run.annotation.set_box(action.axis, action.index, action.box)
     return Outcome("Removed the box." if action.box is None else "Drew a box.")
 
 
-def add_scribble(run: Run, action: a.AddScribble) -> Outcome:
+def add_scribble(run: Run, action: pointer.AddScribble) -> Outcome:
     """Draw a scribble by hand."""
     run.annotation.add_scribble(action.axis, action.index, action.scribble)
     return Outcome(f"Drew a {action.scribble.polarity} scribble.")
 
 
-def set_lasso(run: Run, action: a.SetLasso) -> Outcome:
+def set_lasso(run: Run, action: pointer.SetLasso) -> Outcome:
     """Draw or remove the lasso of a slice by hand."""
     run.annotation.set_lasso(action.axis, action.index, action.lasso)
     return Outcome("Removed the lasso." if action.lasso is None else "Drew a lasso.")
 
 
-def remove_prompt(run: Run, action: a.RemovePrompt) -> Outcome:
+def remove_prompt(run: Run, action: pointer.RemovePrompt) -> Outcome:
     """Remove one point or scribble of a slice."""
     run.annotation.remove_prompt(action.axis, action.index, action.kind, action.number)
     return Outcome(f"Removed {action.kind} {action.number}.")
 
 
-def edit_prompts(run: Run, action: a.EditPrompts) -> Outcome:
+def edit_prompts(run: Run, action: pointer.EditPrompts) -> Outcome:
     """Leave the prompts of a slice as the hand has left them."""
     run.annotation.set_prompts(action.prompts)
     return Outcome("Changed the prompts.")
 
 
-def clear_slice(run: Run, action: a.ClearSlice) -> Outcome:
+def clear_slice(run: Run, action: pointer.ClearSlice) -> Outcome:
     """Drop the prompts of a slice that were not accepted."""
     count = run.annotation.clear_slice(action.axis, action.index)
     return _cleared(count, "prompt")
 
 
-def clear_scribbles(run: Run, action: a.ClearScribbles) -> Outcome:
+def clear_scribbles(run: Run, action: pointer.ClearScribbles) -> Outcome:
     """Remove all scribbles that were not accepted."""
     return _cleared(run.annotation.clear_scribbles(), "scribble")
 
 
-def clear_lassos(run: Run, action: a.ClearLassos) -> Outcome:
+def clear_lassos(run: Run, action: pointer.ClearLassos) -> Outcome:
     """Remove all lassos that were not accepted."""
     return _cleared(run.annotation.clear_lassos(), "lasso")
 
 
-def paint(run: Run, action: a.Paint) -> Outcome:
+def paint(run: Run, action: pointer.Paint) -> Outcome:
     """Enter a brush stroke; what it would write into a locked structure stays."""
     if spared := run.annotation.paint(action.stroke, action.step):
         return Outcome(
@@ -570,13 +570,13 @@ def paint(run: Run, action: a.Paint) -> Outcome:
     return Outcome("Changed the labels.")
 
 
-def open_labels(run: Run, action: a.OpenLabels) -> Outcome:
+def open_labels(run: Run, action: pointer.OpenLabels) -> Outcome:
     """Go on from other labels."""
     run.annotation.replace_labels(action.labels, "Open labels")
     return Outcome("The labels are open to go on from. Ctrl+Z takes that back.")
 
 
-def set_reference(run: Run, action: a.SetReference) -> Outcome:
+def set_reference(run: Run, action: pointer.SetReference) -> Outcome:
     """Measure against other labels, or against none."""
     run.annotation.set_reference(action.labels, action.geometry)
     return Outcome(
@@ -584,19 +584,19 @@ def set_reference(run: Run, action: a.SetReference) -> Outcome:
     )
 
 
-def move_image(run: Run, action: a.MoveImage) -> Outcome:
+def move_image(run: Run, action: pointer.MoveImage) -> Outcome:
     """Let the image lie elsewhere."""
     run.annotation.set_grid(action.grid)
     return Outcome("The image lies elsewhere.")
 
 
-def set_voxel_size(run: Run, action: a.SetVoxelSize) -> Outcome:
+def set_voxel_size(run: Run, action: pointer.SetVoxelSize) -> Outcome:
     """State the size of a voxel."""
     run.annotation.set_spacing(action.spacing)
     told = " x ".join(f"{mm:.4g}" for mm in run.annotation.geometry.spacing)
     return Outcome(f"A voxel measures {told} mm.")
 
 
-def set_orientation(run: Run, action: a.SetOrientation) -> Outcome:
+def set_orientation(run: Run, action: pointer.SetOrientation) -> Outcome:
     """Show the image anew as it is said to lie."""
     return Outcome(run.view.set_orientation(action.codes))

@@ -10,17 +10,13 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_spinalsam.actions.models import (
-        AnyAction,
-        LabelFormat,
-        LayerRole,
-        ViewCount,
-    )
+    from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Report
     from napari_spinalsam.annotation.requests import PredictionRequest
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.core.protocols import ModelIdentity, VolumePredictor
     from napari_spinalsam.core.results import (

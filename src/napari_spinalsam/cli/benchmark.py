@@ -36,7 +36,7 @@ def run(options: Namespace) -> None:
     options : Namespace
         model, device, json.
     """
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
     from napari_spinalsam.io.sample import read_sample
     from napari_spinalsam.model.weights.loading import load_session
 
@@ -69,7 +69,7 @@ def _measure(
     session: SegmentationSession, volume: Volume
 ) -> tuple[list[float], list[float], list[float]]:
     """Return milliseconds of each slice, after one slice to warm up."""
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
     from napari_spinalsam.core.intensity import PRESETS
     from napari_spinalsam.core.prompts import BoxPrompt, SlicePrompts
 

@@ -20,6 +20,7 @@ from napari_spinalsam.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+
 Rgba = tuple[float, float, float, float]
 
 # Names that a sentence holds before it shortens them.
@@ -378,3 +379,21 @@ def shifted_name(name: str, levels: Sequence[str], offset: int) -> str:
             "or rename it first, or move the other way."
         )
     return structure("-".join(there).replace("-sacrum", "-S1")).name
+
+
+class Plane(StrEnum):
+    """The anatomical planes, named after what is seen in the slice."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+    @property
+    def axis(self) -> int:
+        """Axis of a canonical (z, y, x) array that slices of this plane cut."""
+        return (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL).index(self)
+
+    @classmethod
+    def of_axis(cls, axis: int) -> Plane:
+        """Return the plane whose slices are perpendicular to an array axis."""
+        return (cls.AXIAL, cls.CORONAL, cls.SAGITTAL)[axis]

@@ -9,7 +9,7 @@ reversed; nothing is resampled, and an oblique grid stays oblique in its affine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Flag, StrEnum, auto
+from enum import Flag, auto
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-
-class Plane(StrEnum):
-    """The anatomical planes, named after what is seen in the slice."""
-
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
-
-    @property
-    def axis(self) -> int:
-        """Axis of a canonical (z, y, x) array that slices of this plane cut."""
-        return (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL).index(self)
-
-    @classmethod
-    def of_axis(cls, axis: int) -> Plane:
-        """Return the plane whose slices are perpendicular to an array axis."""
-        return (cls.AXIAL, cls.CORONAL, cls.SAGITTAL)[axis]
 
 
 # World RAS+ direction in which each canonical axis grows: inferior, posterior, left.

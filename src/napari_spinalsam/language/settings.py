@@ -24,7 +24,7 @@ from napari_spinalsam.language.profiles import PROFILES, Profile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
 
 LONGEST_DEADLINE = 600.0
 LONGEST_ADDRESS = 250

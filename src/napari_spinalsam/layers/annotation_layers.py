@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari.layers import Labels, Points, Shapes
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError, SpinalSamError
 from napari_spinalsam.core.prompts import SlicePrompts
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.annotation.executor import Act
@@ -342,7 +343,7 @@ class AnnotationLayers:
         """Let the annotation lie where the image was moved to while it was put down."""
         self.note_place(grid)
         if not grid.equals(self.annotation.volume.grid):
-            self.act([a.MoveImage(grid=grid)])
+            self.act([pointer.MoveImage(grid=grid)])
         self.follow_image()
 
     def _left_at(self) -> dict[str, Any]:
@@ -527,7 +528,7 @@ class AnnotationLayers:
             place = to_data(self.viewer, self.image, position)
             polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
-            self.act([a.PlacePoint(axis=axis, index=index, point=point)])
+            self.act([pointer.PlacePoint(axis=axis, index=index, point=point)])
         self.later(self._show_due_prompts)
 
     def _select(self, name: str) -> None:

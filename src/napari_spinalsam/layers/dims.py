@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
 
 
 def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:

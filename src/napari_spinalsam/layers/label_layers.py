@@ -12,7 +12,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from scipy.ndimage import binary_erosion
 
-from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.annotation.events import changed_box, slice_box
 from napari_spinalsam.annotation.provenance import EDITED, PAINTED
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
@@ -366,7 +366,7 @@ class LabelEdits:
         """Offer an edit to the annotation; return whether it took all of it."""
         if found.is_empty:
             return True
-        (outcome,) = self._act([a.Paint(stroke=found, step=step)])
+        (outcome,) = self._act([pointer.Paint(stroke=found, step=step)])
         if not outcome.ok:
             self._report(outcome.text)
         return outcome.ok

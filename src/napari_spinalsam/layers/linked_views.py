@@ -15,7 +15,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer, Vectors
 
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.layers.annotation_layers import AnnotationLayers
 from napari_spinalsam.layers.dims import current_slice, set_plane
 from napari_spinalsam.layers.mouse import LEFT, until_release

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from napari.layers import Points, Shapes
 
-from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import (
     PARTS_OF_PIXEL,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.state import StructureObject
     from napari_spinalsam.core.geometry import Geometry
 
@@ -300,27 +300,27 @@ def edit_between(before: SlicePrompts, after: SlicePrompts) -> AnyAction:
     place = {"axis": after.axis, "index": after.index}
     edits: list[AnyAction] = []
     if after.points[:-1] == before.points and after.points:
-        edits.append(a.PlacePoint(**place, point=after.points[-1]))
+        edits.append(pointer.PlacePoint(**place, point=after.points[-1]))
     if after.scribbles[:-1] == before.scribbles and after.scribbles:
-        edits.append(a.AddScribble(**place, scribble=after.scribbles[-1]))
+        edits.append(pointer.AddScribble(**place, scribble=after.scribbles[-1]))
     if after.box != before.box:
-        edits.append(a.SetBox(**place, box=after.box))
+        edits.append(pointer.SetBox(**place, box=after.box))
     if after.lasso != before.lasso:
-        edits.append(a.SetLasso(**place, lasso=after.lasso))
+        edits.append(pointer.SetLasso(**place, lasso=after.lasso))
     for kind, had, left in (
         ("point", before.points, after.points),
         ("scribble", before.scribbles, after.scribbles),
     ):
         for number in range(len(had)):
             if had[:number] + had[number + 1 :] == left:
-                edits.append(a.RemovePrompt(**place, kind=kind, number=number))
+                edits.append(pointer.RemovePrompt(**place, kind=kind, number=number))
                 break
     unchanged = sum(
         one == other for one, other in zip(astuple(before), astuple(after), strict=True)
     )
     # Several at once, or prompts that were moved.
     if len(edits) != 1 or unchanged != len(fields(after)) - 1:
-        return a.EditPrompts(prompts=after)
+        return pointer.EditPrompts(prompts=after)
     return edits[0]
 
 

@@ -1,28 +1,30 @@
 """Menu commands, which napari also offers in its command palette.
 
-Each is one action of the contract, run by the executor of the viewer's Segment dock.
+Each asks for one action, as its row in `actions.models` says, and the executor of the
+viewer's Segment dock runs it. What a row leaves open is asked for in a small form.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets import request_values
 from napari import Viewer  # noqa: TC002, napari hands the viewer over by this name
 
-from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions.models import ACTION_TYPES, COMMANDS
+from napari_spinalsam.actions.replies import parse_action
+from napari_spinalsam.core.anatomy import STRUCTURES
 from napari_spinalsam.widgets.handle import attach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_spinalsam.actions.models import Action
+    from napari_spinalsam.actions.models import Command
+    from napari_spinalsam.annotation.document import Annotation
+    from napari_spinalsam.widgets.controller import SegmentController
 
-
-def _command(action: Action) -> Callable[[Viewer], None]:
-    def run(viewer: Viewer) -> None:
-        attach(viewer).widget.controller.perform(action)
-
-    return run
+# Arguments that name a structure which is there already.
+PRESENT = ("structure", "into")
 
 
 def three_views(viewer: Viewer) -> None:
@@ -35,19 +37,45 @@ def first_steps(viewer: Viewer) -> None:
     attach(viewer).widget.first_steps.toggle()
 
 
-generate_mask = _command(a.GenerateMask())
-accept_mask = _command(a.AcceptMask())
-reject_mask = _command(a.RejectMask())
-undo = _command(a.Undo())
-redo = _command(a.Redo())
-clear_points = _command(a.ClearPoints())
-clear_boxes = _command(a.ClearBoxes())
-clear_all = _command(a.ClearAll())
-measure = _command(a.Measure())
-save_labels = _command(a.SaveLabels())
-cancel = _command(a.Cancel())
-next_candidate = _command(a.NextCandidate())
-previous_candidate = _command(a.PreviousCandidate())
-check_gpu = _command(a.CheckGpu())
-verify_parameters = _command(a.VerifyParameters())
-show_help = _command(a.ShowHelp())
+def __getattr__(name: str) -> Callable[[Viewer], None]:
+    """Return the command of a row, which the manifest names."""
+    if name not in COMMANDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    action, command = COMMANDS[name]
+
+    def run(viewer: Viewer) -> None:
+        controller = attach(viewer).widget.controller
+        controller.attempt(lambda: _perform(controller, action, command))
+
+    run.__name__ = name
+    return run
+
+
+def _perform(controller: SegmentController, action: str, command: Command) -> None:
+    """Run an action once all that it needs is known; closing the form runs nothing."""
+    fields = ACTION_TYPES[action].model_fields
+    missing = {
+        name: _form(name, field.annotation, controller.annotation)
+        for name, field in fields.items()
+        if field.is_required() and name not in command.arguments
+    }
+    arguments = {"action": action, **command.arguments}
+    if missing:
+        given = request_values(title=command.title, **missing)
+        if given is None:
+            return
+        arguments |= given
+    controller.run(parse_action(arguments))
+
+
+def _form(name: str, kind: Any, annotation: Annotation | None) -> dict[str, Any]:
+    """Return how an argument is asked for."""
+    if kind is not str:
+        return {"annotation": kind, "options": {"min": 0}}
+    names = [each.name for each in STRUCTURES]
+    form: dict[str, Any] = {"annotation": str}
+    if name in PRESENT and annotation is not None and annotation.state.objects:
+        names = [entry.name for entry in annotation.state.objects]
+        selected = annotation.state.selected
+        form["value"] = selected if selected in names else names[0]
+    return {**form, "options": {"choices": names}}

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.annotation.events import EVERYTHING, Change
 from napari_spinalsam.annotation.executor import Executor
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.layers.annotation_layers import AnnotationLayers, left_at
 from napari_spinalsam.layers.dims import current_slice, set_plane
 from napari_spinalsam.layers.grids import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Labels
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.core.results import SliceMask
@@ -232,7 +232,7 @@ class SegmentController(QObject):
         # Known before it is told of: who listens shows which layer it is.
         self._hold_reference(layer)
         try:
-            self.executor.run(a.SetReference(labels=labels, geometry=geometry))
+            self.executor.run(pointer.SetReference(labels=labels, geometry=geometry))
         except InputError:
             self._hold_reference(before)
             raise
@@ -385,7 +385,7 @@ class SegmentController(QObject):
             if self.reference is not None:
                 # Taken up again, the annotation has none, as the dock will show.
                 self._hold_reference(None)
-                self.executor.run(a.SetReference(labels=None))
+                self.executor.run(pointer.SetReference(labels=None))
         self.predictions.follow(None)
         self.layers = None
         self.executor.annotation = None
@@ -480,7 +480,7 @@ class SegmentController(QObject):
             layers.follow_image()
         else:
             layers.note_place(grid)
-            self.executor.run(a.MoveImage(grid=grid))
+            self.executor.run(pointer.MoveImage(grid=grid))
 
     def _on_image_replaced(self) -> None:
         if self.layers is not None:

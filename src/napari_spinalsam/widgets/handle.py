@@ -6,8 +6,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from napari_spinalsam.actions import models as a
-from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
+from napari_spinalsam.actions import pointer
+from napari_spinalsam.actions.pointer import parse_any_action
+from napari_spinalsam.actions.replies import Clarify, Plan
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.widgets.jobs import wait_for
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari import Viewer
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.widgets.jobs import PlanHandle
@@ -194,7 +195,7 @@ class SegmentHandle:
         InputError
             If the orientation is known, or the codes name none.
         """
-        self.run(a.SetOrientation(codes=codes))
+        self.run(pointer.SetOrientation(codes=codes))
 
     def set_spacing(self, spacing: Sequence[float]) -> None:
         """State the voxel size of an image that does not tell it itself.
@@ -209,7 +210,7 @@ class SegmentHandle:
         InputError
             If the file of the image tells it, or a size is none.
         """
-        self.run(a.SetVoxelSize(spacing=tuple(spacing)))
+        self.run(pointer.SetVoxelSize(spacing=tuple(spacing)))
 
     def save(self, path: Path) -> str:
         """Write the labels on the grid of the image; return the file's name."""
@@ -239,7 +240,7 @@ def _steps(action: AnyAction | dict[str, Any] | str) -> tuple[AnyAction, ...]:
     if not isinstance(action, dict | str):
         return (action,)
     if isinstance(action, dict) or action.lstrip().startswith("{"):
-        return (parse_action(action, by_hand=True),)
+        return (parse_any_action(action),)
     reply = parse_offline(action)
     if isinstance(reply, Plan):
         return reply.steps

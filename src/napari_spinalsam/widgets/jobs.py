@@ -22,7 +22,7 @@ from napari_spinalsam.core.results import Progress
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from napari_spinalsam.actions.models import AnyAction
+    from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.jobs import Job, Search
     from napari_spinalsam.annotation.outcome import Outcome

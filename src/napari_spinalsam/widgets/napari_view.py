@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
     from napari_spinalsam.annotation.outcome import Report
     from napari_spinalsam.annotation.ports import ToolKind
-    from napari_spinalsam.core.geometry import Plane
+    from napari_spinalsam.core.anatomy import Plane
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.layers.annotation_layers import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController

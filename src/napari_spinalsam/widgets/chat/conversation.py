@@ -13,9 +13,8 @@ from napari_spinalsam.actions.describe import describe
 from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.annotation.operations import predicted
-from napari_spinalsam.core.anatomy import listed
+from napari_spinalsam.core.anatomy import Plane, listed
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
-from napari_spinalsam.core.geometry import Plane
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.language.answers import in_language
 from napari_spinalsam.language.interpreter import Interpreter

@@ -18,8 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.annotation.statistics import voxel_size
-from napari_spinalsam.core.anatomy import structure
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import Plane, structure
 from napari_spinalsam.widgets.combo_boxes import swatch
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.widgets.combo_boxes import make_narrow
 
 if TYPE_CHECKING:
@@ -182,8 +183,8 @@ class GeometryRow(QWidget):
         if annotation.geometry.is_2d:
             controller.perform(a.SetPixelSize(mm=values[0]))
         else:
-            controller.perform(a.SetVoxelSize(spacing=tuple(values)))
+            controller.perform(pointer.SetVoxelSize(spacing=tuple(values)))
 
     def _set_orientation(self) -> None:
         controller, codes = self._controller, self.orientation.codes()
-        controller.perform(a.SetOrientation(codes=codes))
+        controller.perform(pointer.SetOrientation(codes=codes))

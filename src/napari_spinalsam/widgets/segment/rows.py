@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.actions import models as a
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.actions import pointer
+from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.widgets.combo_boxes import StructureChooser, make_narrow
@@ -527,8 +528,8 @@ class PromptTools:
             ("Points", a.ClearPoints()),
             ("Boxes", a.ClearBoxes()),
             ("All prompts and the mask", a.ClearAll()),
-            ("Scribbles", a.ClearScribbles()),
-            ("Lassos", a.ClearLassos()),
+            ("Scribbles", pointer.ClearScribbles()),
+            ("Lassos", pointer.ClearLassos()),
         ):
             menu.addAction(text, partial(controller.perform, action))
         row.clear.setMenu(menu)
@@ -571,5 +572,5 @@ class PromptTools:
         axis, index = controller.view.current_slice()
         if not annotation.has_pending(axis, index):
             return False
-        clear = a.ClearSlice(axis=axis, index=index)
+        clear = pointer.ClearSlice(axis=axis, index=index)
         return controller.perform(clear, hint="Ctrl+Z undoes it.")

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.anatomy import by_label
 from napari_spinalsam.core.errors import CancelledError, InputError
 from napari_spinalsam.io.formats import LABEL_SUFFIXES
@@ -101,7 +101,7 @@ class StartLabels(QWidget):
         if annotation is None:
             raise InputError("There is no image: open the image of the labels first.")
         labels = read_labels_for(annotation.volume, path)
-        self._controller.executor.run(a.OpenLabels(labels=labels))
+        self._controller.executor.run(pointer.OpenLabels(labels=labels))
         told = f"{path.name} is open to go on from. Ctrl+Z takes that back."
         self._controller.message.emit(told, False)
         return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
@@ -20,9 +21,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.actions import models as a
+from napari_spinalsam.actions.replies import parse_action
 from napari_spinalsam.annotation.events import EVERYTHING
-from napari_spinalsam.core.anatomy import BACKGROUND, structure
-from napari_spinalsam.core.geometry import Plane
+from napari_spinalsam.core.anatomy import BACKGROUND, Plane, structure
 from napari_spinalsam.core.metrics import compare_masks
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.widgets.autosave import Keeper, RecoveryOffer
@@ -393,13 +394,14 @@ class SegmentWidget(QWidget):
         perform = self.controller.perform
         return {
             **self.tools.keys(),
-            "G": lambda: perform(a.GenerateMask()),
+            **{
+                command.key: partial(
+                    perform, parse_action({"action": name, **command.arguments})
+                )
+                for name, command in a.COMMANDS.values()
+                if command.key
+            },
             "F": self.choices.propagate_again,
-            "C": lambda: self._cycle(1),
-            "Shift+C": lambda: self._cycle(-1),
-            "Return": lambda: perform(a.AcceptMask()),
-            "Ctrl+Z": lambda: perform(a.Undo()),
-            "Ctrl+Shift+Z": lambda: perform(a.Redo()),
             "Ctrl+S": self.keeper.save,
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
