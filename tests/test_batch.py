@@ -34,6 +34,7 @@ from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
     MaskPrediction,
+    PointPrompt,
     Polarity,
     ScribblePrompt,
     SlicePrompts,
@@ -460,6 +461,66 @@ def test_a_saved_annotation_replays_to_the_labels_that_were_written(
     ]
     assert (found.labels[3, 1:6, 2:6] == 23).all()
     assert np.count_nonzero(found.labels == 22) == 2 * 5 * 4
+
+
+def test_what_the_planes_tell_of_a_slice_leaves_the_others_alone(
+    volume: Volume,
+) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[5, 7, :] = 23
+    prompted = [boxed("L4", (0, 2, BoxPrompt(1, 2, 4, 5)))]
+    found = segment_objects(volume, prompted, Votes(), BONE, start=start)
+    assert (found.labels[5, 7] == 23).all()
+    assert np.count_nonzero(found.labels == 23) == 10 + 5 * 4
+
+
+def test_an_object_that_comes_twice_keeps_what_was_written_first(
+    volume: Volume,
+) -> None:
+    class Moves(FillsTheBox):
+        def propagate_all(self, objects: Any, *, window: Window) -> Iterator[Any]:
+            yield [
+                VolumeMask(
+                    np.ones((1, 2, 3), bool),
+                    (slice(at, at + 1), slice(1, 3), slice(2, 5)),
+                    0.8,
+                )
+                for at, _ in enumerate(objects, start=2)
+            ]
+
+    found = segment_objects(
+        volume, [propagated("L3"), propagated("L3", axis=1)], Moves(), BONE
+    )
+    assert (found.labels[2:4, 1:3, 2:5] == 22).all()
+    assert [each.voxels for each in found.objects] == [6, 6]
+
+
+class Dots(FillsTheBox):
+    """A point means the nine pixels around it."""
+
+    def predict(
+        self, plane: SlicePlane, prompts: SlicePrompts, /, *, window: Window, **_: Any
+    ) -> MaskPrediction:
+        at = prompts.points[0]
+        box = BoxPrompt(at.row - 1, at.col - 1, at.row + 1, at.col + 1)
+        return super().predict(plane, prompts.with_box(box), window=window)
+
+
+def test_points_replace_the_label_that_was_there_and_do_not_correct_it(
+    volume: Volume, tmp_path: Path
+) -> None:
+    start = np.zeros(volume.data.shape, np.uint8)
+    start[2, 3, :] = 22
+    document = begin_annotation(volume, BONE, start)
+    prompts = SlicePrompts(0, 2, (PointPrompt(5, 5),))
+    annotate_objects(document, [PromptedObject(structure("L3"), (prompts,))], Dots())
+    expected = np.zeros(volume.data.shape, np.uint8)
+    expected[2, 4:7, 4:7] = 22
+    assert (document.labels == expected).all()
+    (accepted,) = document.state.object_of("L3").accepted
+    assert accepted.origin.questions == (Question(prompts, 0),)
+    save_annotation(document, tmp_path / "case.spinalsam")
+    assert (replay(tmp_path / "case.spinalsam", volume, Dots()) == expected).all()
 
 
 def test_drawn_prompts_reach_the_model_and_the_annotation(volume: Volume) -> None:
