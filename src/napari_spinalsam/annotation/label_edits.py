@@ -24,7 +24,13 @@ from napari_spinalsam.annotation.requests import waiting_preview
 from napari_spinalsam.annotation.state import StructureObject
 from napari_spinalsam.core.anatomy import by_label, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, Runs, writable
+from napari_spinalsam.core.masks import (
+    LABEL_DTYPE,
+    LabelDelta,
+    Runs,
+    bounding_box,
+    writable,
+)
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.protocols import ModelIdentity
 
@@ -327,10 +333,13 @@ class _ConcurrentEdits:
 
     def touched(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Return the voxels that were painted, or whose painting was undone."""
+        events = (*self.done, *self.undone)
+        strokes = [event for event in events if isinstance(event, VoxelsWritten)]
+        if not strokes:
+            return np.zeros(shape, np.bool_)
         touched = np.full(shape, UNTOUCHED, np.uint8)
-        for event in (*self.done, *self.undone):
-            if isinstance(event, VoxelsWritten):
-                event.runs.write(touched)
+        for event in strokes:
+            event.runs.write(touched)
         return np.asarray(touched != UNTOUCHED)
 
     def slices(self, name: str) -> set[SliceKey]:
@@ -393,7 +402,7 @@ def written_masks(
     targets, remarks = _targets(state, masks, edits)
     by_hand = _by_hand(labels, state)
     touched = edits.touched(labels.shape)
-    after, box = labels.copy(), within or (slice(None),) * 3
+    after = labels.copy()
     for name, target in targets.items():
         whole, label = masks[name], structure(target).label
         kept, since = by_hand | touched, touched.copy()
@@ -412,13 +421,25 @@ def written_masks(
             )
         mask = np.zeros(labels.shape, np.bool_)
         mask[whole.box] = whole.mask
+        # Nothing of the structure was or comes outside of this box.
+        box = within or _around(whole.box, bounding_box(present))
         region = after[box]
         region[...], _ = written_labels(region, mask[box], label, kept[box])
         state = state.with_object(state.object_of(target))
-    delta = LabelDelta.between(labels, after[box], box)
+    part = after if within is None else after[within]
+    delta = LabelDelta.between(labels, part, within)
     if not delta.is_empty:
         state = state.with_event(VoxelsWritten(step, Runs.of(delta), model))
     return state, delta, tuple(remarks)
+
+
+def _around(box: Box, other: tuple[slice, ...] | None) -> Box:
+    """Return the smallest box that holds a box and another one, if there is one."""
+    first, second, third = (
+        slice(min(a.start, b.start), max(a.stop, b.stop))
+        for a, b in zip(box, other or box, strict=True)
+    )
+    return first, second, third
 
 
 def _targets(
@@ -484,8 +505,11 @@ def _exchanged(
 
 def _by_hand(labels: NDArray[np.uint8], state: State) -> NDArray[np.bool_]:
     """Return the voxels that still are as a brush or another tool has left them."""
+    events = events_of(state.record)
+    if not any(isinstance(e, VoxelsWritten) and e.step in HAND for e in events):
+        return np.zeros(labels.shape, np.bool_)
     last = np.full(labels.shape, UNTOUCHED, np.uint8)
-    for event in events_of(state.record):
+    for event in events:
         if isinstance(event, ValuesExchanged):
             last = event.table[last]
         elif isinstance(event, VoxelsWritten) and event.step in HAND:
