@@ -19,7 +19,7 @@ STAMP := $(VENV)/.installed
 DISPLAYED := scripts/with_display.sh
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo demo-chat test test-heavy lint format actions docs screenshots tutorial notebook benchmark train train-smoke clean
+.PHONY: help venv demo demo-chat test test-heavy lint format actions messages docs screenshots tutorial notebook benchmark train train-smoke clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,7 @@ lint: $(STAMP) ## check style, types, directions of imports, manifest and metada
 	$(BIN)/npe2 validate napari-spinalsam
 	$(BIN)/validate-pyproject pyproject.toml
 	$(BIN)/python scripts/document_actions.py --check
+	$(BIN)/python scripts/messages.py --check
 
 format: $(STAMP) ## rewrite the code in the style that lint asks for
 	$(BIN)/ruff check --fix .
@@ -65,6 +66,9 @@ format: $(STAMP) ## rewrite the code in the style that lint asks for
 
 actions: $(STAMP) ## write docs/reference/actions.md from the models of the actions
 	$(BIN)/python scripts/document_actions.py
+
+messages: $(STAMP) ## bring the catalogues of translations up to date with the code
+	$(BIN)/python scripts/messages.py
 
 docs: $(STAMP) ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

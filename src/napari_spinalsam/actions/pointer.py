@@ -12,6 +12,7 @@ from napari_spinalsam.actions.models import BaseAction, ByHand, Index, WordActio
 from napari_spinalsam.actions.replies import validated
 from napari_spinalsam.core.geometry import Geometry
 from napari_spinalsam.core.masks import LabelDelta
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
@@ -102,7 +103,7 @@ class Paint(ByHand):
 
     action: Literal["paint"] = "paint"
     stroke: InstanceOf[LabelDelta]
-    step: str = "Paint"
+    step: InstanceOf[str] = msg("Paint")
 
 
 class OpenLabels(ByHand):

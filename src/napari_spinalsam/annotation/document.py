@@ -31,6 +31,7 @@ from napari_spinalsam.core.anatomy import (
     Kind,
     levels_of,
     listed,
+    named,
     place_of,
     shifted_name,
     structure,
@@ -39,10 +40,12 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
 from napari_spinalsam.core.intensity import default_window
 from napari_spinalsam.core.masks import LABEL_DTYPE
+from napari_spinalsam.core.messages import msg, msgc
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
     PointPrompt,
+    Polarity,
     ScribblePrompt,
     SlicePrompts,
 )
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
     from napari_spinalsam.core.masks import LabelDelta
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.results import VolumeMask
@@ -183,18 +187,22 @@ class Annotation:
         chosen = structure(name).name
         if chosen != self.state.selected:
             after = replace(self.state, selected=chosen, preview=None)
-            self.history.do(f"Select {chosen}", after)
+            self.history.do(msg("Select {name}", name=named(chosen)), after)
 
     def set_window(self, window: Window) -> None:
         """Map intensities otherwise, for display and model."""
-        self.history.do("Set window", replace(self.state, window=window))
+        self.history.do(msg("Set window"), replace(self.state, window=window))
 
-    def set_grid(self, grid: FileGrid, step: str = "Move image") -> None:
+    def set_grid(self, grid: FileGrid, step: str = msg("Move image")) -> None:
         """Let the image lie elsewhere; a mask that waits was made for the old size."""
         if grid.geometry.shape != self._labels.shape:
             raise InputError(
-                f"A grid of shape {grid.geometry.shape} does not fit an image of shape "
-                f"{self._labels.shape}: open the other image instead."
+                msg(
+                    "A grid of shape {shape} does not fit an image of shape "
+                    "{image_shape}: open the other image instead.",
+                    shape=grid.geometry.shape,
+                    image_shape=self._labels.shape,
+                )
             )
         stated = None if grid is self._opened.grid else grid
         self.history.do(step, replace(self.state, grid=stated, preview=None))
@@ -209,7 +217,7 @@ class Annotation:
         return Known.POSITION in grid.known and not grid.turned
 
     def set_spacing(
-        self, spacing: Sequence[float], step: str = "Set voxel size"
+        self, spacing: Sequence[float], step: str = msg("Set voxel size")
     ) -> None:
         """State the millimetres of a voxel along (z, y, x), where no file tells them.
 
@@ -220,14 +228,20 @@ class Annotation:
         """
         if len(spacing) != 3 or not all(0 < mm < math.inf for mm in spacing):
             raise InputError(
-                f"The voxel size {tuple(spacing)} is none: give three numbers of "
-                "millimetres above 0, along slices, rows and columns."
+                msg(
+                    "The voxel size {spacing} is none: give three numbers of "
+                    "millimetres above 0, along slices, rows and columns.",
+                    spacing=tuple(spacing),
+                )
             )
         if self.size_told_by_file:
             told = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing)
             raise InputError(
-                f"The file of the image tells that a voxel measures {told} mm: correct "
-                "the file if that is wrong."
+                msg(
+                    "The file of the image tells that a voxel measures {told} mm: "
+                    "correct the file if that is wrong.",
+                    told=told,
+                )
             )
         known = self.geometry.known | Known.SPACING
         if self._opened.grid.turned:
@@ -238,10 +252,12 @@ class Annotation:
         """State the millimetres of a pixel of a picture; see `set_spacing`."""
         if not self.geometry.is_2d:
             raise InputError(
-                "The image is a volume, whose voxels have three sizes: state them with "
-                "set_spacing or in the Segment dock."
+                msg(
+                    "The image is a volume, whose voxels have three sizes: state "
+                    "them with set_spacing or in the Segment dock."
+                )
             )
-        self.set_spacing((self.geometry.spacing[0], mm, mm), "Set pixel size")
+        self.set_spacing((self.geometry.spacing[0], mm, mm), msg("Set pixel size"))
 
     def set_reference(
         self, reference: NDArray[Any] | None, geometry: Geometry | None = None
@@ -256,7 +272,9 @@ class Annotation:
         state = self.state
         return state.object_of(selected_name(state)).prompts_at((axis, index))
 
-    def set_prompts(self, prompts: SlicePrompts, step: str = "Edit prompts") -> None:
+    def set_prompts(
+        self, prompts: SlicePrompts, step: str = msg("Edit prompts")
+    ) -> None:
         """Replace all prompts of the selected structure on one slice.
 
         With none the slice has none left, accepted ones included.
@@ -270,22 +288,24 @@ class Annotation:
     def add_point(self, axis: int, index: int, point: PointPrompt) -> None:
         """Add a point for the selected structure on a slice."""
         prompts = self.prompts_at(axis, index).with_point(point)
-        self.set_prompts(prompts, f"Add {point.polarity} point")
+        self.set_prompts(prompts, _POINT_ADDED[point.polarity])
 
     def set_box(self, axis: int, index: int, box: BoxPrompt | None) -> None:
         """Set the box of the selected structure on a slice, or remove it with None."""
         prompts = self.prompts_at(axis, index).with_box(box)
-        self.set_prompts(prompts, "Remove box" if box is None else "Add box")
+        self.set_prompts(prompts, msg("Remove box") if box is None else msg("Add box"))
 
     def add_scribble(self, axis: int, index: int, scribble: ScribblePrompt) -> None:
         """Add a scribble for the selected structure on a slice."""
         prompts = self.prompts_at(axis, index).with_scribble(scribble)
-        self.set_prompts(prompts, f"Add {scribble.polarity} scribble")
+        self.set_prompts(prompts, _SCRIBBLE_ADDED[scribble.polarity])
 
     def set_lasso(self, axis: int, index: int, lasso: LassoPrompt | None) -> None:
         """Set the lasso of the selected structure on a slice; None removes it."""
         prompts = self.prompts_at(axis, index).with_lasso(lasso)
-        self.set_prompts(prompts, "Remove lasso" if lasso is None else "Add lasso")
+        self.set_prompts(
+            prompts, msg("Remove lasso") if lasso is None else msg("Add lasso")
+        )
 
     def remove_prompt(self, axis: int, index: int, kind: str, number: int) -> None:
         """Remove a point or a scribble of the selected structure on a slice.
@@ -309,27 +329,35 @@ class Annotation:
         present = getattr(prompts, field)
         if not 0 <= number < len(present):
             raise InputError(
-                f"There is no {kind} {number} on slice {index}: it has {len(present)}, "
-                "numbered from 0."
+                msg(
+                    "There is no {kind} {number} on slice {index}: it has {count}, "
+                    "numbered from 0.",
+                    kind=_KINDS[kind],
+                    number=number,
+                    index=index,
+                    count=len(present),
+                )
             )
         left = present[:number] + present[number + 1 :]
-        self.set_prompts(replace(prompts, **{field: left}), f"Remove {kind}")
+        self.set_prompts(replace(prompts, **{field: left}), _REMOVED[kind])
 
     def clear_points(self) -> int:
         """Remove all points not yet accepted; return how many there were."""
-        return self._clear("Clear points", SlicePrompts.without_points)
+        return self._clear(msg("Clear points"), SlicePrompts.without_points)
 
     def clear_boxes(self) -> int:
         """Remove all boxes not yet accepted; return how many there were."""
-        return self._clear("Clear boxes", lambda prompts: prompts.with_box(None))
+        return self._clear(msg("Clear boxes"), lambda prompts: prompts.with_box(None))
 
     def clear_scribbles(self) -> int:
         """Remove all scribbles not yet accepted; return how many there were."""
-        return self._clear("Clear scribbles", SlicePrompts.without_scribbles)
+        return self._clear(msg("Clear scribbles"), SlicePrompts.without_scribbles)
 
     def clear_lassos(self) -> int:
         """Remove all lassos not yet accepted; return how many there were."""
-        return self._clear("Clear lassos", lambda prompts: prompts.with_lasso(None))
+        return self._clear(
+            msg("Clear lassos"), lambda prompts: prompts.with_lasso(None)
+        )
 
     def has_pending(self, axis: int, index: int) -> bool:
         """Whether the selected structure has prompts on a slice, not yet accepted."""
@@ -353,15 +381,15 @@ class Annotation:
             only=self.state.selected,
         )
         if count:
-            self.history.do("Drop prompts", after)
+            self.history.do(msg("Drop prompts"), after)
         return count
 
     def clear_all(self) -> int:
         """Remove all prompts not yet accepted and the preview; return how many."""
         state = self.state
-        with self.group("Clear all"):
-            self.history.do("Clear preview", replace(state, preview=None))
-            cleared = self._clear("Clear", lambda p: SlicePrompts(*p.key))
+        with self.group(msg("Clear all")):
+            self.history.do(msg("Clear preview"), replace(state, preview=None))
+            cleared = self._clear(msg("Clear"), lambda p: SlicePrompts(*p.key))
         return cleared + (state.preview is not None)
 
     def prediction_request(
@@ -421,16 +449,16 @@ class Annotation:
         if asked_by is not None or history.can_redo:
             history.attach(preview)
         else:
-            history.do("Predict mask", replace(self.state, preview=preview))
+            history.do(msg("Predict mask"), replace(self.state, preview=preview))
         return True
 
     def next_candidate(self, offset: int = 1) -> int:
         """Show the next candidate mask; return its position, from 0."""
-        preview = waiting_preview(self.state, "choose from")
+        preview = waiting_preview(self.state, msg("choose from"))
         chosen = (preview.chosen + offset) % preview.count
         if chosen != preview.chosen:
             other = replace(preview, chosen=chosen)
-            self.history.do("Change candidate", replace(self.state, preview=other))
+            self.history.do(msg("Change candidate"), replace(self.state, preview=other))
         return chosen
 
     def previous_candidate(self) -> int:
@@ -444,13 +472,17 @@ class Annotation:
         )
         time = self.clock().isoformat(timespec="seconds")
         after = label_edits.accepted_state(self.state, self._models, time)
-        self.history.do(f"Accept {self.state.selected}", after, delta)
+        self.history.do(
+            msg("Accept {name}", name=named(selected_name(self.state))), after, delta
+        )
         return left
 
     def reject(self) -> None:
         """Drop the preview; the prompts stay, to be corrected."""
-        name = waiting_preview(self.state, "reject").structure
-        self.history.do(f"Reject {name}", replace(self.state, preview=None))
+        name = waiting_preview(self.state, msg("reject")).structure
+        self.history.do(
+            msg("Reject {name}", name=named(name)), replace(self.state, preview=None)
+        )
 
     def paint(self, stroke: LabelDelta, step: str = PAINTED) -> int:
         """Enter a brush stroke; return how many voxels a lock has spared."""
@@ -458,7 +490,9 @@ class Annotation:
         self._write(step, delta)
         return spared
 
-    def replace_labels(self, labels: NDArray[Any], step: str = "Load labels") -> None:
+    def replace_labels(
+        self, labels: NDArray[Any], step: str = msg("Load labels")
+    ) -> None:
         """Put other labels, shape (z, y, x), in place of all present ones."""
         delta = label_edits.replaced_delta(self._labels, self.state, labels)
         self._write(step, delta)
@@ -472,14 +506,14 @@ class Annotation:
         *,
         within: Box | None = None,
         keep_accepted: bool = True,
-    ) -> tuple[str, ...]:
+    ) -> tuple[Message, ...]:
         """Put whole objects into the labels, as one step; see `written_masks`.
 
         What was undone meanwhile can still be redone.
 
         Returns
         -------
-        tuple of str
+        tuple of Message
             A sentence for each thing that the hand kept or changed meanwhile.
         """
         after, delta, remarks = label_edits.written_masks(
@@ -499,14 +533,20 @@ class Annotation:
         """Protect a structure's voxels from every change, or release them."""
         state = self.state
         changed = replace(state.object_of(structure(name).name), locked=locked)
-        step = f"{'Lock' if locked else 'Unlock'} {changed.name}"
+        said = named(changed.name)
+        step = (
+            msg("Lock {name}", name=said) if locked else msg("Unlock {name}", name=said)
+        )
         self.history.do(step, state.with_object(changed))
 
     def set_visible(self, name: str, visible: bool) -> None:
         """Show or hide a structure."""
         state = self.state
         changed = replace(state.object_of(structure(name).name), visible=visible)
-        step = f"{'Show' if visible else 'Hide'} {changed.name}"
+        said = named(changed.name)
+        step = (
+            msg("Show {name}", name=said) if visible else msg("Hide {name}", name=said)
+        )
         self.history.do(step, state.with_object(changed))
 
     def rename_object(self, old: str, new: str) -> None:
@@ -523,11 +563,17 @@ class Annotation:
         taken = self.state.find(target.name)
         if taken is not None and taken.name != entry.name and self._in_use(taken):
             raise InputError(
-                f"{taken.name} is annotated already: merge {entry.name} into it, or "
-                f"delete it before renaming."
+                msg(
+                    "{name} is annotated already: merge {other} into it, or delete "
+                    "it before renaming.",
+                    name=named(taken.name),
+                    other=named(entry.name),
+                )
             )
         self._rename(
-            f"Rename {entry.name} to {target.name}",
+            msg(
+                "Rename {name} to {new}", name=named(entry.name), new=named(target.name)
+            ),
             {entry.name: target.name},
         )
 
@@ -546,7 +592,10 @@ class Annotation:
         gone, kept = _free_to_change(state, source), _free_to_change(state, into)
         if gone is kept:
             raise InputError(
-                f"{gone.name} cannot be merged into itself: name another one."
+                msg(
+                    "{name} cannot be merged into itself: name another one.",
+                    name=named(gone.name),
+                )
             )
         had = kept
         for prompts in gone.prompts:
@@ -558,7 +607,9 @@ class Annotation:
         after = state.without_object(gone).with_object(kept)
         if state.selected == gone.name:
             after = replace(after, selected=kept.name)
-        step = f"Merge {gone.name} into {kept.name}"
+        step = msg(
+            "Merge {name} into {into}", name=named(gone.name), into=named(kept.name)
+        )
         self._exchange(step, after, {gone.label: kept.label})
 
     def delete_object(self, name: str) -> None:
@@ -571,7 +622,9 @@ class Annotation:
         """
         gone = _free_to_change(self.state, name)
         after = self.state.without_object(gone)
-        self._exchange(f"Delete {gone.name}", after, {gone.label: 0})
+        self._exchange(
+            msg("Delete {name}", name=named(gone.name)), after, {gone.label: 0}
+        )
 
     def shift_names(self, offset: int) -> None:
         """Rename all vertebrae by so many levels, downwards if above zero.
@@ -592,14 +645,14 @@ class Annotation:
             if structure(entry.name).kind in (Kind.VERTEBRA, Kind.SACRUM, Kind.DISC)
         ]
         if not moving:
-            raise InputError("There is no vertebra to shift: annotate one first.")
+            raise InputError(msg("There is no vertebra to shift: annotate one first."))
         levels = levels_of([entry.name for entry in moving])
         names = {
             entry.name: shifted_name(entry.name, levels, offset) for entry in moving
         }
         for entry in moving:
             _check_unlocked(entry)
-        self._rename(f"Shift names by {offset:+d}", names)
+        self._rename(msg("Shift names by {offset:+d}", offset=offset), names)
 
     def take_over_objects(self, others: Iterable[StructureObject]) -> None:
         """Give objects the names, locks and visibility of those of another self.
@@ -612,7 +665,7 @@ class Annotation:
             state = state.with_object(
                 replace(mine, locked=entry.locked, visible=entry.visible)
             )
-        self.history.do("Take over objects", state)
+        self.history.do(msg("Take over objects"), state)
 
     def next_free_structure(self) -> str:
         """Return the next structure below the selected one that is not annotated yet.
@@ -632,7 +685,10 @@ class Annotation:
             if free and place_of(name) > place_of(here.name):
                 return name
         raise InputError(
-            f"Nothing below {here.name} is free: choose a structure by its name."
+            msg(
+                "Nothing below {name} is free: choose a structure by its name.",
+                name=named(here.name),
+            )
         )
 
     def _write(self, step: str, delta: LabelDelta) -> None:
@@ -682,6 +738,18 @@ class Annotation:
         self.changed.emit(Change.between(before, after, deltas))
 
 
+_POINT_ADDED = {
+    Polarity.POSITIVE: msg("Add positive point"),
+    Polarity.NEGATIVE: msg("Add negative point"),
+}
+_KINDS = {"point": msgc("prompt", "point"), "scribble": msgc("prompt", "scribble")}
+_REMOVED = {"point": msg("Remove point"), "scribble": msg("Remove scribble")}
+_SCRIBBLE_ADDED = {
+    Polarity.POSITIVE: msg("Add positive scribble"),
+    Polarity.NEGATIVE: msg("Add negative scribble"),
+}
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -691,9 +759,14 @@ def _free_to_change(state: State, name: str) -> StructureObject:
     wanted = structure(name).name
     entry = state.find(wanted)
     if entry is None:
-        known = listed(each.name for each in state.objects) or "none so far"
+        known = listed(each.name for each in state.objects) or msg("none so far")
         raise InputError(
-            f"{wanted} is not in this annotation: choose one of its objects ({known})."
+            msg(
+                "{name} is not in this annotation: choose one of its objects "
+                "({known}).",
+                name=named(wanted),
+                known=known,
+            )
         )
     _check_unlocked(entry)
     return entry
@@ -701,4 +774,6 @@ def _free_to_change(state: State, name: str) -> StructureObject:
 
 def _check_unlocked(entry: StructureObject) -> None:
     if entry.locked:
-        raise InputError(f"{entry.name} is locked: unlock it to change it.")
+        raise InputError(
+            msg("{name} is locked: unlock it to change it.", name=named(entry.name))
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions import pointer
-from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.describe import description
 from napari_spinalsam.actions.models import ActionClass
 from napari_spinalsam.actions.pointer import AnyAction
 from napari_spinalsam.annotation import operations
@@ -19,6 +19,7 @@ from napari_spinalsam.annotation.outcome import Outcome
 from napari_spinalsam.annotation.ports import Run
 from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import join, msg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -136,7 +137,7 @@ class Executor:
                 if isinstance(action, a.ByHand) or outcome.job is not None:
                     done += made
                 else:
-                    done.append(describe(action))
+                    done.append(description(action))
             for arming in run.armings:
                 self.view.arm_tool(
                     arming.kind,
@@ -163,7 +164,9 @@ class Executor:
         # hand does by itself is the step that it makes.
         alone = len(actions) == 1 and isinstance(actions[0], a.Undo | a.Redo | a.ByHand)
         if self.annotation is not None and not alone:
-            groups.enter_context(self.annotation.group(lambda: ", then ".join(done)))
+            groups.enter_context(
+                self.annotation.group(lambda: join(done, msg(", then ")))
+            )
 
     @contextmanager
     def _place_kept(self) -> Iterator[None]:
@@ -224,6 +227,8 @@ def check_available(action: AnyAction) -> None:
     """Refuse an action that this version cannot do yet, with an InputError."""
     if isinstance(action, a.SaveLabels) and action.format == "dicom_seg":
         raise InputError(
-            "Saving as DICOM SEG is not available in this version: save as NIfTI or "
-            "NRRD."
+            msg(
+                "Saving as DICOM SEG is not available in this version: save as "
+                "NIfTI or NRRD."
+            )
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 from napari_spinalsam.annotation.jobs import Job
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from napari_spinalsam.actions.models import LabelFormat, LayerRole, ViewCount
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.anatomy import Plane
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.core.protocols import VolumePredictor
     from napari_spinalsam.core.results import SliceKey
@@ -68,30 +70,52 @@ class HeadlessView:
 
     def open_image(self) -> str:
         """Refuse: there is no file dialog."""
-        _needs_window("Opening an image", "read the file in the script instead")
+        raise InputError(
+            msg("Opening an image needs a window: read the file in the script instead.")
+        )
 
     def open_sample(self) -> str:
         """Refuse: the image of a script is its own."""
-        _needs_window("Opening the sample", "read the file in the script instead")
+        raise InputError(
+            msg(
+                "Opening the sample needs a window: "
+                "read the file in the script instead."
+            )
+        )
 
     def step_image(self, offset: Literal[-1, 1]) -> str:
         """Refuse: there is no list of images."""
-        _needs_window("Stepping through images", "read the files in the script instead")
+        raise InputError(
+            msg(
+                "Stepping through images needs a window: "
+                "read the files in the script instead."
+            )
+        )
 
     def arm_tool(
         self, kind: ToolKind, polarity: Polarity, count: int, *, then_predict: bool
     ) -> None:
         """Refuse: there is no mouse."""
-        _needs_window(f"Placing a {kind} by mouse", "give its coordinates instead")
+        raise InputError(
+            msg(
+                "Placing prompts by mouse needs a window: "
+                "give their coordinates instead."
+            )
+        )
 
     def set_views(self, views: ViewCount) -> None:
         """Refuse: there is nothing to look at."""
-        _needs_window("Showing views", "leave it out in the script")
+        raise InputError(
+            msg("Showing views needs a window: leave it out in the script.")
+        )
 
-    def set_orientation(self, codes: str) -> str:
+    def set_orientation(self, codes: str) -> Message:
         """Refuse: there is no image to show anew."""
-        _needs_window(
-            "Turning an image", "use Volume.oriented before it is annotated instead"
+        raise InputError(
+            msg(
+                "Turning an image needs a window: use Volume.oriented before it is "
+                "annotated instead."
+            )
         )
 
     def cancel_work(self) -> bool:
@@ -100,11 +124,12 @@ class HeadlessView:
 
     def save_labels(self, file_format: LabelFormat) -> str:
         """Refuse: there is no file dialog."""
-        _needs_window("Choosing a file", "write the labels in the script instead")
-
-
-def _needs_window(what: str, remedy: str) -> NoReturn:
-    raise InputError(f"{what} needs a window: {remedy}.")
+        raise InputError(
+            msg(
+                "Choosing a file needs a window: "
+                "write the labels in the script instead."
+            )
+        )
 
 
 class DirectPrediction:

@@ -15,8 +15,9 @@ import numpy as np
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.annotation.label_edits import JobStart
-from napari_spinalsam.core.anatomy import REGIONS, listed, structure
+from napari_spinalsam.core.anatomy import REGIONS, listed, named, structure
 from napari_spinalsam.core.errors import InputError, SpinalSamError
+from napari_spinalsam.core.messages import Message, join, msg
 from napari_spinalsam.core.results import (
     COUNTED,
     FINDABLE,
@@ -44,14 +45,13 @@ if TYPE_CHECKING:
     )
 
 End = Literal["done", "stopped", "failed"]
-UNEXPECTED = "Unexpected error, please report: {error!r}"
 
 
-def sentence_of(error: Exception) -> str:
+def sentence_of(error: Exception) -> Message:
     """Return what an error tells the user."""
     if isinstance(error, SpinalSamError):
-        return str(error)
-    return UNEXPECTED.format(error=error)
+        return error.message
+    return msg("Unexpected error, please report: {error!r}", error=error)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +72,7 @@ class Job:
         How it ended; None before.
     error : Exception or None
         What it failed with.
-    sentence : str
+    sentence : Message
         What came of it; empty before its end.
     """
 
@@ -82,7 +82,7 @@ class Job:
     token: Event = field(default_factory=Event)
     end: End | None = None
     error: Exception | None = None
-    sentence: str = ""
+    sentence: Message = field(default_factory=Message)
 
     @classmethod
     def of(cls, annotation: Annotation, work: VolumeJob) -> Job:
@@ -129,7 +129,7 @@ class Job:
             told = [sentence_of(self.error), *(told if masks else ())]
         else:
             self.end = "stopped" if self.token.is_set() else "done"
-        self.sentence = " ".join(told)
+        self.sentence = join(told)
 
 
 SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
@@ -216,9 +216,9 @@ class PropagationJob:
     _whole: VolumeMask | None = None
 
     @property
-    def step(self) -> str:
+    def step(self) -> Message:
         """Name of the step that it becomes."""
-        return f"Propagate {self.name}"
+        return msg("Propagate {name}", name=named(self.name))
 
     @property
     def shown(self) -> str:
@@ -250,15 +250,21 @@ class PropagationJob:
             return {}
         return {self.name: VolumeMask.of_slices(self._walked, axis)}
 
-    def outcome(self) -> str:
+    def outcome(self) -> Message:
         """Say how far it went."""
         axis = next(iter(self.seeds))[0]
         found = self.masks().get(self.name)
         count = 0 if found is None else found.slices(axis)
         if self._whole is not None:
-            return f"{self.name} is propagated through {count} slices."
-        return (
-            f"{self.name} is propagated through {count} slices before it was stopped."
+            return msg(
+                "{name} is propagated through {count} slices.",
+                name=named(self.name),
+                count=count,
+            )
+        return msg(
+            "{name} is propagated through {count} slices before it was stopped.",
+            name=named(self.name),
+            count=count,
         )
 
 
@@ -288,9 +294,9 @@ class DetectionJob:
     _is_complete: bool = False
 
     @property
-    def step(self) -> str:
+    def step(self) -> Message:
         """Name of the step that it becomes."""
-        return f"Segment {listed(self.names)}"
+        return msg("Segment {names}", names=listed(self.names))
 
     @property
     def shown(self) -> str:
@@ -313,22 +319,27 @@ class DetectionJob:
         """Return what was found so far."""
         return {found.name: found.whole for found in self.found}
 
-    def outcome(self) -> str:
+    def outcome(self) -> Message:
         """Name what was found, how sure the names are, and whether it was stopped."""
         if not self.found and not self._is_complete:
-            return "Nothing was found before the search was stopped."
+            return msg("Nothing was found before the search was stopped.")
         if not self.found:
-            return "Nothing was found: place a box on one vertebra and accept it first."
+            return msg(
+                "Nothing was found: place a box on one vertebra and accept it first."
+            )
         names = listed(found.name for found in self.found)
-        told = f"Found {names}."
+        told = msg("Found {names}.", names=names)
         if not self.anchors:
             sure = min(found.confidence for found in self.found)
-            told = (
-                f"Found {names}; the names are a guess (confidence {sure:.2f}): shift "
-                "them by a level in the Objects panel if they are wrong."
+            told = msg(
+                "Found {names}; the names are a guess (confidence {confidence:.2f}): "
+                "shift them by a level in the Objects panel if they are wrong.",
+                names=names,
+                confidence=sure,
             )
-        stopped = "" if self._is_complete else "The search was stopped before its end."
-        return f"{told} {stopped}".rstrip()
+        if self._is_complete:
+            return told
+        return join([told, msg("The search was stopped before its end.")])
 
 
 _OPENS = a.OpenImage | a.OpenSample | a.PreviousImage | a.NextImage
@@ -349,7 +360,7 @@ class Search:
     """
 
     detection: DetectionJob
-    failure: str = ""
+    failure: Message = field(default_factory=Message)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -362,9 +373,9 @@ class Search:
         return self.detection.model
 
     @property
-    def step(self) -> str:
+    def step(self) -> Message:
         """Name of the work."""
-        return f"Locate {', '.join(self.names)}"
+        return msg("Locate {names}", names=join(map(named, self.names), ", "))
 
     @property
     def shown(self) -> str:
@@ -376,18 +387,19 @@ class Search:
         try:
             yield from self.detection.run(predictor)
         except InputError as error:
-            self.failure = str(error)
+            self.failure = error.message
 
     def masks(self) -> dict[str, VolumeMask]:
         """Return nothing to write: places are for prompts."""
         return {}
 
-    def outcome(self) -> str:
+    def outcome(self) -> Message:
         """Say what was located, or why nothing was."""
         names = listed(self.names)
         if not self.detection.found:
-            return self.failure or f"{names} could not be located."
-        return f"Located {listed(found.name for found in self.detection.found)}."
+            return self.failure or msg("{name} could not be located.", name=names)
+        found = listed(found.name for found in self.detection.found)
+        return msg("Located {names}.", names=found)
 
     def found(self, name: str) -> FoundStructure | None:
         """Return a structure if it was found."""

@@ -22,7 +22,7 @@ from napari_spinalsam.annotation.provenance import (
 )
 from napari_spinalsam.annotation.requests import waiting_preview
 from napari_spinalsam.annotation.state import StructureObject
-from napari_spinalsam.core.anatomy import by_label, structure
+from napari_spinalsam.core.anatomy import by_label, listed, named, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import (
     LABEL_DTYPE,
@@ -31,6 +31,7 @@ from napari_spinalsam.core.masks import (
     bounding_box,
     writable,
 )
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.core.protocols import ModelIdentity
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.provenance import Record
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.results import SliceKey, VolumeMask
 
 
@@ -62,7 +64,7 @@ def accepted_state(
     time : str
         The time, ISO 8601 in UTC.
     """
-    preview = waiting_preview(state, "accept")
+    preview = waiting_preview(state, msg("accept"))
     model = models.get(preview.model, ModelIdentity(preview.model))
     origin = preview.origin(model, time, __version__)
     entry = AcceptedSlice(preview.prompts, origin)
@@ -94,18 +96,34 @@ def accepted_delta(
         If there is no preview, the structure is locked, or no pixel of the mask is
         free.
     """
-    preview = waiting_preview(state, "accept")
+    preview = waiting_preview(state, msg("accept"))
     changed = state.object_of(preview.structure)
     if changed.locked:
-        raise InputError(f"{changed.name} is locked: unlock it to write its labels.")
+        raise InputError(
+            msg(
+                "{name} is locked: unlock it to write its labels.",
+                name=named(changed.name),
+            )
+        )
     plane = geometry.plane(*preview.key)
     part = plane.take(labels)
     after, free = written_labels(part, preview.mask, changed.label)
     if not free.any():
-        where = "is empty" if not preview.mask.any() else "lies on other structures"
+        name = named(changed.name)
+        if not preview.mask.any():
+            raise InputError(
+                msg(
+                    "The mask of {name} is empty: move or add prompts, or choose "
+                    "another candidate.",
+                    name=name,
+                )
+            )
         raise InputError(
-            f"The mask of {changed.name} {where}: move or add prompts, or choose "
-            "another candidate."
+            msg(
+                "The mask of {name} lies on other structures: move or add prompts, or "
+                "choose another candidate.",
+                name=name,
+            )
         )
     box = slice_box(preview.axis, preview.index)
     delta = LabelDelta.between(labels, np.expand_dims(after, preview.axis), box)
@@ -178,8 +196,12 @@ def painted_delta(
     """
     if stroke.shape != labels.shape:
         raise InputError(
-            f"The stroke belongs to labels of shape {stroke.shape}, not "
-            f"{labels.shape}: paint on the labels of this image."
+            msg(
+                "The stroke belongs to labels of shape {shape}, not {image_shape}: "
+                "paint on the labels of this image.",
+                shape=stroke.shape,
+                image_shape=labels.shape,
+            )
         )
     check_values(np.unique(stroke.new))
     old = labels[np.unravel_index(stroke.indices, labels.shape)]
@@ -188,7 +210,10 @@ def painted_delta(
     if spared.size and spared.all():
         names = [entry.name for entry in state.objects if entry.locked]
         raise InputError(
-            f"The stroke lies on what is locked ({', '.join(names)}): unlock it first."
+            msg(
+                "The stroke lies on what is locked ({names}): unlock it first.",
+                names=listed(names),
+            )
         )
     kept = ~spared & (old != stroke.new)
     delta = LabelDelta(labels.shape, stroke.indices[kept], old[kept], stroke.new[kept])
@@ -212,7 +237,10 @@ def replaced_delta(
     for entry in state.objects:
         if entry.locked and entry.label in touched:
             raise InputError(
-                f"{entry.name} is locked: unlock it to replace its labels."
+                msg(
+                    "{name} is locked: unlock it to replace its labels.",
+                    name=named(entry.name),
+                )
             )
     return delta
 
@@ -222,8 +250,11 @@ def check_values(values: Iterable[int]) -> None:
     for value in values:
         if value != 0 and by_label(int(value)) is None:
             raise InputError(
-                f"The label value {value} names no structure: convert the labels to "
-                "the program's numbering first."
+                msg(
+                    "The label value {value} names no structure: convert the "
+                    "labels to the program's numbering first.",
+                    value=value,
+                )
             )
 
 
@@ -268,8 +299,12 @@ def check_grid(
     wanted.check_orientation_of(lying)
     if labels.shape != wanted.shape or not lying.same_grid(wanted):
         raise InputError(
-            f"The labels of shape {labels.shape} do not lie on the grid of the image, "
-            f"{wanted.shape}: choose labels that were made on this image."
+            msg(
+                "The labels of shape {shape} do not lie on the grid of the "
+                "image, {image_shape}: choose labels that were made on this image.",
+                shape=labels.shape,
+                image_shape=wanted.shape,
+            )
         )
 
 
@@ -362,7 +397,7 @@ def written_masks(
     *,
     within: Box | None = None,
     keep_accepted: bool = True,
-) -> tuple[State, LabelDelta, tuple[str, ...]]:
+) -> tuple[State, LabelDelta, tuple[Message, ...]]:
     """Find what whole objects change: new voxels in place of what a model wrote before.
 
     The hand wins. Voxels of other structures stay, and so do voxels that were painted
@@ -395,7 +430,7 @@ def written_masks(
         The state with the objects that were written.
     LabelDelta
         The change of `labels`.
-    tuple of str
+    tuple of Message
         A sentence for each thing that the hand kept or changed meanwhile.
     """
     edits = _ConcurrentEdits(start or JobStart.of(state), state)
@@ -417,7 +452,11 @@ def written_masks(
         overruled[whole.box] = (present[whole.box] != whole.mask) & since[whole.box]
         if count := np.count_nonzero(overruled):
             remarks.append(
-                f"Kept as changed by hand meanwhile: {count} voxels of {target}."
+                msg(
+                    "Kept as changed by hand meanwhile: {count} voxels of {name}.",
+                    count=count,
+                    name=named(target),
+                )
             )
         mask = np.zeros(labels.shape, np.bool_)
         mask[whole.box] = whole.mask
@@ -444,7 +483,7 @@ def _around(box: Box, other: tuple[slice, ...] | None) -> Box:
 
 def _targets(
     state: State, masks: Mapping[str, VolumeMask], edits: _ConcurrentEdits
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[Message]]:
     """Return under which name each structure is written, and why others are not."""
     found = {name: edits.target(name) for name in masks}
     wanted = Counter(found.values())
@@ -452,15 +491,25 @@ def _targets(
     for name, target in found.items():
         if target is None or wanted[target] > 1:
             remarks.append(
-                f"{name} was renamed, merged or deleted meanwhile: it is not written."
+                msg(
+                    "{name} was renamed, merged or deleted meanwhile: it is not "
+                    "written.",
+                    name=named(name),
+                )
             )
         elif state.object_of(target).locked:
-            remarks.append(f"{target} is locked: it stays as it is.")
+            remarks.append(
+                msg("{name} is locked: it stays as it is.", name=named(target))
+            )
         else:
             targets[name] = target
             if target != name:
                 remarks.append(
-                    f"{name} was renamed meanwhile: it is written as {target}."
+                    msg(
+                        "{name} was renamed meanwhile: it is written as {new}.",
+                        name=named(name),
+                        new=named(target),
+                    )
                 )
     return targets, remarks
 

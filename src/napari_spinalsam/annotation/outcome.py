@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.core.messages import render
+
 if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
+    from napari_spinalsam.core.messages import Language, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,27 +19,32 @@ class Report:
 
     Parameters
     ----------
-    title : str
+    title : Message
         What it tells.
-    columns : tuple of str
+    columns : tuple of Message
         Headings, units included.
     rows : tuple of tuple of str
-        Cells, as many in each row as there are columns.
+        Cells, as many in each row as there are columns; messages where they are words.
     """
 
-    title: str
-    columns: tuple[str, ...]
+    title: Message
+    columns: tuple[Message, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def as_text(self) -> str:
+    def as_text(self, language: Language = "en") -> str:
         """Return the table in lines of plain text, columns aligned."""
-        table = [self.columns, *self.rows]
+        table = [
+            [render(cell, language) for cell in row]
+            for row in (self.columns, *self.rows)
+        ]
         widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
         lines = (
             "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True))
             for row in table
         )
-        return "\n".join([self.title, *(line.rstrip() for line in lines)])
+        return "\n".join(
+            [render(self.title, language), *(line.rstrip() for line in lines)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Outcome:
 
     Parameters
     ----------
-    text : str
+    text : Message
         One line for the user.
     ok : bool
         False if there was nothing to do, such as nothing to undo. What goes wrong
@@ -58,7 +66,7 @@ class Outcome:
         What the model still has to answer.
     """
 
-    text: str
+    text: Message
     ok: bool = True
     data: Report | None = None
     job: VolumeJob | None = None

@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_spinalsam.annotation.requests import selected_name
 from napari_spinalsam.core.anatomy import REGIONS, VERTEBRA_ORDER, Kind, structure
 from napari_spinalsam.core.masks import bounding_box
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity
 from napari_spinalsam.core.results import VolumeMask
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.ports import Run
+    from napari_spinalsam.core.messages import Message
 
 # Negative points: outside by enough to be clear, near enough to mean this border.
 NEAREST_OUTSIDE_MM = 3.0
@@ -221,23 +223,33 @@ class Located:
     source: Literal["labels", "model", "neighbours"] = "labels"
     confidence: float | None = None
 
-    def told(self, placed: str, names: str, index: int) -> str:
+    def told(self, placed: Message, names: Message, index: int) -> Message:
         """Say what was placed for which structures, and what is to be checked."""
         if self.source == "labels":
-            return f"{placed} placed: {names}."
+            return msg("{placed} placed: {names}.", placed=placed, names=names)
         if self.source == "neighbours":
-            return (
-                f"{placed} placed where labelled neighbours suggest {names} on slice "
-                f"{index}: check it."
+            return msg(
+                "{placed} placed where labelled neighbours suggest {names} on slice "
+                "{index}: check it.",
+                placed=placed,
+                names=names,
+                index=index,
             )
         if self.confidence is None:
-            return (
-                f"{placed} placed at the predicted place of {names} on slice {index}: "
-                "check it."
+            return msg(
+                "{placed} placed at the predicted place of {names} on slice {index}: "
+                "check it.",
+                placed=placed,
+                names=names,
+                index=index,
             )
-        return (
-            f"{placed} placed at the predicted place of {names} on slice {index}: "
-            f"check it, as the name is a guess (confidence {self.confidence:.2f})."
+        return msg(
+            "{placed} placed at the predicted place of {names} on slice {index}: "
+            "check it, as the name is a guess (confidence {confidence:.2f}).",
+            placed=placed,
+            names=names,
+            index=index,
+            confidence=self.confidence,
         )
 
 

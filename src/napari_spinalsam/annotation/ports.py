@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.outcome import Report
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.anatomy import Plane
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.core.protocols import ModelIdentity, VolumePredictor
     from napari_spinalsam.core.results import (
@@ -31,7 +33,7 @@ class VolumeJob(Protocol):
     """Work on whole objects that takes a while; `jobs.Job` runs it."""
 
     @property
-    def step(self) -> str:
+    def step(self) -> Message:
         """Name of the step that it becomes."""
 
     @property
@@ -48,7 +50,7 @@ class VolumeJob(Protocol):
     def masks(self) -> dict[str, VolumeMask]:
         """Return what there is by now, by structure."""
 
-    def outcome(self) -> str:
+    def outcome(self) -> Message:
         """Say in one sentence what came of it."""
 
 
@@ -60,7 +62,7 @@ class SubmittedJob(Protocol):
         """Whether it has ended, well or not."""
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """What came of it; empty before its end."""
 
     def cancel(self) -> None:
@@ -161,7 +163,7 @@ class ViewPort(Protocol):
     def set_views(self, views: ViewCount) -> None:
         """Show one plane, or all three at once."""
 
-    def set_orientation(self, codes: str) -> str:
+    def set_orientation(self, codes: str) -> Message:
         """Show the image anew as it is said to lie; say what became of its work."""
 
     def cancel_work(self) -> bool:
@@ -239,5 +241,7 @@ class Run:
     def annotation(self) -> Annotation:
         """The document; an InputError before an image is open."""
         if self.open_annotation is None:
-            raise InputError("There is no image: open one, or the sample CT, first.")
+            raise InputError(
+                msg("There is no image: open one, or the sample CT, first.")
+            )
         return self.open_annotation

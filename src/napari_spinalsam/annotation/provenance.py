@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # Names of the steps in which voxels were set by hand, with the tools of the labels
 # layer or otherwise; no model overwrites them.
-PAINTED, EDITED = "Paint", "Edit labels"
+PAINTED, EDITED = msg("Paint"), msg("Edit labels")
 HAND = (PAINTED, EDITED)
 
 
@@ -250,15 +251,23 @@ class ImageReference:
             return
         shape = " x ".join(map(str, self.geometry.shape))
         if same_grid:
-            why = "which has the same grid but other voxels"
+            why = msg("which has the same grid but other voxels")
         elif self.geometry.shape == other.geometry.shape:
-            why = "which lies elsewhere or has another spacing"
+            why = msg("which lies elsewhere or has another spacing")
         else:
             found = " x ".join(map(str, other.geometry.shape))
-            why = f"which has {found} voxels instead of {shape}"
+            why = msg(
+                "which has {found} voxels instead of {shape}", found=found, shape=shape
+            )
         raise InputError(
-            f"{file} was made on {self}, not on {other}, {why}: open the image that it "
-            "was made on."
+            msg(
+                "{file} was made on {image}, not on {other}, {why}: open the "
+                "image that it was made on.",
+                file=file,
+                image=str(self),
+                other=str(other),
+                why=why,
+            )
         )
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from napari_spinalsam.annotation.state import KeptPrediction, Preview
 from napari_spinalsam.core.errors import InputError, ModelError
 from napari_spinalsam.core.masks import RunLengths
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
@@ -98,8 +99,12 @@ class PredictionRequest:
         masks = prediction.masks
         if not len(masks) or masks.shape[1:] != self.plane.shape:
             raise ModelError(
-                f"The model returned masks of shape {masks.shape} for a slice of "
-                f"shape {self.plane.shape}: load the model again."
+                msg(
+                    "The model returned masks of shape {shape} for a slice of "
+                    "shape {slice_shape}: load the model again.",
+                    shape=masks.shape,
+                    slice_shape=self.plane.shape,
+                )
             )
         return Preview(
             structure=self.structure,
@@ -151,9 +156,9 @@ PromptKind = Literal["points", "box", "all"]
 
 
 WANTED = {
-    "points": "a positive point",
-    "box": "a box",
-    "all": "a positive point or a box",
+    "points": msg("a positive point"),
+    "box": msg("a box"),
+    "all": msg("a positive point or a box"),
 }
 
 
@@ -203,8 +208,12 @@ def build_request(
     start = label_to_correct(state.object_of(name), labels, used)
     if start is None and not used.asks_for_something:
         raise InputError(
-            f"There is nothing to predict from on slice {plane.index}: "
-            f"place {WANTED[kind]} first."
+            msg(
+                "There is nothing to predict from on slice {index}: place "
+                "{what} first.",
+                index=plane.index,
+                what=WANTED[kind],
+            )
         )
     if start is None and preview is not None:
         logits = preview.mask_input(name, used, state.window, model)
@@ -244,7 +253,7 @@ def selected_name(state: State) -> str:
     """
     if state.selected is None:
         raise InputError(
-            "Choose a structure before prompting: no structure is selected."
+            msg("Choose a structure before prompting: no structure is selected.")
         )
     return state.selected
 
@@ -259,7 +268,10 @@ def waiting_preview(state: State, purpose: str) -> Preview:
     """
     if state.preview is None:
         raise InputError(
-            f"There is no mask to {purpose}: place a point or a box and wait until "
-            "the mask is shown."
+            msg(
+                "There is no mask to {purpose}: place a point or a box and "
+                "wait until the mask is shown.",
+                purpose=purpose,
+            )
         )
     return state.preview

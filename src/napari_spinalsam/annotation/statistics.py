@@ -9,9 +9,10 @@ import numpy as np
 
 from napari_spinalsam.actions.models import ALL_METRICS
 from napari_spinalsam.annotation.outcome import Report
-from napari_spinalsam.core.anatomy import by_label, structure
+from napari_spinalsam.core.anatomy import by_label, named, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.metrics import Metrics, evaluate_labels, mean_over_reference
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 MM3_PER_ML = 1000.0
 IN_MILLIMETRES = frozenset({"msd", "hd95", "volume"})
-_HEADINGS = {"dice": "Dice", "iou": "IoU", "msd": "MSD (mm)", "hd95": "HD95 (mm)"}
+_HEADINGS = {
+    "dice": msg("Dice"),
+    "iou": msg("IoU"),
+    "msd": msg("MSD (mm)"),
+    "hd95": msg("HD95 (mm)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +100,16 @@ def measure(annotation: Annotation, name: str | None = None) -> tuple[Measuremen
     present.discard(0)
     wanted = sorted(present) if name is None else [structure(name).label]
     if not present.issuperset(wanted) or not wanted:
-        what = "There are no labels" if name is None else f"{name} has no labels"
-        raise InputError(f"{what} to measure: accept a mask or paint one first.")
+        if name is None:
+            raise InputError(
+                msg("There are no labels to measure: accept a mask or paint one first.")
+            )
+        raise InputError(
+            msg(
+                "{name} has no labels to measure: accept a mask or paint one first.",
+                name=named(name),
+            )
+        )
     agreement: dict[int, Metrics] = {}
     # A flat image is one slice thick, which is no surface to measure from.
     first = 1 if geometry.is_2d else 0
@@ -142,22 +156,29 @@ def measure_report(
     compared = annotation.reference is not None
     if not compared and "volume" not in metrics:
         raise InputError(
-            f"There is no reference to measure {', '.join(metrics)} against: choose "
-            "reference labels first."
+            msg(
+                "There is no reference to measure {metrics} against: choose "
+                "reference labels first.",
+                metrics=", ".join(metrics),
+            )
         )
     shown = [metric for metric in metrics if compared or metric == "volume"]
     if not annotation.geometry.spacing_known:
         if set(shown) <= IN_MILLIMETRES:
-            annotation.geometry.require_spacing("nothing can be measured in mm")
+            annotation.geometry.require_spacing(msg("nothing can be measured in mm"))
         shown = [metric for metric in shown if metric not in IN_MILLIMETRES]
-    size = "Area (mm2)" if annotation.geometry.is_2d else "Volume (mL)"
+    size = msg("Area (mm2)") if annotation.geometry.is_2d else msg("Volume (mL)")
     headings = [_HEADINGS.get(metric, size) for metric in shown]
     entries = measure(annotation, name)
-    rows = [(entry.structure, *_cells(entry, shown)) for entry in entries]
+    rows = [(named(entry.structure), *_cells(entry, shown)) for entry in entries]
     if compared and len(rows) > 1:
-        rows.append(("mean", *_means(entries, shown)))
-    title = "Agreement with the reference" if compared else "Volumes, no reference"
-    return Report(title, ("Structure", *headings), tuple(rows))
+        rows.append((msg("mean"), *_means(entries, shown)))
+    title = (
+        msg("Agreement with the reference")
+        if compared
+        else msg("Volumes, no reference")
+    )
+    return Report(title, (msg("Structure"), *headings), tuple(rows))
 
 
 def _name(label: int, asked: str | None, present: set[int]) -> str:

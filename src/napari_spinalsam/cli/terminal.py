@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from tqdm import tqdm
 
-from napari_spinalsam.core.errors import InputError, InputWarning, printable
+from napari_spinalsam.core.errors import InputError, InputWarning
+from napari_spinalsam.core.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

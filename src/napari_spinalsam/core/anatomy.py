@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import Message, join, msg, msgc
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -224,12 +225,39 @@ def structure(name: str) -> Structure:
     by_compact = {_compact(known): known for known in STRUCTURE_NAMES}
     near = difflib.get_close_matches(_compact(name), by_compact, n=20, cutoff=0.5)
     near.sort(key=lambda key: key[0] != _compact(name)[0])  # the same region first
-    offer = ", ".join(by_compact[key] for key in near[:3])
-    offer = offer or "C1 to L6, sacrum or L4-L5"
-    raise InputError(f"There is no structure {name!r}: choose, for example, {offer}.")
+    offer = join((named(by_compact[key]) for key in near[:3]), ", ")
+    offer = offer or msg("C1 to L6, sacrum or L4-L5")
+    raise InputError(
+        msg(
+            "There is no structure {name!r}: choose, for example, {offer}.",
+            name=name,
+            offer=offer,
+        )
+    )
 
 
-def listed(names: Iterable[str]) -> str:
+# Only these have words of their own in other languages: levels are written alike.
+_NAMED: Mapping[str, Message] = MappingProxyType(
+    {
+        "sacrum": msgc("structure", "sacrum"),
+        "coccyx": msgc("structure", "coccyx"),
+        "spinal_canal": msgc("structure", "spinal_canal"),
+        "spinal_cord": msgc("structure", "spinal_cord"),
+        "cervical": msgc("structure", "cervical"),
+        "thoracic": msgc("structure", "thoracic"),
+        "lumbar": msgc("structure", "lumbar"),
+        "spine": msgc("structure", "spine"),
+        "discs": msgc("structure", "discs"),
+    }
+)
+
+
+def named(name: str) -> Message:
+    """Return the name of a structure or a region as a part of messages."""
+    return _NAMED.get(name) or Message(name)
+
+
+def listed(names: Iterable[str]) -> Message:
     """Name structures in a sentence, many of them by the first and the last of a run.
 
     Parameters
@@ -239,12 +267,12 @@ def listed(names: Iterable[str]) -> str:
 
     Returns
     -------
-    str
+    Message
         Such as ``L1, L2``, ``C1 to T8`` or ``L1 to L5, T12-L1, T2, T4, T6 and 3 more``.
     """
     all_names = list(names)
     if len(all_names) <= MOST_LISTED:
-        return ", ".join(all_names)
+        return join(map(named, all_names), ", ")
     runs: list[list[str]] = []
     for name in all_names:
         if runs and _follows(runs[-1][-1], name):
@@ -252,13 +280,22 @@ def listed(names: Iterable[str]) -> str:
         else:
             runs.append([name])
     parts = [
-        (f"{run[0]} to {run[-1]}", len(run)) if len(run) > 2 else (name, 1)
+        part
         for run in runs
-        for name in (run[:1] if len(run) > 2 else run)
+        for part in (
+            [
+                (
+                    msg("{first} to {last}", first=named(run[0]), last=named(run[-1])),
+                    len(run),
+                )
+            ]
+            if len(run) > 2
+            else [(named(name), 1) for name in run]
+        )
     ]
     more = sum(count for _, count in parts[MOST_LISTED:])
-    told = ", ".join(part for part, _ in parts[:MOST_LISTED])
-    return f"{told} and {more} more" if more else told
+    told = join((part for part, _ in parts[:MOST_LISTED]), ", ")
+    return msg("{names} and {count} more", names=told, count=more) if more else told
 
 
 def _follows(name: str, after: str) -> bool:
@@ -375,8 +412,12 @@ def shifted_name(name: str, levels: Sequence[str], offset: int) -> str:
     there = levels[place : place + wanted] if place >= 0 else ()
     if len(there) < wanted or there[:wanted] == ["C1", "C2"]:
         raise InputError(
-            f"{name} would leave the spine if the names moved by {offset:+d}: delete "
-            "or rename it first, or move the other way."
+            msg(
+                "{name} would leave the spine if the names moved by "
+                "{offset:+d}: delete or rename it first, or move the other way.",
+                name=named(name),
+                offset=offset,
+            )
         )
     return structure("-".join(there).replace("-sacrum", "-S1")).name
 

@@ -1,28 +1,31 @@
 """The errors that reach the user: one sentence each, with the value and the remedy."""
 
+from __future__ import annotations
 
-def printable(text: str) -> str:
-    """Return text that every stream and window can show.
-
-    Bytes of a file's name that are not UTF-8 come as half characters from the file
-    system; they are shown as escapes, and as what they are where the locale alone hid
-    that they are UTF-8.
-    """
-    try:
-        raw = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a character that is no byte
-        raw = text.encode("utf-8", "backslashreplace")
-    return raw.decode("utf-8", "backslashreplace")
+from napari_spinalsam.core.messages import Message, printable
 
 
 class SpinalSamError(Exception):
     """A problem that the user can understand and mend.
 
     The message is one sentence that names the offending value and says what to do.
+
+    Parameters
+    ----------
+    sentence : str
+        A `Message` can be shown in the user's language.
+
+    Attributes
+    ----------
+    message : Message
+        The sentence; `str` of the error is its English text.
     """
 
     def __init__(self, sentence: str = "") -> None:
-        super().__init__(printable(sentence))
+        if not isinstance(sentence, Message):
+            sentence = Message(printable(sentence))
+        self.message = sentence
+        super().__init__(sentence)
 
 
 class InputError(SpinalSamError, ValueError):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +38,20 @@ def check_affine(affine: NDArray[np.float64]) -> None:
     """Refuse an affine that no image can have, with an InputError."""
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError(
-            "The image has an affine that is not 4 x 4 finite numbers: repair its "
-            "header or save it again from a viewer."
+            msg(
+                "The image has an affine that is not 4 x 4 finite numbers: "
+                "repair its header or save it again from a viewer."
+            )
         )
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if (spacing < 1e-6).any() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
-            f"The image has a voxel spacing of {np.round(spacing, 6).tolist()} mm, "
-            "but each must be above zero and each axis must point another way: "
-            "repair its header."
+            msg(
+                "The image has a voxel spacing of {spacing} mm, but each must "
+                "be above zero and each axis must point another way: repair "
+                "its header.",
+                spacing=np.round(spacing, 6).tolist(),
+            )
         )
 
 
@@ -183,14 +189,21 @@ class Geometry:
         """
         if not self.spacing_known and self.is_2d:
             raise InputError(
-                f"The pixel size of the image is unknown, so {purpose}: state it "
-                "first, with set_pixel_size, --pixel-mm or in the Segment dock."
+                msg(
+                    "The pixel size of the image is unknown, so {purpose}: state "
+                    "it first, with set_pixel_size, --pixel-mm or in the Segment "
+                    "dock.",
+                    purpose=purpose,
+                )
             )
         if not self.spacing_known:
             raise InputError(
-                f"The voxel size of the image is unknown, so {purpose}: state it "
-                "first, with set_spacing or in the Segment dock, or give a file that "
-                "tells it, such as .nii.gz."
+                msg(
+                    "The voxel size of the image is unknown, so {purpose}: state "
+                    "it first, with set_spacing or in the Segment dock, or give a "
+                    "file that tells it, such as .nii.gz.",
+                    purpose=purpose,
+                )
             )
 
     def require_orientation(self, purpose: str) -> None:
@@ -208,9 +221,12 @@ class Geometry:
         """
         if not self.orientation_known:
             raise InputError(
-                f"It is unknown which way the head is in this image, so {purpose}: "
-                "state it first, with set_orientation or in the Segment dock, or give "
-                "a file that tells it, such as .nii.gz."
+                msg(
+                    "It is unknown which way the head is in this image, so "
+                    "{purpose}: state it first, with set_orientation or in the "
+                    "Segment dock, or give a file that tells it, such as .nii.gz.",
+                    purpose=purpose,
+                )
             )
 
     @cached_property
@@ -264,7 +280,9 @@ class Geometry:
         flat = self.is_2d and other.is_2d
         return flat or self.orientation_known == other.orientation_known
 
-    def check_orientation_of(self, labels: Geometry, name: str = "the labels") -> None:
+    def check_orientation_of(
+        self, labels: Geometry, name: str = msg("the labels")
+    ) -> None:
         """Refuse labels of which not as much is known as of this image.
 
         Parameters
@@ -281,12 +299,18 @@ class Geometry:
         """
         if self.oriented_alike(labels):
             return
-        known, unknown = "the image", name
+        known: str = msg("the image")
+        unknown = name
         if labels.orientation_known:
             known, unknown = unknown, known
         raise InputError(
-            f"It is known which way the head is in {known}, but not in {unknown}: use "
-            "image and labels that both tell it, such as .nii.gz, or both do not."
+            msg(
+                "It is known which way the head is in {known}, but not in "
+                "{unknown}: use image and labels that both tell it, such as "
+                ".nii.gz, or both do not.",
+                known=known,
+                unknown=unknown,
+            )
         )
 
     def same_grid(self, other: Geometry, tolerance: float = SAME_GRID_VOXELS) -> bool:
@@ -372,14 +396,21 @@ class Placement:
         aside = np.abs(columns - np.diag(step))
         if not np.isfinite(columns).all() or not np.abs(columns).max(axis=0).all():
             raise InputError(
-                f"{name} has a scale of {np.round(step, 6).tolist()} in the viewer: "
-                "set a scale above or below zero for each axis."
+                msg(
+                    "{name} has a scale of {step} in the viewer: set a scale above "
+                    "or below zero for each axis.",
+                    name=name,
+                    step=np.round(step, 6).tolist(),
+                )
             )
         if (aside > 1e-6 * np.abs(columns).max(axis=0)).any() or not step.all():
             raise InputError(
-                f"{name} is turned or sheared in the viewer, which its slices cannot "
-                "follow: set its rotation, shear and affine back, or open its file "
-                "with the SpinalSAM reader instead."
+                msg(
+                    "{name} is turned or sheared in the viewer, which its slices "
+                    "cannot follow: set its rotation, shear and affine back, or "
+                    "open its file with the SpinalSAM reader instead.",
+                    name=name,
+                )
             )
         scales = np.array([1.0 if f is None else f for f in factors])
         step = step * scales
@@ -447,12 +478,19 @@ class SlicePlane:
 
     def __post_init__(self) -> None:
         if self.axis not in (0, 1, 2):
-            raise InputError(f"There is no image axis {self.axis}: use 0, 1 or 2.")
+            raise InputError(
+                msg("There is no image axis {axis}: use 0, 1 or 2.", axis=self.axis)
+            )
         last = self.geometry.shape[self.axis] - 1
         if not 0 <= self.index <= last:
             raise InputError(
-                f"There is no slice {self.index} on axis {self.axis}: "
-                f"use a number from 0 to {last}."
+                msg(
+                    "There is no slice {index} on axis {axis}: use a number from 0 "
+                    "to {last}.",
+                    index=self.index,
+                    axis=self.axis,
+                    last=last,
+                )
             )
 
     @property

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError, InputWarning
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.volume import Modality
 
 # Air is -1000 HU; MR and 8-bit pictures do not reach this far below zero.
@@ -49,13 +51,20 @@ class Window:
         numbers = (float(self.level), float(self.width))
         if not all(math.isfinite(n) and abs(n) <= LARGEST_NUMBER for n in numbers):
             raise InputError(
-                f"A window of level {self.level:g} and width {self.width:g} is not "
-                "finite: give two ordinary numbers, such as 300 and 1500."
+                msg(
+                    "A window of level {level:g} and width {width:g} is not "
+                    "finite: give two ordinary numbers, such as 300 and 1500.",
+                    level=self.level,
+                    width=self.width,
+                )
             )
         if numbers[1] < SMALLEST_WIDTH:
             raise InputError(
-                f"The window width {self.width:g} is not above zero: give the extent "
-                "of the range, such as 1500 for bone."
+                msg(
+                    "The window width {width:g} is not above zero: give the extent "
+                    "of the range, such as 1500 for bone.",
+                    width=self.width,
+                )
             )
         object.__setattr__(self, "level", numbers[0])
         object.__setattr__(self, "width", numbers[1])
@@ -132,8 +141,12 @@ def parse_window(text: str) -> Window:
         level, width = (float(part) for part in text.split(","))
     except ValueError:
         raise InputError(
-            f"{text!r} is no window: use {', '.join(PRESETS)}, or a level and a width "
-            "such as 300,1500."
+            msg(
+                "{text!r} is no window: use {presets}, or a level and a width "
+                "such as 300,1500.",
+                text=text,
+                presets=", ".join(PRESETS),
+            )
         ) from None
     return Window(level, width)
 
@@ -217,21 +230,31 @@ def check_image(data: NDArray[Any]) -> None:
     shape = " x ".join(str(n) for n in data.shape)
     if data.size == 0:
         raise InputError(
-            f"The image of shape {shape} holds no voxels: open the file that it came "
-            "from again."
+            msg(
+                "The image of shape {shape} holds no voxels: open the file "
+                "that it came from again.",
+                shape=shape,
+            )
         )
     _check_axes(data, shape)
     if data.dtype.kind not in "iuf":
         raise InputError(
-            f"The image holds {_kind_in_words(data.dtype)} instead of intensities: "
-            "convert it to whole or decimal numbers first."
+            msg(
+                "The image holds {kind} instead of intensities: convert it to "
+                "whole or decimal numbers first.",
+                kind=_kind_in_words(data.dtype),
+            )
         )
     if data.dtype.kind == "f":
         bad = data.size - int(np.count_nonzero(np.isfinite(data)))
         if bad:
             raise InputError(
-                f"The image is NaN or infinite at {bad} of {data.size} voxels: replace "
-                "them by the intensity of air or of the background."
+                msg(
+                    "The image is NaN or infinite at {bad} of {size} voxels: "
+                    "replace them by the intensity of air or of the background.",
+                    bad=bad,
+                    size=data.size,
+                )
             )
 
 
@@ -256,8 +279,14 @@ def fill_missing(data: NDArray[Any], name: str) -> NDArray[Any]:
     lowest = np.nanmin(data)
     warnings.warn(
         InputWarning(
-            f"{name} has no number (NaN) at {count} of {data.size} voxels: they are "
-            f"taken as {lowest:g}, its lowest intensity."
+            msg(
+                "{name} has no number (NaN) at {count} of {size} voxels: they "
+                "are taken as {lowest:g}, its lowest intensity.",
+                name=name,
+                count=count,
+                size=data.size,
+                lowest=lowest,
+            )
         ),
         stacklevel=3,
     )
@@ -269,21 +298,31 @@ def _check_axes(data: NDArray[Any], shape: str) -> None:
     # Three axes are a volume: it may well have three or four sagittal slices.
     if data.ndim == 4 and data.shape[-1] in (3, 4):
         raise InputError(
-            f"The image of shape {shape} is in colour (RGB or RGBA): convert it to "
-            "grayscale first."
+            msg(
+                "The image of shape {shape} is in colour (RGB or RGBA): "
+                "convert it to grayscale first.",
+                shape=shape,
+            )
         )
     if data.ndim > 3:
         raise InputError(
-            f"The image has {data.ndim} axes ({shape}): choose one time point or "
-            "channel and open it as a volume with 3 axes."
+            msg(
+                "The image has {ndim} axes ({shape}): choose one time point or "
+                "channel and open it as a volume with 3 axes.",
+                ndim=data.ndim,
+                shape=shape,
+            )
         )
     if sum(n > 1 for n in data.shape) < 2:
         raise InputError(
-            f"The image of shape {shape} is a single line of voxels: open an image "
-            "with at least two rows and two columns."
+            msg(
+                "The image of shape {shape} is a single line of voxels: open "
+                "an image with at least two rows and two columns.",
+                shape=shape,
+            )
         )
 
 
-def _kind_in_words(dtype: np.dtype[Any]) -> str:
-    words = {"c": "complex numbers", "b": "only true and false"}
-    return words.get(dtype.kind, f"values of the type {dtype}")
+def _kind_in_words(dtype: np.dtype[Any]) -> Message:
+    words = {"c": msg("complex numbers"), "b": msg("only true and false")}
+    return words.get(dtype.kind, msg("values of the type {dtype}", dtype=dtype))

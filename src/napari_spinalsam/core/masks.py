@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -169,8 +170,12 @@ class LabelDelta:
         part = before if box is None else before[box]
         if part.shape != after.shape:
             raise InputError(
-                f"The labels have the shape {after.shape}, but the image needs "
-                f"{part.shape}: use labels that lie on the grid of the image."
+                msg(
+                    "The labels have the shape {shape}, but the image needs "
+                    "{image_shape}: use labels that lie on the grid of the image.",
+                    shape=after.shape,
+                    image_shape=part.shape,
+                )
             )
         changed = np.nonzero(part != after)
         bounds = [] if box is None else zip(box, before.shape, strict=True)
@@ -241,15 +246,21 @@ class LabelDelta:
     ) -> None:
         if volume.shape != self.shape:
             raise InputError(
-                f"The change belongs to labels of shape {self.shape}, not "
-                f"{volume.shape}: open the image that it was made on."
+                msg(
+                    "The change belongs to labels of shape {shape}, not {image_shape}: "
+                    "open the image that it was made on.",
+                    shape=self.shape,
+                    image_shape=volume.shape,
+                )
             )
         # Not through a flat view: flipped volumes are not contiguous.
         where = np.unravel_index(self.indices, self.shape)
         if not np.array_equal(volume[where], found):
             raise InputError(
-                "The labels were changed outside of the annotation: reload them "
-                "before undo or redo."
+                msg(
+                    "The labels were changed outside of the annotation: reload "
+                    "them before undo or redo."
+                )
             )
         volume[where] = wanted
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -309,8 +310,11 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _boxes(labels: NDArray[Any]) -> dict[int, Box]:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         raise InputError(
-            f"The labels ({labels.dtype}) are not whole numbers from 0 up: choose a "
-            "file with labels, not an image."
+            msg(
+                "The labels ({dtype}) are not whole numbers from 0 up: choose "
+                "a file with labels, not an image.",
+                dtype=labels.dtype,
+            )
         )
     found = ndimage.find_objects(labels)
     return {at + 1: box for at, box in enumerate(found) if box is not None}
@@ -326,8 +330,12 @@ def _union(*boxes: Box) -> Box:
 def _check_shapes(a: NDArray[Any], b: NDArray[Any]) -> None:
     if a.shape != b.shape:
         raise InputError(
-            f"The prediction has the shape {a.shape} and the reference {b.shape}: "
-            "compare labels that lie on the same grid."
+            msg(
+                "The prediction has the shape {shape} and the reference "
+                "{reference_shape}: compare labels that lie on the same grid.",
+                shape=a.shape,
+                reference_shape=b.shape,
+            )
         )
 
 
@@ -335,6 +343,10 @@ def _check_spacing(spacing: Sequence[float], axes: int) -> None:
     values = np.asarray(spacing, dtype=np.float64)
     if values.shape != (axes,) or not (np.isfinite(values) & (values > 0)).all():
         raise InputError(
-            f"The spacing {tuple(values.tolist())} does not fit: give {axes} numbers "
-            "of millimetres above zero."
+            msg(
+                "The spacing {values} does not fit: give {axes} numbers of "
+                "millimetres above zero.",
+                values=tuple(values.tolist()),
+                axes=axes,
+            )
         )

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg, msgc
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import SlicePlane
 
+_POINT, _CORNER = msgc("prompt", "point"), msgc("prompt", "box corner")
+_SCRIBBLE, _LASSO = msgc("prompt", "scribble"), msgc("prompt", "lasso")
 # To which hand-drawn places are kept.
 PARTS_OF_PIXEL = 256
 
@@ -94,7 +97,7 @@ class ScribblePrompt:
     polarity: Polarity = Polarity.POSITIVE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", _places(self.path, 2, "A scribble"))
+        object.__setattr__(self, "path", _places(self.path, 2, msg("A scribble")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class LassoPrompt:
     outline: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "outline", _places(self.outline, 3, "A lasso"))
+        object.__setattr__(self, "outline", _places(self.outline, 3, msg("A lasso")))
 
     @property
     def box(self) -> BoxPrompt:
@@ -130,7 +133,12 @@ def _places(
 ) -> tuple[tuple[float, float], ...]:
     if len(places) < least:
         raise InputError(
-            f"{what} needs at least {least} places, not {len(places)}: draw it longer."
+            msg(
+                "{what} needs at least {least} places, not {count}: draw it longer.",
+                what=what,
+                least=least,
+                count=len(places),
+            )
         )
     return tuple((_rounded(row), _rounded(col)) for row, col in places)
 
@@ -247,21 +255,29 @@ class SlicePrompts:
         InputError
             If a coordinate is not finite or more than half a pixel outside.
         """
-        coordinates = [(point.row, point.col, "point") for point in self.points]
+        coordinates = [(point.row, point.col, _POINT) for point in self.points]
         if self.box is not None:
-            coordinates.append((self.box.row_min, self.box.col_min, "box corner"))
-            coordinates.append((self.box.row_max, self.box.col_max, "box corner"))
+            coordinates.append((self.box.row_min, self.box.col_min, _CORNER))
+            coordinates.append((self.box.row_max, self.box.col_max, _CORNER))
         for scribble in self.scribbles:
-            coordinates += [(*place, "scribble") for place in scribble.path]
+            coordinates += [(*place, _SCRIBBLE) for place in scribble.path]
         if self.lasso is not None:
-            coordinates += [(*place, "lasso") for place in self.lasso.outline]
+            coordinates += [(*place, _LASSO) for place in self.lasso.outline]
         rows, cols = plane.shape
         for row, col, what in coordinates:
             inside = -0.5 <= row <= rows - 0.5 and -0.5 <= col <= cols - 0.5
             if not (math.isfinite(row) and math.isfinite(col) and inside):
                 raise InputError(
-                    f"The {what} at row {row:g}, column {col:g} lies outside of the "
-                    f"{rows} x {cols} slice {self.index}: place it inside the image."
+                    msg(
+                        "The {what} at row {row:g}, column {col:g} lies outside of the "
+                        "{rows} x {cols} slice {index}: place it inside the image.",
+                        what=what,
+                        row=row,
+                        col=col,
+                        rows=rows,
+                        cols=cols,
+                        index=self.index,
+                    )
                 )
 
 

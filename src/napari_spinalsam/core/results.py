@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_spinalsam.core.anatomy import Kind
+from napari_spinalsam.core.anatomy import Kind, listed
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import SlicePrompts
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Progress:
     Parameters
     ----------
     what : str
-        What is being done.
+        What is being done, as a `Message`.
     done : float
         0 to 1.
     """
@@ -202,8 +203,11 @@ def check_findable(structures: Iterable[Structure]) -> None:
     others = [each.name for each in structures if each.kind not in FINDABLE]
     if others:
         raise InputError(
-            f"Only vertebrae, discs and the sacrum can be found without prompts, not "
-            f"{', '.join(others)}: prompt it on its slices."
+            msg(
+                "Only vertebrae, discs and the sacrum can be found without "
+                "prompts, not {others}: prompt it on its slices.",
+                others=listed(others),
+            )
         )
 
 
@@ -218,8 +222,11 @@ def check_counted(structures: Iterable[Structure]) -> None:
     others = [each.name for each in structures if each.kind not in COUNTED]
     if others:
         raise InputError(
-            f"Names are counted from prompted vertebrae and the sacrum, not from "
-            f"{', '.join(others)}: prompt a vertebra, or leave --structures out."
+            msg(
+                "Names are counted from prompted vertebrae and the sacrum, not "
+                "from {others}: prompt a vertebra, or leave --structures out.",
+                others=listed(others),
+            )
         )
 
 

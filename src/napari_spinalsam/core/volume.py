@@ -16,6 +16,7 @@ from napari_spinalsam.core.geometry import (
     as_points,
     check_affine,
 )
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,9 +89,12 @@ class FileGrid:
         sides = [_DIRECTIONS.get(letter, (-1, 0)) for letter in codes.upper()]
         if len(self.shape) == 2 or sorted(world for world, _ in sides) != [0, 1, 2]:
             raise InputError(
-                f"{codes!r} is no orientation of this image: give three letters for a "
-                "volume, one of R or L, one of A or P and one of S or I, for where its "
-                "slices, rows and columns grow to, such as SPL."
+                msg(
+                    "{codes!r} is no orientation of this image: give three letters "
+                    "for a volume, one of R or L, one of A or P and one of S or I, "
+                    "for where its slices, rows and columns grow to, such as SPL.",
+                    codes=codes,
+                )
             )
         affine = np.zeros((4, 4))
         affine[3, 3] = 1.0

@@ -7,7 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.core.errors import InputError, printable
+from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.failures import BlankAnswerError, LanguageModelError
 from napari_spinalsam.language.instructions import instructions, request
 from napari_spinalsam.language.reading import read_reply
@@ -75,6 +76,8 @@ def ask_model(
                 break
             complaint = str(error)
     raise LanguageModelError(
-        "The language model gave no valid reply, also when asked again: say it in "
-        "other words, or choose another model."
+        msg(
+            "The language model gave no valid reply, also when asked "
+            "again: say it in other words, or choose another model."
+        )
     )

@@ -11,6 +11,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.failures import (
     LanguageModelError,
     connection_failure,
@@ -213,8 +214,10 @@ def _body(response: Any, deadline: Deadline) -> bytes:
         body += piece
         if len(body) > LARGEST_BODY:
             raise LanguageModelError(
-                "The server sent more than an answer can be: check that the address is "
-                "of an OpenAI-compatible server."
+                msg(
+                    "The server sent more than an answer can be: check that the "
+                    "address is of an OpenAI-compatible server."
+                )
             )
     return bytes(body)
 

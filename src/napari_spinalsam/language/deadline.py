@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import CancelledError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.failures import timeout_failure
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Deadline:
             If the deadline has passed.
         """
         if self._cancel.is_set():
-            raise CancelledError("The language model is not waited for any longer.")
+            raise CancelledError(
+                msg("The language model is not waited for any longer.")
+            )
         if not self.remaining:
             raise timeout_failure(self._settings)
 

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import SpinalSamError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.language.settings import LanguageSettings
 
 WORTH_A_RETRY = (429, 500, 503)
-_BY_STATUS: Mapping[int, str] = MappingProxyType(
-    {
-        400: "{host} did not accept the request (400): check that the profile fits "
-        "the server and that it serves the model {model!r}.",
-        401: "{host} did not accept the key (401): store a valid one in the language "
-        "settings or in the environment.",
-        402: "The account at {host} has no balance left (402): top it up, or choose a "
-        "model on this computer.",
-        403: "The key may not be used for the model {model!r} at {host} (403): choose "
-        "another model or another key.",
-        404: "{host} has no model {model!r} (404), it may be retired: choose one from "
-        "the list of models, and check that the address is right.",
-        422: "{host} did not accept a parameter of the request (422): choose the "
-        "profile that fits the server.",
-        429: "{host} is asked too often (429): wait a minute and say it again.",
-        503: "{host} is overloaded or still loading the model (503): wait a little "
-        "and say it again.",
-    }
-)
 
 
 class LanguageModelError(SpinalSamError):
@@ -57,32 +39,93 @@ class BlankAnswerError(LanguageModelError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The language model answered with nothing: say it in other words, or "
-            "choose another model."
+            msg(
+                "The language model answered with nothing: say it in other words, or "
+                "choose another model."
+            )
         )
 
 
 def status_failure(status: int, settings: LanguageSettings) -> LanguageModelError:
     """Tell of an HTTP status that is no success."""
-    if 300 <= status < 400:
-        sentence = (
-            "{host} sends on to another address ({status}), which is not followed, as "
-            "the key could go astray: enter the final address in the language settings."
-        )
-    elif status >= 500:
-        sentence = _BY_STATUS.get(
-            status,
-            "{host} has a problem of its own ({status}): say it again later, or choose "
-            "another model.",
-        )
-    else:
-        sentence = _BY_STATUS.get(
-            status,
-            "{host} did not accept the request ({status}): check address, model and "
-            "profile in the language settings.",
-        )
-    told = sentence.format(host=settings.host, model=settings.model, status=status)
+    told = _status_in_words(status, settings.host, settings.model)
     return LanguageModelError(told, is_passing=status in WORTH_A_RETRY)
+
+
+def _status_in_words(status: int, host: str, model: str) -> Message:
+    match status:
+        case 400:
+            return msg(
+                "{host} did not accept the request (400): check that the profile fits "
+                "the server and that it serves the model {model!r}.",
+                host=host,
+                model=model,
+            )
+        case 401:
+            return msg(
+                "{host} did not accept the key (401): store a valid one in the "
+                "language settings or in the environment.",
+                host=host,
+            )
+        case 402:
+            return msg(
+                "The account at {host} has no balance left (402): top it up, or choose "
+                "a model on this computer.",
+                host=host,
+            )
+        case 403:
+            return msg(
+                "The key may not be used for the model {model!r} at {host} (403): "
+                "choose another model or another key.",
+                host=host,
+                model=model,
+            )
+        case 404:
+            return msg(
+                "{host} has no model {model!r} (404), it may be retired: choose one "
+                "from the list of models, and check that the address is right.",
+                host=host,
+                model=model,
+            )
+        case 422:
+            return msg(
+                "{host} did not accept a parameter of the request (422): choose the "
+                "profile that fits the server.",
+                host=host,
+            )
+        case 429:
+            return msg(
+                "{host} is asked too often (429): wait a minute and say it again.",
+                host=host,
+            )
+        case 503:
+            return msg(
+                "{host} is overloaded or still loading the model (503): wait a little "
+                "and say it again.",
+                host=host,
+            )
+        case _ if 300 <= status < 400:
+            return msg(
+                "{host} sends on to another address ({status}), which is not followed, "
+                "as the key could go astray: enter the final address in the language "
+                "settings.",
+                host=host,
+                status=status,
+            )
+        case _ if status >= 500:
+            return msg(
+                "{host} has a problem of its own ({status}): say it again later, or "
+                "choose another model.",
+                host=host,
+                status=status,
+            )
+        case _:
+            return msg(
+                "{host} did not accept the request ({status}): check address, model "
+                "and profile in the language settings.",
+                host=host,
+                status=status,
+            )
 
 
 def connection_failure(
@@ -98,36 +141,46 @@ def connection_failure(
         type(cause).__name__ in ("ConnectError", "ConnectTimeout") for cause in causes
     )
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        sentence = (
-            f"Nothing answers at {settings.base_url}: start the server, or correct the "
-            "address in the language settings."
+        sentence = msg(
+            "Nothing answers at {url}: start the server, or correct the address in the "
+            "language settings.",
+            url=settings.base_url,
         )
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
-        sentence = (
-            f"The host {settings.host} is not known: check the address in the language "
-            "settings, and the network."
+        sentence = msg(
+            "The host {host} is not known: check the address in the language settings, "
+            "and the network.",
+            host=settings.host,
         )
     elif any(isinstance(cause, ssl.SSLError) for cause in causes):
-        sentence = (
-            f"There is no secure connection to {settings.host}: check http or https in "
-            "the address, and the certificate of the server."
+        sentence = msg(
+            "There is no secure connection to {host}: check http or https in the "
+            "address, and the certificate of the server.",
+            host=settings.host,
         )
     elif was_never_made:
-        sentence = (
-            f"No connection to {settings.host} was made: check the address, the "
-            "network and the proxy."
+        sentence = msg(
+            "No connection to {host} was made: check the address, the network and the "
+            "proxy.",
+            host=settings.host,
         )
     else:
-        sentence = f"The connection to {settings.host} was lost: say it again."
+        sentence = msg(
+            "The connection to {host} was lost: say it again.", host=settings.host
+        )
     return LanguageModelError(sentence, is_passing=was_never_made)
 
 
 def timeout_failure(settings: LanguageSettings) -> LanguageModelError:
     """Tell that the deadline passed."""
     return LanguageModelError(
-        f"{settings.host} did not answer within {settings.deadline_s:g} s: say it "
-        "again (a local server may have been loading the model), or allow a longer "
-        "wait in the language settings."
+        msg(
+            "{host} did not answer within {seconds:g} s: say it again (a local server "
+            "may have been loading the model), or allow a longer wait in the language "
+            "settings.",
+            host=settings.host,
+            seconds=settings.deadline_s,
+        )
     )
 
 

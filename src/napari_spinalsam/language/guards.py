@@ -7,15 +7,16 @@ import unicodedata
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.describe import description
 from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.actions.replies import Clarify, Plan, parse_action
+from napari_spinalsam.core.messages import msg, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_spinalsam.actions.replies import Reply
-    from napari_spinalsam.language.wording import Language
+    from napari_spinalsam.core.messages import Language
 
 _ASKED_FOR: Mapping[ActionClass, re.Pattern[str]] = MappingProxyType(
     {
@@ -103,17 +104,14 @@ def guarded(reply: Reply, text: str, language: Language) -> Reply:
     ]
     if not doubtful:
         return reply
-    first = describe(doubtful[0], language)
-    question = (
-        f"要执行“{first}”吗？" if language == "zh" else f"Do you want this: {first}?"
-    )
+    question = msg("Do you want this: {action}?", action=description(doubtful[0]))
     # An option is an action with its defaults, which may not be what was meant.
     options = dict.fromkeys(
         step.action
         for step in doubtful
         if is_wish and step == parse_action({"action": step.action})
     )
-    return Clarify(question=question, options=tuple(options))
+    return Clarify(question=render(question, language), options=tuple(options))
 
 
 def _folded(text: str) -> str:

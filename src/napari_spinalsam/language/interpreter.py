@@ -122,7 +122,7 @@ class Interpreter:
             except CancelledError:
                 raise
             except SpinalSamError as error:
-                failure = str(error)
+                failure = error.message
         waited = perf_counter() - parsed
         return _understanding(reply, source, parsed - began, waited, failure)
 

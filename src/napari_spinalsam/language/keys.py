@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import join, msg
 
 if TYPE_CHECKING:
     from napari_spinalsam.language.settings import LanguageSettings
@@ -44,14 +45,21 @@ def key_for(settings: LanguageSettings) -> SecretStr:
         if settings.service.needs_key:
             names = [HOST_VARIABLES.get(settings.host, ""), GENERAL_VARIABLE]
             raise InputError(
-                f"There is no key for {settings.host}: store one in the language "
-                f"settings, or set {' or '.join(filter(None, names))}."
+                msg(
+                    "There is no key for {host}: store one in the language "
+                    "settings, or set {names}.",
+                    host=settings.host,
+                    names=join(filter(None, names), msg(" or ")),
+                )
             )
         return DUMMY
     if not (settings.is_encrypted or settings.is_on_this_computer):
         raise InputError(
-            f"The key is not sent to {settings.base_url}, where others could read it "
-            "on the way: use an address with https."
+            msg(
+                "The key is not sent to {base_url}, where others could read it "
+                "on the way: use an address with https.",
+                base_url=settings.base_url,
+            )
         )
     return key
 
@@ -69,7 +77,7 @@ def store_key(host: str, key: SecretStr) -> None:
 
     if not _is_sendable(key):
         raise InputError(
-            "This is no key: it must be one line of letters, digits and signs."
+            msg("This is no key: it must be one line of letters, digits and signs.")
         )
     is_stored = False
     with suppress(keyring.errors.KeyringError):
@@ -102,7 +110,9 @@ def _from_environment(host: str) -> SecretStr | None:
     for name in (HOST_VARIABLES.get(host, ""), GENERAL_VARIABLE):
         key = SecretStr(os.environ.get(name, "").strip())
         if key and not _is_sendable(key):
-            raise InputError(f"The variable {name} holds no key: set it anew.")
+            raise InputError(
+                msg("The variable {name} holds no key: set it anew.", name=name)
+            )
         if key:
             return key
     return None
@@ -119,7 +129,9 @@ def _from_keyring(host: str, *, is_needed: bool) -> SecretStr | None:
             raise _no_keyring() from None
         return None
     if key and not _is_sendable(key):
-        raise InputError(f"The keyring holds no usable key for {host}: store it anew.")
+        raise InputError(
+            msg("The keyring holds no usable key for {host}: store it anew.", host=host)
+        )
     return key or None
 
 
@@ -130,6 +142,9 @@ def _is_sendable(key: SecretStr) -> bool:
 
 def _no_keyring() -> InputError:
     return InputError(
-        "This computer has no keyring that is open: set the key in the variable "
-        f"{GENERAL_VARIABLE} instead."
+        msg(
+            "This computer has no keyring that is open: set the key in the "
+            "variable {name} instead.",
+            name=GENERAL_VARIABLE,
+        )
     )

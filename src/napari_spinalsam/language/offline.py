@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.actions.replies import Reply
+    from napari_spinalsam.core.messages import Language
     from napari_spinalsam.language.clause_reading import Outcome
     from napari_spinalsam.language.fragments import Fragment
     from napari_spinalsam.language.intent import GuessIntent
     from napari_spinalsam.language.tokens import Token
-    from napari_spinalsam.language.wording import Language
 
 __all__ = ["language_of", "parse_offline"]
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.actions.replies import Clarify
+from napari_spinalsam.core.messages import msg, render
 
 if TYPE_CHECKING:
-    from napari_spinalsam.language.wording import Language
+    from napari_spinalsam.core.messages import Language, Message
 
 _ZH_DIGIT = "〇零一二三四五六七八九"
 _SURNAMES = (
@@ -58,19 +59,17 @@ class _Sign:
     """What patient data look like: a pattern, and what it is called."""
 
     pattern: re.Pattern[str]
-    english: str
-    chinese: str
+    name: Message
 
 
-def _sign(english: str, chinese: str, *patterns: str) -> _Sign:
-    return _Sign(re.compile("|".join(patterns), re.IGNORECASE), english, chinese)
+def _sign(name: Message, *patterns: str) -> _Sign:
+    return _Sign(re.compile("|".join(patterns), re.IGNORECASE), name)
 
 
 _SIGNS = (
-    _sign("an e-mail address", "电子邮箱", r"[\w.+-]+\s?@\s?[\w-]+\.\w+"),
+    _sign(msg("an e-mail address"), r"[\w.+-]+\s?@\s?[\w-]+\.\w+"),
     _sign(
-        "a path or file name",
-        "文件路径或文件名",
+        msg("a path or file name"),
         r"\b[a-z]:[\\/]",
         r"\\\\\w",
         r"\w\\\w",
@@ -81,8 +80,7 @@ _SIGNS = (
         rf"\w\.(?:{_SUFFIX})\b",
     ),
     _sign(
-        "a date",
-        "日期",
+        msg("a date"),
         r"(?<![\d.])\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?![\d.]*\d)",
         rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_MONTH}\b",
         rf"\b{_MONTH}\.?[\s-]*\d{{1,4}}(?:st|nd|rd|th)?\b",
@@ -94,8 +92,7 @@ _SIGNS = (
         r"出生|生日",
     ),
     _sign(
-        "a telephone number",
-        "电话号码",
+        msg("a telephone number"),
         r"\+\d[\d\s().-]{5,}",
         r"\(\d{2,5}\)[\s-]?\d{3,}",
         r"\b\d{2,5}(?:[-.]\d{2,}){2,}",
@@ -103,8 +100,7 @@ _SIGNS = (
         r"电话|手机",
     ),
     _sign(
-        "a number of a patient",
-        "患者编号",
+        msg("a number of a patient"),
         r"\bmrn\b",
         r"\bssn\b",
         r"\bnhs\b",
@@ -123,8 +119,7 @@ _SIGNS = (
         r"\d+(?:\.\d+){3,}",
     ),
     _sign(
-        "the name of a person",
-        "姓名",
+        msg("the name of a person"),
         # MR is also what scanners make.
         r"\b(?-i:Mr|mr|Mrs|mrs|Ms|Miss|Dr|dr|Prof|Herr|Frau)\b\.?\s+"
         r"(?!(?:image|scan|volume|window|spine|case|data|series|slice|model)s?\b)\w",
@@ -171,25 +166,21 @@ def patient_data_in(text: str, language: Language = "en") -> str | None:
     plain = _folded(text)
     for sign in _SIGNS:
         if sign.pattern.search(plain):
-            return sign.english if language == "en" else sign.chinese
+            return render(sign.name, language)
     if _holds_name(plain):
-        return "the name of a person" if language == "en" else "姓名"
+        return render(msg("the name of a person"), language)
     return None
 
 
 def held_back(found: str, host: str, language: Language) -> Clarify:
     """Return the question back for a sentence that is not sent."""
-    if language == "zh":
-        question = (
-            f"这句话似乎含有患者信息（{found}），因此没有发送到 {host}。"
-            "能换一种不含这些信息的说法吗？"
-        )
-    else:
-        question = (
-            f"This seems to hold patient data ({found}), so it was not sent to {host}. "
-            "Can you say it without?"
-        )
-    return Clarify(question=question)
+    question = msg(
+        "This seems to hold patient data ({found}), so it was not sent to {host}. Can "
+        "you say it without?",
+        found=found,
+        host=host,
+    )
+    return Clarify(question=render(question, language))
 
 
 def _folded(text: str) -> str:

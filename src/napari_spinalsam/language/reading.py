@@ -20,6 +20,7 @@ from napari_spinalsam.actions.replies import (
     parse_reply,
 )
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.failures import BlankAnswerError, LanguageModelError
 
 if TYPE_CHECKING:
@@ -135,13 +136,17 @@ def read_reply(answer: Answer) -> Reply:
     """
     if answer.finish_reason == "length":
         raise LanguageModelError(
-            "The answer of the language model was cut off: switch reasoning off, or "
-            "ask for less at once."
+            msg(
+                "The answer of the language model was cut off: switch "
+                "reasoning off, or ask for less at once."
+            )
         )
     if answer.finish_reason != "stop":
         raise LanguageModelError(
-            "The language model stopped before its answer was complete: say it again "
-            "or in other words."
+            msg(
+                "The language model stopped before its answer was complete: "
+                "say it again or in other words."
+            )
         )
     content = _without_thinking(answer.content.strip(_BYTE_ORDER_MARK))
     if content:
@@ -286,10 +291,17 @@ def _validated(model: type[_Model], body: bytes, settings: LanguageSettings) -> 
 def _not_a_service(body: bytes, settings: LanguageSettings) -> LanguageModelError:
     if body.lstrip()[:1] == b"<":
         return LanguageModelError(
-            f"{settings.base_url} answered with a web page: check the address, which "
-            "often ends in /v1, and whether a proxy or a login is in between."
+            msg(
+                "{base_url} answered with a web page: check the address, which "
+                "often ends in /v1, and whether a proxy or a login is in "
+                "between.",
+                base_url=settings.base_url,
+            )
         )
     return LanguageModelError(
-        f"{settings.base_url} did not answer as a language model does: check that it "
-        "is the address of an OpenAI-compatible server."
+        msg(
+            "{base_url} did not answer as a language model does: check "
+            "that it is the address of an OpenAI-compatible server.",
+            base_url=settings.base_url,
+        )
     )

@@ -19,6 +19,7 @@ from pydantic import (
 
 from napari_spinalsam.core.anatomy import action_name
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.profiles import PROFILES, Profile
 
 if TYPE_CHECKING:
@@ -86,7 +87,11 @@ class LanguageSettings(BaseModel):
             place = ", ".join(str(part) for part in detail["loc"])
             message = detail["msg"].removeprefix("Value error, ").rstrip(".")
             raise InputError(
-                f"The language model cannot be used, {place}: {message}."
+                msg(
+                    "The language model cannot be used, {place}: {message}.",
+                    place=place,
+                    message=message,
+                )
             ) from None
 
     @model_validator(mode="before")
@@ -183,8 +188,11 @@ class LanguageSettings(BaseModel):
         """
         if not self.model:
             raise InputError(
-                f"The profile {self.profile} has no usual model: enter the id of one "
-                "in the language settings."
+                msg(
+                    "The profile {profile} has no usual model: enter the id of one "
+                    "in the language settings.",
+                    profile=self.profile,
+                )
             )
         self.check_can_connect()
 
@@ -198,14 +206,20 @@ class LanguageSettings(BaseModel):
         """
         if not self.base_url:
             raise InputError(
-                f"The profile {self.profile} has no usual address: enter one in the "
-                "language settings, such as http://localhost:8000/v1."
+                msg(
+                    "The profile {profile} has no usual address: enter one in the "
+                    "language settings, such as http://localhost:8000/v1.",
+                    profile=self.profile,
+                )
             )
         if self.is_remote and not self.allow_remote:
             where = "Ollama's cloud" if self.is_on_this_computer else self.host
             raise InputError(
-                f"Sentences would be sent to {where}, another computer: allow that in "
-                "the language settings, or choose a model on this one."
+                msg(
+                    "Sentences would be sent to {host}, another computer: allow "
+                    "that in the language settings, or choose a model on this one.",
+                    host=where,
+                )
             )
 
 

@@ -19,6 +19,7 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError, SpinalSamError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.layers import label_layers, prompt_layers
 from napari_spinalsam.layers.dims import current_slice, shares_units, to_data
@@ -145,8 +146,10 @@ def _check_box(before: SlicePrompts, after: SlicePrompts) -> None:
         return
     if min(box.row_max - box.row_min, box.col_max - box.col_min) < LEAST_BOX:
         raise InputError(
-            "The box is thinner than a pixel: drag from one corner of the structure "
-            "to the other."
+            msg(
+                "The box is thinner than a pixel: drag from one corner of the "
+                "structure to the other."
+            )
         )
 
 
@@ -277,9 +280,12 @@ class AnnotationLayers:
         drawn = TOOLS[tool].role is not Role.POINTS
         if drawn and not shares_units(self.viewer, self.image):
             raise InputError(
-                f"Another layer is in a smaller unit than {self.image.name!r}, which "
-                "napari's drawing tools ignore: give all layers the same unit, or use "
-                "points."
+                msg(
+                    "Another layer is in a smaller unit than {name!r}, which "
+                    "napari's drawing tools ignore: give all layers the same unit, "
+                    "or use points.",
+                    name=self.image.name,
+                )
             )
         self.disarm()
         self._tool = TOOLS[tool]
@@ -578,14 +584,16 @@ class AnnotationLayers:
         with self._edit():
             if self._void:
                 raise InputError(
-                    "What was being drawn is dropped, for the prompts changed "
-                    "meanwhile: draw it again."
+                    msg(
+                        "What was being drawn is dropped, for the prompts changed "
+                        "meanwhile: draw it again."
+                    )
                 )
             current_slice(self.viewer, self.image)  # refuses a 3-D view
             layers = map(self._present, PROMPT_ROLES)
             taken = self._take_prompts(*layers)
             if not taken and action == "added" and isinstance(event.source, Shapes):
-                raise InputError(f"Nothing was drawn. {self._tool.tip}.")
+                raise InputError(msg("Nothing was drawn. {tip}.", tip=self._tool.tip))
         self._show_prompts()
 
     def _on_prompts_refreshed(self, event: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,10 @@ def current_slice(viewer: Viewer, image: Image) -> tuple[int, int]:
     """
     if viewer.dims.ndisplay != 2:
         raise InputError(
-            "The view is in 3-D and shows no single slice: switch to 2-D (Ctrl+Y) or "
-            "choose a plane first."
+            msg(
+                "The view is in 3-D and shows no single slice: switch to 2-D "
+                "(Ctrl+Y) or choose a plane first."
+            )
         )
     if image.ndim == 2:
         return 0, 0
@@ -91,7 +94,9 @@ def set_plane(viewer: Viewer, image: Image, plane: Plane) -> None:
         If the image is flat and has no other plane.
     """
     if image.ndim == 2:
-        raise InputError("The image is a single slice: only a volume has three planes.")
+        raise InputError(
+            msg("The image is a single slice: only a volume has three planes.")
+        )
     extra = viewer.dims.ndim - image.ndim
     others = [axis for axis in range(3) if axis != plane.axis]
     order = [plane.axis, *others]

@@ -19,6 +19,7 @@ from napari.layers import Image, Labels, Layer
 from napari_spinalsam import _writer
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known, Placement
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import FileGrid, Volume
 from napari_spinalsam.io import layer_data
 from napari_spinalsam.io.formats import is_picture
@@ -109,8 +110,11 @@ def grid_of_layer(layer: Layer, others: Iterable[Layer], name: str) -> LayerGrid
     inherited = [grid for other in others if (grid := _shared(other, layer, placement))]
     if not all(_placed_alike(inherited[0], grid) for grid in inherited):
         raise InputError(
-            f"{name} lies on several images whose files place them differently: close "
-            "all but the one that it belongs to."
+            msg(
+                "{name} lies on several images whose files place them "
+                "differently: close all but the one that it belongs to.",
+                name=name,
+            )
         )
     if inherited:
         return LayerGrid(inherited[0])

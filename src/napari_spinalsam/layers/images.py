@@ -13,6 +13,7 @@ from napari_spinalsam._sample_data import open_sample
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import check_image, fill_missing, guess_modality
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import stem_of
 from napari_spinalsam.io.layer_data import METADATA_KEY, image_layer
@@ -51,9 +52,13 @@ def volume_of(layer: Image, others: Iterable[Layer] = ()) -> Volume:
     """
     name = f"The image {layer.name!r}"
     if layer.rgb:
-        raise InputError(f"{name} is in colour: choose a grey image, such as a CT.")
+        raise InputError(
+            msg("{name} is in colour: choose a grey image, such as a CT.", name=name)
+        )
     if layer.multiscale:
-        raise InputError(f"{name} is a pyramid: open it as one full-resolution image.")
+        raise InputError(
+            msg("{name} is a pyramid: open it as one full-resolution image.", name=name)
+        )
     data = np.asarray(layer.data)
     check_image(data)
     _check_axes(data.shape, name)
@@ -138,7 +143,9 @@ def labels_of(
     """
     name = f"The labels {layer.name!r}"
     if layer.multiscale:
-        raise InputError(f"{name} are a pyramid: open them at full resolution.")
+        raise InputError(
+            msg("{name} are a pyramid: open them at full resolution.", name=name)
+        )
     data = np.asarray(layer.data)
     _check_axes(data.shape, name)
     geometry = grid_of_layer(layer, others, name).grid.geometry
@@ -148,7 +155,11 @@ def labels_of(
 def _check_axes(shape: tuple[int, ...], name: str) -> None:
     if len(shape) not in (2, 3):
         raise InputError(
-            f"{name} has {len(shape)} axes: choose one 2-D or 3-D image of it."
+            msg(
+                "{name} has {count} axes: choose one 2-D or 3-D image of it.",
+                name=name,
+                count=len(shape),
+            )
         )
 
 

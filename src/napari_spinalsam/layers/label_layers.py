@@ -18,6 +18,7 @@ from napari_spinalsam.annotation.provenance import EDITED, PAINTED
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.layers.dims import current_slice
 from napari_spinalsam.layers.grids import set_transform, transform_of
 from napari_spinalsam.layers.roles import entry_of
@@ -330,14 +331,21 @@ class LabelEdits:
         data = np.asarray(given)
         if data.shape != self._image.data.shape:
             raise InputError(
-                f"Labels of shape {data.shape} do not fit the image of shape "
-                f"{self._image.data.shape}: the labels stay as they were."
+                msg(
+                    "Labels of shape {shape} do not fit the image of shape "
+                    "{image_shape}: the labels stay as they were.",
+                    shape=data.shape,
+                    image_shape=self._image.data.shape,
+                )
             )
         for value in (int(data.min()), int(data.max())):
             if not 0 <= value <= LARGEST:
                 raise InputError(
-                    f"The label value {value} names no structure: the labels stay as "
-                    "they were."
+                    msg(
+                        "The label value {value} names no structure: the labels stay "
+                        "as they were.",
+                        value=value,
+                    )
                 )
         return data.reshape(self._labels.shape).astype(LABEL_DTYPE)
 

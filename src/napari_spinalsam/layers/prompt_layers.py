@@ -11,6 +11,7 @@ from napari.layers import Points, Shapes
 
 from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import (
     PARTS_OF_PIXEL,
     BoxPrompt,
@@ -431,7 +432,11 @@ def read_drawings(
             prompts = prompts.with_lasso(LassoPrompt(places))
         else:
             raise InputError(
-                f"The shape {kind!r} is no prompt: draw a scribble (S) or a lasso (L)."
+                msg(
+                    "The shape {kind!r} is no prompt: draw a scribble (S) or a "
+                    "lasso (L).",
+                    kind=kind,
+                )
             )
         found[prompts.key] = prompts
     return found

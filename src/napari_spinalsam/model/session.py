@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
 from napari_spinalsam.core.refinement import (
     as_logits,
@@ -181,8 +182,10 @@ class SegmentationSession:
         begun = mask_input is not None or start is not None
         if prompts.is_empty or not (begun or prompts.asks_for_something):
             raise InputError(
-                "There is no positive point and no box to predict from: "
-                "click inside the structure or draw a box around it."
+                msg(
+                    "There is no positive point and no box to predict from: click "
+                    "inside the structure or draw a box around it."
+                )
             )
         question = _Question(prompts, window, mask_input, start)
         if not self._must_find_size(plane):
@@ -260,8 +263,11 @@ class SegmentationSession:
                 certainties[mm] = backend.certainty(embedding)
         if not certainties and mask_input is not None:
             raise InputError(
-                f"The mask input has the shape {mask_input.shape}, which fits no size "
-                "of this slice: use the low-res logits of a prediction on it."
+                msg(
+                    "The mask input has the shape {shape}, which fits no size of "
+                    "this slice: use the low-res logits of a prediction on it.",
+                    shape=mask_input.shape,
+                )
             )
         answers, scores = {}, {}
         for mm in pixel_size.sure_enough(certainties):
@@ -373,17 +379,20 @@ class SegmentationSession:
     def _voting(self) -> tuple[VotingBackend, Volume]:
         """Return what votes, and on what."""
         if self._volume is None:
-            raise InputError("There is no image to encode: choose one first.")
+            raise InputError(msg("There is no image to encode: choose one first."))
         if not isinstance(self._backend, VotingBackend):
             raise InputError(
-                f"The model {self.identity.name} cannot find structures without a "
-                "prompt: choose spinalsam-tiny."
+                msg(
+                    "The model {name} cannot find structures without a prompt: "
+                    "choose spinalsam-tiny.",
+                    name=self.identity.name,
+                )
             )
         return self._backend, self._volume
 
     def _plane(self, axis: int, index: int) -> SlicePlane:
         if self._volume is None:
-            raise InputError("There is no image to predict on: choose one first.")
+            raise InputError(msg("There is no image to predict on: choose one first."))
         return self._volume.geometry.plane(axis, index)
 
     def _embed(
@@ -402,7 +411,7 @@ class SegmentationSession:
     def _stack(self, axis: int, index: int, window: Window) -> NDArray[np.float32]:
         """Return the windowed slice between its neighbours, shape (3, rows, cols)."""
         if self._volume is None:
-            raise InputError("There is no image to encode: choose one first.")
+            raise InputError(msg("There is no image to encode: choose one first."))
         geometry = self._volume.geometry
         reach = max(1, round(NEIGHBOUR_MM / geometry.spacing[axis]))
         last = geometry.shape[axis] - 1

@@ -13,6 +13,7 @@ from napari_spinalsam.annotation.events import EVERYTHING, Change
 from napari_spinalsam.annotation.executor import Executor
 from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.errors import CancelledError, InputError, SpinalSamError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.layers.annotation_layers import AnnotationLayers, left_at
 from napari_spinalsam.layers.dims import current_slice, set_plane
 from napari_spinalsam.layers.grids import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.actions.pointer import AnyAction
     from napari_spinalsam.annotation.jobs import Search
     from napari_spinalsam.annotation.outcome import Outcome
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.core.volume import FileGrid
     from napari_spinalsam.model.session import SegmentationSession
@@ -164,7 +166,7 @@ class SegmentController(QObject):
         self._take(image, annotation)
         self.annotation_changed.emit(EVERYTHING)
 
-    def turn_image(self, codes: str) -> str:
+    def turn_image(self, codes: str) -> Message:
         """Show the chosen image anew as it is said to lie, and annotate it so.
 
         Parameters
@@ -178,12 +180,17 @@ class SegmentController(QObject):
             If no image is chosen, its orientation is known, or the codes name none.
         """
         if self.layers is None or self.annotation is None:
-            raise InputError("There is no image: open one, or the sample CT, first.")
+            raise InputError(
+                msg("There is no image: open one, or the sample CT, first.")
+            )
         annotation, image = self.annotation, self.layers.image
         if annotation.geometry.orientation_known:
             raise InputError(
-                f"The file of {image.name!r} tells how it lies: correct the file if "
-                "that is wrong."
+                msg(
+                    "The file of {name!r} tells how it lies: correct the file if "
+                    "that is wrong.",
+                    name=image.name,
+                )
             )
         before = annotation.volume
         turned = before.oriented(codes)
@@ -198,8 +205,8 @@ class SegmentController(QObject):
         self.choose_image(shown)
         self.annotation.set_window(annotation.state.window)
         if annotation.state.has_work:
-            with self.annotation.group("Turn labels"):
-                self.annotation.replace_labels(labels, "Turn labels")
+            with self.annotation.group(msg("Turn labels")):
+                self.annotation.replace_labels(labels, msg("Turn labels"))
                 self.annotation.take_over_objects(annotation.state.objects)
         for layer in list(self.viewer.layers):
             if entry_of(layer).get("annotation") is annotation:
@@ -210,10 +217,12 @@ class SegmentController(QObject):
                     self.viewer.layers.remove(layer)
         image.visible = False
         set_plane(self.viewer, shown, Plane.AXIAL)
-        return (
-            f"{shown.name} is {image.name} as you say that it lies, with its labels, "
-            "names and locks; prompts, undo, reference and file begin anew, and the "
-            "hidden image keeps its own: choose it to go back."
+        return msg(
+            "{shown} is {image} as you say that it lies, with its labels, names and "
+            "locks; prompts, undo, reference and file begin anew, and the hidden image "
+            "keeps its own: choose it to go back.",
+            shown=shown.name,
+            image=image.name,
         )
 
     def choose_reference(self, layer: Labels | None) -> None:

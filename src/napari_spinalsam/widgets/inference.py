@@ -23,6 +23,7 @@ from napari_spinalsam.core.errors import (
     ModelError,
     SpinalSamError,
 )
+from napari_spinalsam.core.messages import join, msg
 from napari_spinalsam.core.results import Progress
 from napari_spinalsam.widgets.jobs import JobHandle, PredictionHandle
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.ports import VolumeJob
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.core.volume import Volume
@@ -96,7 +98,7 @@ class InferenceThread(QThread):
     encoded = Signal(int, int, float)
     advanced = Signal(object, object)
     job_ended = Signal(object)
-    failed = Signal(object, str)
+    failed = Signal(object, object)
     working = Signal(str)
 
     def __init__(self) -> None:
@@ -260,7 +262,9 @@ class InferenceThread(QThread):
 
     def _loaded(self) -> SegmentationSession:
         if self._session is None:
-            raise SpinalSamError("No model is loaded: choose one in the Segment dock.")
+            raise SpinalSamError(
+                msg("No model is loaded: choose one in the Segment dock.")
+            )
         return self._session
 
     def _run_job(self, job: Job) -> None:
@@ -298,8 +302,10 @@ def _describe(task: _Task) -> str:
 
 # Less than anybody notices, and enough for a mask of a slice at hand.
 SETTLE_SECONDS = 0.04
-STALE = "The prompts changed meanwhile, so the mask that was asked for is not shown."
-CANCELLED = "The prediction of the mask was cancelled."
+STALE = msg(
+    "The prompts changed meanwhile, so the mask that was asked for is not shown."
+)
+CANCELLED = msg("The prediction of the mask was cancelled.")
 # How soon it is tried again to write what a plan that is being run keeps waiting.
 AGAIN_MS = 20
 
@@ -490,7 +496,9 @@ class Predictions(QObject):
 
     def _open_annotation(self) -> Annotation:
         if self._annotation is None:
-            raise InputError("There is no image: open one, or the sample CT, first.")
+            raise InputError(
+                msg("There is no image: open one, or the sample CT, first.")
+            )
         return self._annotation
 
     def _on_predicted(
@@ -534,11 +542,12 @@ class Predictions(QObject):
         job.write()
         if job.annotation is not self._annotation:
             name = job.annotation.volume.name
-            job.sentence += f" This belongs to {name}, shown before."
+            belongs = msg("This belongs to {image}, shown before.", image=name)
+            job.sentence = join([job.sentence, belongs])
         self.job_ended.emit(handle)
         handle.finish()
 
-    def _on_failed(self, request: PredictionRequest | None, sentence: str) -> None:
+    def _on_failed(self, request: PredictionRequest | None, sentence: Message) -> None:
         """Tell of a failure, unless it is of what nobody waits for any more."""
         handle = self._asked
         if request is None:

@@ -17,6 +17,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.core.errors import CancelledError, ModelError, SpinalSamError
+from napari_spinalsam.core.messages import Message, msg
 from napari_spinalsam.core.results import Progress
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Handle(QObject):
 
     Attributes
     ----------
-    doing : str
+    doing : Message
         What it does now; empty before it begins.
     progress : float
         How far it has come, 0 to 1, where that is known.
@@ -55,12 +56,12 @@ class Handle(QObject):
         It is done, was cancelled or failed. This comes once.
     """
 
-    advanced = Signal(str)
+    advanced = Signal(object)
     ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.doing, self.progress = "", 0.0
+        self.doing, self.progress = Message(), 0.0
         self.error: SpinalSamError | None = None
         self._done = False
         self._value: Any = None
@@ -100,8 +101,11 @@ class Handle(QObject):
             wait_for(timeout, self.ended)
         if not self._done:
             raise ModelError(
-                f"It is not done after {timeout:g} s and goes on: wait for longer, or "
-                "cancel it."
+                msg(
+                    "It is not done after {seconds:g} s and goes on: wait for longer, "
+                    "or cancel it.",
+                    seconds=timeout,
+                )
             )
         if self.error is not None:
             raise self.error
@@ -114,7 +118,7 @@ class Handle(QObject):
             yield from asyncio.sleep(TURN_SECONDS).__await__()
         return self.result()
 
-    def _advance(self, doing: str) -> None:
+    def _advance(self, doing: Message) -> None:
         self.doing = doing
         self.advanced.emit(doing)
 
@@ -160,9 +164,9 @@ class PredictionHandle(Handle):
         self.token = Event()
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """Why its mask is not shown; empty if it is, or before its end."""
-        return "" if self.error is None else str(self.error)
+        return Message() if self.error is None else self.error.message
 
     def cancel(self) -> None:
         """Show no mask for it."""
@@ -189,7 +193,7 @@ class JobHandle(Handle):
         self._service, self.job = service, job
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """What came of it; empty before its end."""
         return self.job.sentence
 
@@ -203,9 +207,9 @@ class JobHandle(Handle):
         step = self.job.work.step
         if isinstance(item, Progress):
             self.progress = item.done
-            self._advance(f"{step}: {item.what}")
+            self._advance(msg("{step}: {what}", step=step, what=item.what))
         else:
-            self._advance(f"{step}: slice {item.index}")
+            self._advance(msg("{step}: slice {index}", step=step, index=item.index))
 
     def finish(self) -> None:
         """Note that the job was written; called by the service."""
@@ -380,7 +384,7 @@ class PlanHandle(Handle):
             error = handle.error
             if error is None and self._stages and not self._is_open:
                 error = CancelledError(
-                    "Another image was chosen meanwhile: the rest was not done."
+                    msg("Another image was chosen meanwhile: the rest was not done.")
                 )
             self._failure = self._failure or error
             if isinstance(handle, JobHandle):
@@ -425,4 +429,4 @@ class PlanHandle(Handle):
 
 
 def _not_searched() -> CancelledError:
-    return CancelledError("The search was cancelled; nothing was done.")
+    return CancelledError(msg("The search was cancelled; nothing was done."))

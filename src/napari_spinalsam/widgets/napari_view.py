@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.core.errors import CancelledError, InputError
+from napari_spinalsam.core.messages import msg, msgc
 from napari_spinalsam.io.formats import FORMAT_OF_SUFFIX, FileFormat
 from napari_spinalsam.io.images import read_volume
 from napari_spinalsam.io.labels import write_labels
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.outcome import Report
     from napari_spinalsam.annotation.ports import ToolKind
     from napari_spinalsam.core.anatomy import Plane
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import Polarity
     from napari_spinalsam.layers.annotation_layers import AnnotationLayers
     from napari_spinalsam.widgets.controller import SegmentController
@@ -130,7 +132,9 @@ class NapariView:
             reference = self._controller.reference
             if reference is None:
                 raise InputError(
-                    "There is no reference to show or hide: choose one in the dock."
+                    msg(
+                        "There is no reference to show or hide: choose one in the dock."
+                    )
                 )
             reference.visible = visible
         else:
@@ -192,14 +196,14 @@ class NapariView:
         """Show one plane, or all three at once."""
         if self.three_views is None:
             raise InputError(
-                "There are no other planes here: open the Segment dock first."
+                msg("There are no other planes here: open the Segment dock first.")
             )
         if views == "three":
             self.three_views.show()
         else:
             self.three_views.hide()
 
-    def set_orientation(self, codes: str) -> str:
+    def set_orientation(self, codes: str) -> Message:
         """Show the image anew as it is said to lie."""
         return self._controller.turn_image(codes)
 
@@ -222,7 +226,7 @@ class NapariView:
             None, "Open an image", "", f"Images ({patterns})"
         )
         if not chosen:
-            raise CancelledError("No file was chosen.")
+            raise CancelledError(msg("No file was chosen."))
         volume = read_volume(chosen)
         self._annotate(add_volume(self._controller.viewer, volume, Path(chosen)))
         return volume.name
@@ -240,9 +244,17 @@ class NapariView:
         images = [layer for layer in layers if isinstance(layer, Image)]
         place = images.index(self._image()) + offset
         if not 0 <= place < len(images):
-            which = "after" if offset > 0 else "before"
+            which = (
+                msgc("which image", "after")
+                if offset > 0
+                else msgc("which image", "before")
+            )
             raise InputError(
-                f"There is no image {which} {self._image().name!r}: open more images."
+                msg(
+                    "There is no image {which} {name!r}: open more images.",
+                    which=which,
+                    name=self._image().name,
+                )
             )
         self._annotate(images[place])
         return str(images[place].name)
@@ -294,7 +306,9 @@ class NapariView:
 
     def _layers(self) -> AnnotationLayers:
         if self._controller.layers is None:
-            raise InputError("There is no image: open one, or the sample CT, first.")
+            raise InputError(
+                msg("There is no image: open one, or the sample CT, first.")
+            )
         return self._controller.layers
 
     def _image(self) -> Image:

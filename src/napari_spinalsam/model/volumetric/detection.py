@@ -14,9 +14,11 @@ from napari_spinalsam.core.anatomy import (
     Kind,
     disc_ends,
     listed,
+    named,
     structure,
 )
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.results import FoundStructure, check_counted, check_findable
 from napari_spinalsam.model.volumetric.instances import (
     Instances,
@@ -103,7 +105,10 @@ def locate_spine(
     density = ndimage.gaussian_filter(np.stack(layers, -1), (1.0, 1.5, 1.0))
     if not density.any():
         raise InputError(
-            "No spine was found in the image: check the window, or prompt a vertebra."
+            msg(
+                "No spine was found in the image: check the window, or prompt "
+                "a vertebra."
+            )
         )
     return _box_of(_line(density), density, extent)
 
@@ -192,7 +197,7 @@ class Discs:
         return int(np.where(fits, distance, np.inf).argmin())
 
 
-LOCATING = "locating the spine"
+LOCATING = msg("locating the spine")
 # Room around a vertebra, and the most that one is away from the next.
 ROOM_MM = 60.0
 LEVEL_MM = 42.0
@@ -271,7 +276,10 @@ class _Spine:
         centres, numbers = with_seeds(find_centres(field), _voted(field, known))
         if not len(centres):
             raise InputError(
-                "No vertebra was found in the image: check the window, or prompt one."
+                msg(
+                    "No vertebra was found in the image: check the window, or "
+                    "prompt one."
+                )
             )
         self.instances = Instances(field, centres)
         volumes = self.instances.volumes_mm3
@@ -284,8 +292,11 @@ class _Spine:
         if len(anchors) < len(known):
             lost = listed(name for name in known if name not in anchors.values())
             raise InputError(
-                f"No line of vertebrae leads to the prompted {lost}: prompt it in the "
-                "middle of the vertebra, or leave it out."
+                msg(
+                    "No line of vertebrae leads to the prompted {names}: prompt it "
+                    "in the middle of the vertebra, or leave it out.",
+                    names=lost,
+                )
             )
         self.chain = self._chain(chain)
         places = self.chain.places
@@ -344,8 +355,11 @@ def _voted(
         centre = voted_centre(field, seed_positions(slices, field.region.geometry))
         if centre is None:
             raise InputError(
-                f"The prompts of {name} show no vertebra to the model: prompt it where "
-                "its body is seen."
+                msg(
+                    "The prompts of {name} show no vertebra to the model: prompt "
+                    "it where its body is seen.",
+                    name=named(name),
+                )
             )
         centres.append(centre)
     return centres

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_spinalsam.core.anatomy import REGIONS, listed
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -198,8 +199,11 @@ def name_by_anchors(
             ]
     known = listed(anchors[at] for at in sorted(anchors))
     raise InputError(
-        f"The prompted vertebrae {known} do not fit the number of vertebrae between "
-        "them: check their names."
+        msg(
+            "The prompted vertebrae {names} do not fit the number of "
+            "vertebrae between them: check their names.",
+            names=known,
+        )
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import bounding_box
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.protocols import Session
@@ -138,7 +139,7 @@ def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 T = TypeVar("T")
 
-JOINING = "joining the planes"
+JOINING = msg("joining the planes")
 
 
 class VotingSession(Session, Protocol):
@@ -166,12 +167,14 @@ def geometry_of(session: VotingSession) -> Geometry:
         If there is none, or it is flat.
     """
     if session.volume is None:
-        raise InputError("There is no image to propagate in: choose one first.")
+        raise InputError(msg("There is no image to propagate in: choose one first."))
     geometry = session.volume.geometry
     if geometry.is_2d:
         raise InputError(
-            "The image is flat, so there is nothing to propagate through: leave "
-            "propagate out."
+            msg(
+                "The image is flat, so there is nothing to propagate through: "
+                "leave propagate out."
+            )
         )
     return geometry
 
@@ -208,8 +211,11 @@ def _known(
         found = SliceMask(*key, seed.astype(np.bool_), 1.0)
     if not found.mask.any():
         raise InputError(
-            f"There is no mask on slice {plane.index} to propagate from: prompt the "
-            "structure there first."
+            msg(
+                "There is no mask on slice {index} to propagate from: prompt "
+                "the structure there first.",
+                index=plane.index,
+            )
         )
     return found
 
@@ -366,7 +372,7 @@ def propagate_all(
     masks = []
     for seeds, slices, whole in zip(objects, known, found, strict=True):
         if whole is None:
-            yield Progress("slice by slice", 0.0)
+            yield Progress(msg("slice by slice"), 0.0)
             whole = _walk_all(session, geometry, slices, window)
         masks.append(keep_seeds(session, window, whole, slices, seeds))
     yield masks

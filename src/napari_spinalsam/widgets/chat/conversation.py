@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Literal, cast
 
 from qtpy.QtCore import QObject, QThread, Signal
 
-from napari_spinalsam.actions.describe import describe
+from napari_spinalsam.actions.describe import describe, description
 from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
 from napari_spinalsam.annotation.operations import predicted
 from napari_spinalsam.core.anatomy import Plane, listed
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.core.messages import join, msg, msgc, render
 from napari_spinalsam.core.prompts import SlicePrompts
-from napari_spinalsam.language.answers import in_language
-from napari_spinalsam.language.interpreter import Interpreter
+from napari_spinalsam.language.interpreter import OFFLINE, Interpreter
 from napari_spinalsam.language.offline import parse_offline
 from napari_spinalsam.language.settings import ViewerContext
 from napari_spinalsam.language.wording import language_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.outcome import Outcome
     from napari_spinalsam.annotation.requests import PredictionRequest
     from napari_spinalsam.annotation.state import State
+    from napari_spinalsam.core.messages import Language, Message
     from napari_spinalsam.language.interpreter import Understanding
     from napari_spinalsam.language.settings import LanguageSettings
     from napari_spinalsam.widgets.controller import SegmentController
@@ -50,7 +51,7 @@ class AskingThread(QThread):
     """
 
     understood = Signal(object)
-    failed = Signal(str)
+    failed = Signal(object)
 
     def __init__(
         self,
@@ -74,40 +75,17 @@ class AskingThread(QThread):
                 self._text, self._context, cancel=self._cancel
             )
         except SpinalSamError as error:
-            self.failed.emit(str(error))
+            self.failed.emit(error.message)
         else:
             self.understood.emit(understanding)
 
 
-Language = Literal["en", "zh"]
 Kind = Literal["outcome", "plan", "question", "refusal", "error"]
-WORDS = {
-    "en": {
-        "run": "Run",
-        "cancel": "Cancel",
-        "cancelled": "Cancelled; nothing was done.",
-        "busy": "Wait for the answer to the sentence before, or cancel it.",
-        "offline": "offline",
-        "asking": "Asking {} …",
-        "searching": "Looking for {} …",
-        "void": "Something has changed since this was asked, so nothing was done: say "
-        "it again.",
-        "then": "Afterwards: {}.",
-        "left": "Not done after that: {}.",
-    },
-    "zh": {
-        "run": "执行",
-        "cancel": "取消",
-        "cancelled": "已取消，没有执行任何操作。",
-        "busy": "请等待上一句的回答，或先取消。",
-        "offline": "离线",
-        "asking": "正在询问 {} …",
-        "searching": "正在寻找 {} …",
-        "void": "提问之后情况已改变，因此没有执行：请重新说一遍。",
-        "then": "完成后：{}。",
-        "left": "其后未执行：{}。",
-    },
-}
+CANCELLED = msg("Cancelled; nothing was done.")
+BUSY = msg("Wait for the answer to the sentence before, or cancel it.")
+VOID = msg(
+    "Something has changed since this was asked, so nothing was done: say it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +190,7 @@ class Conversation(QObject):
             if stops:
                 self.cancel()
             else:
-                self.answered.emit(Answer(WORDS[language]["busy"], "error"))
+                self.answered.emit(Answer(render(BUSY, language), "error"))
             return
         self._language = language
         if stops and was_asked and not self._jobs:
@@ -228,7 +206,8 @@ class Conversation(QObject):
         self._thread.understood.connect(self._on_understood)
         self._thread.failed.connect(self._tell_error)
         self._thread.finished.connect(self._on_thread_finished)
-        self.waiting.emit(WORDS[language]["asking"].format(settings.model))
+        asking = msg("Asking {model} …", model=settings.model)
+        self.waiting.emit(render(asking, language))
         self._thread.start()
 
     @property
@@ -272,8 +251,8 @@ class Conversation(QObject):
     def _on_searching(self, plan: PlanHandle, search: Search) -> None:
         self._searching = plan
         language, _ = self._plans[plan]
-        names = listed(search.names)
-        self.waiting.emit(WORDS[language]["searching"].format(names))
+        searching = msg("Looking for {names} …", names=listed(search.names))
+        self.waiting.emit(render(searching, language))
 
     def _on_searched(self, plan: PlanHandle, search: Search) -> None:
         self._end_search()
@@ -291,7 +270,7 @@ class Conversation(QObject):
         if isinstance(error, CancelledError):
             self._decline(language)
         else:
-            self._tell_error(str(error), detail, language)
+            self._tell_error(error.message, detail, language)
 
     def _on_applied(self, plan: PlanHandle, part: Applied) -> None:
         """Tell, step by step, what came of a part of a plan, and follow its jobs."""
@@ -304,7 +283,8 @@ class Conversation(QObject):
             for step, outcome in zip(steps, part.outcomes, strict=True)
         ]
         if rest:
-            lines.append(_words("then", rest, language))
+            afterwards = msg("Afterwards: {steps}.", steps=_steps(rest))
+            lines.append(render(afterwards, language))
         self.answered.emit(Answer("\n".join(lines), "outcome", detail))
         self._plans[plan] = language, ""  # what follows was not asked again
         for job in plan.jobs:
@@ -327,11 +307,10 @@ class Conversation(QObject):
         controller.predictions.request_ended.connect(self._on_request_ended)
         controller.annotation_changed.connect(self._on_changed)
 
-    def _on_advanced(self, doing: str) -> None:
+    def _on_advanced(self, doing: Message) -> None:
         if self._jobs and self._thread is None and self._searching is None:
             language = next(iter(self._jobs.values()))  # the oldest runs
-            parts = (in_language(part, language) for part in doing.split(": "))
-            self.waiting.emit(": ".join(parts))
+            self.waiting.emit(render(doing, language))
 
     def _on_job_ended(self, job: JobHandle, left: tuple[Action, ...]) -> None:
         """Tell what came of work that a sentence began, and what is not done then."""
@@ -339,11 +318,12 @@ class Conversation(QObject):
         if not self._jobs and self._thread is None and self._searching is None:
             self.waiting.emit("")
         lines = [
-            f"› {in_language(job.job.work.step, language)}",
-            in_language(job.sentence, language),
+            f"› {render(job.job.work.step, language)}",
+            render(job.sentence, language),
         ]
         if left:
-            lines.append(_words("left", left, language))
+            undone = msg("Not done after that: {steps}.", steps=_steps(left))
+            lines.append(render(undone, language))
         kind: Kind = "error" if job.job.end == "failed" else "outcome"
         self.answered.emit(Answer("\n".join(lines), kind))
 
@@ -354,10 +334,10 @@ class Conversation(QObject):
         if begun is None or annotation is None or annotation is not begun.annotation:
             return
         if failure:
-            told = in_language(failure, begun.language)
+            told = render(failure, begun.language)
             self.answered.emit(Answer(told, "error"))
         elif (preview := annotation.state.preview) is not None:
-            told = in_language(predicted(preview).text, begun.language)
+            told = render(predicted(preview).text, begun.language)
             self.answered.emit(Answer(told, "outcome"))
 
     def _offer(
@@ -376,7 +356,7 @@ class Conversation(QObject):
         """Do what was chosen, unless anything has changed since it was offered."""
         if asked is not self._asked or not self._holds(asked):
             self._void()
-            self.answered.emit(Answer(WORDS[self._language]["void"], "refusal"))
+            self.answered.emit(Answer(render(VOID, self._language), "refusal"))
             return
         self._asked = None
         act()
@@ -406,9 +386,9 @@ class Conversation(QObject):
             self._void()
 
     def _on_understood(self, understanding: Understanding) -> None:
-        words, reply = WORDS[self._language], understanding.reply
+        language, reply = self._language, understanding.reply
         source = understanding.source
-        source = words["offline"] if source == "offline" else source
+        source = render(msg("offline"), language) if source == OFFLINE else source
         detail = f"{source} · {_duration(understanding.seconds)}"
         if understanding.failure:
             self._tell_error(understanding.failure)
@@ -421,8 +401,8 @@ class Conversation(QObject):
             steps = reply.steps
             choices = self._offer(
                 {
-                    words["run"]: lambda: self.run(steps),
-                    words["cancel"]: self._decline,
+                    render(msgc("button", "Run"), language): lambda: self.run(steps),
+                    render(msgc("button", "Cancel"), language): self._decline,
                 },
                 here=any(step.action_class is ActionClass.EDIT for step in steps),
             )
@@ -444,13 +424,13 @@ class Conversation(QObject):
         )
 
     def _decline(self, language: Language | None = None) -> None:
-        words = WORDS[language or self._language]
-        self.answered.emit(Answer(words["cancelled"], "refusal"))
+        told = render(CANCELLED, language or self._language)
+        self.answered.emit(Answer(told, "refusal"))
 
     def _tell_error(
         self, sentence: str, detail: str = "", language: Language | None = None
     ) -> None:
-        told = in_language(sentence, language or self._language)
+        told = render(sentence, language or self._language)
         self.answered.emit(Answer(told, "error", detail))
 
     def _on_thread_finished(self) -> None:
@@ -459,10 +439,9 @@ class Conversation(QObject):
             self.waiting.emit("")
 
 
-def _words(key: str, steps: Sequence[Action], language: Language) -> str:
-    """Return a sentence of `WORDS` about some steps."""
-    named = "; ".join(describe(step, language) for step in steps)
-    return WORDS[language][key].format(named)
+def _steps(steps: Sequence[Action]) -> Message:
+    """Name some steps in a sentence."""
+    return join(map(description, steps), "; ")
 
 
 def _stops(text: str) -> bool:
@@ -505,14 +484,9 @@ def viewer_context(controller: SegmentController) -> ViewerContext:
 
 
 def _told(outcome: Outcome, language: Language) -> str:
-    report = outcome.data
-    if report is None:
-        return in_language(outcome.text, language)
-    return replace(
-        report,
-        title=in_language(report.title, language),
-        columns=tuple(in_language(column, language) for column in report.columns),
-    ).as_text()
+    if outcome.data is None:
+        return render(outcome.text, language)
+    return outcome.data.as_text(language)
 
 
 def _duration(seconds: float) -> str:
