@@ -142,8 +142,8 @@ def _fit(options: argparse.Namespace) -> None:
         slices.fit(options)
         return
     from napari_spinalsam.model.weights.checkpoint import save_tiny
-    from training.common.checkpoints import load_network
     from training.tiny.fit import fit_tiny
+    from training.tiny.network import load_network
 
     slices.refuse_adapter_options(options)
     config = _config(options).without(tuple(options.leave_out))
@@ -170,7 +170,7 @@ def _export(options: argparse.Namespace) -> None:
         slices.export(options)
         return
     from napari_spinalsam.model.weights.checkpoint import save_tiny
-    from training.common.checkpoints import load_network
+    from training.tiny.network import load_network
 
     notes = {} if options.card is None else {"card": json.dumps(_card(options.card))}
     save_tiny(load_network(options.run), options.output, notes)
@@ -220,7 +220,7 @@ def _scan(options: argparse.Namespace) -> tuple[ScanConfig, Path]:
 
 
 def _toy(options: argparse.Namespace) -> None:
-    from napari_spinalsam.model.networks.toy import write_toy_sam
+    from napari_spinalsam.model.weights.checkpoint import write_toy_sam
 
     count = write_toy_sam(options.output, options.seed)
     print(f"{options.output}: a SAM of {count:,} random weights, good for trying alone")

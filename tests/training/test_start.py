@@ -9,8 +9,8 @@ import torch
 
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.networks.tiny import SpinalSamTiny
-from training.common.checkpoints import load_network
 from training.tiny.fit import build_loop, fit_tiny
+from training.tiny.network import load_network
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_spinalsam.model.networks.tiny import OFFSET_UNIT, TinyEmbedding
-from training.tiny.discs import UNKNOWN
 
 FOCAL_GAMMA = 2.0
 FOCAL_WEIGHT = 10.0
@@ -112,4 +111,5 @@ def dense_loss(
     return loss + OFFSET_WEIGHT * votes
 
 
+UNKNOWN = 255
 IGNORED = UNKNOWN

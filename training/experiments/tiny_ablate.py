@@ -15,11 +15,11 @@ from scipy import stats
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.model.weights.checkpoint import save_tiny
 from napari_spinalsam.model.weights.loading import load_session
-from training.common.checkpoints import load_network
 from training.experiments.scores import SIGNIFICANT
 from training.tiny.dataset import read_labelled
 from training.tiny.evaluate import KINDS, evaluate
 from training.tiny.fit import fit_tiny
+from training.tiny.network import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,13 +13,12 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_spinalsam.core.anatomy import DISC_OFFSET
+from training.common.losses import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
-
-UNKNOWN = 255
 # From C2 to L6 neighbours have neighbouring labels, and discs between them.
 WITH_BODIES = range(2, 26)
 # A body is what is left of a vertebra once all that is thinner than twice this is gone.

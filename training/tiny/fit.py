@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_spinalsam.core.errors import InputError, ModelError
-from training.common.checkpoints import CHECKPOINT, build_network, read_state
+from training.common.checkpoints import CHECKPOINT, read_state
 from training.common.distributed import Processes
 from training.common.logger import COLUMNS
 from training.common.loop import Loop
@@ -18,6 +18,7 @@ from training.common.losses import dense_loss, mask_loss
 from training.tiny.corrections import corrected
 from training.tiny.crops import CropBatch, CropBatches, CropFeed, CropSampler
 from training.tiny.dataset import load_store
+from training.tiny.network import build_network
 from training.tiny.targets import PromptedCrops, dense_targets
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spinalsam.model.networks.toy import write_toy_sam
+from napari_spinalsam.model.weights.checkpoint import write_toy_sam
 from training.common.checkpoints import CHECKPOINT
 from training.common.config import save_config
 from training.common.distributed import Processes

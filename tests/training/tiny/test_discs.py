@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.tiny.discs import UNKNOWN, derive_discs
+from training.common.losses import UNKNOWN
+from training.tiny.discs import derive_discs
 
 L1, L2, L3, DISC_1, DISC_2 = 20, 21, 22, 120, 121
 

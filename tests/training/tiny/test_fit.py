@@ -11,9 +11,10 @@ import torch
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.weights.checkpoint import load_tiny
 from training.__main__ import main
-from training.common.checkpoints import load_network, read_state
+from training.common.checkpoints import read_state
 from training.common.config import save_config
 from training.tiny.fit import build_loop, fit_tiny
+from training.tiny.network import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from napari_spinalsam.model._native import shield_triton
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from segment_anything.modeling import Sam
-
-TOY_LICENCE = "CC0-1.0"
 
 
 def build_toy_sam() -> Sam:
@@ -57,32 +51,3 @@ def build_toy_sam() -> Sam:
         transformer_dim=16,
     )
     return Sam(encoder, prompt_encoder, decoder).eval()
-
-
-def write_toy_sam(path: Path, seed: int = 0) -> int:
-    """Write a toy SAM's random weights, as a base to train an adapter on.
-
-    Parameters
-    ----------
-    path : Path
-        A .safetensors file; replaced as a whole if it exists.
-    seed : int
-        Of the weights; the same one gives the same file.
-
-    Returns
-    -------
-    int
-        Number of its parameters.
-
-    Raises
-    ------
-    ModelError
-        If the file cannot be written.
-    """
-    from napari_spinalsam.model.weights.checkpoint import write_safetensors
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        sam = build_toy_sam()
-    write_safetensors(sam.state_dict(), path, {"licence": TOY_LICENCE})
-    return sum(parameter.numel() for parameter in sam.parameters())

@@ -17,11 +17,13 @@ from torch import Tensor
 from napari_spinalsam.core.errors import ModelError
 from napari_spinalsam.model.networks.cbam import is_signed
 from napari_spinalsam.model.networks.tiny import SpinalSamTiny, TinyConfig
+from napari_spinalsam.model.networks.toy import build_toy_sam
 from napari_spinalsam.model.weights.identify import Family, identify, load_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
 
 FORMAT = "napari-spinalsam"
 VERSION = "1"
@@ -292,3 +294,35 @@ def _halved(tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point() or tensor.abs().max() > LARGEST_HALF:
         return tensor
     return tensor.half()
+
+
+TOY_LICENCE = "CC0-1.0"
+
+
+def write_toy_sam(path: Path, seed: int = 0) -> int:
+    """Write a toy SAM's random weights, as a base to train an adapter on.
+
+    Parameters
+    ----------
+    path : Path
+        A .safetensors file; replaced as a whole if it exists.
+    seed : int
+        Of the weights; the same one gives the same file.
+
+    Returns
+    -------
+    int
+        Number of its parameters.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be written.
+    """
+    pass
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sam = build_toy_sam()
+    write_safetensors(sam.state_dict(), path, {"licence": TOY_LICENCE})
+    return sum(parameter.numel() for parameter in sam.parameters())

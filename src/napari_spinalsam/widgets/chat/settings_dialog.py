@@ -26,7 +26,7 @@ from napari_spinalsam.language.deadline import Deadline
 from napari_spinalsam.language.keys import delete_key, store_key
 from napari_spinalsam.language.profiles import PROFILES
 from napari_spinalsam.widgets.chat.transcript import PlainLabel
-from napari_spinalsam.widgets.combo_boxes import make_narrow
+from napari_spinalsam.widgets.parts import make_narrow
 from napari_spinalsam.widgets.preferences import (
     change_language_settings,
     language_settings,

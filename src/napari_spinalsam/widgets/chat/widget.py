@@ -22,13 +22,9 @@ from napari_spinalsam.widgets.chat.conversation import Answer, Conversation
 from napari_spinalsam.widgets.chat.settings_dialog import LanguageDialog
 from napari_spinalsam.widgets.chat.transcript import Bubble, Tone, Transcript
 from napari_spinalsam.widgets.handle import attach, find_dock
+from napari_spinalsam.widgets.parts import ROW_GAP_PX, side_by_side
 from napari_spinalsam.widgets.preferences import language_settings
-from napari_spinalsam.widgets.segment.rows import (
-    ROW_GAP_PX,
-    BusyRow,
-    preview_text,
-    side_by_side,
-)
+from napari_spinalsam.widgets.segment.rows import BusyRow, preview_text
 from napari_spinalsam.widgets.window import join_tabs
 
 if TYPE_CHECKING:

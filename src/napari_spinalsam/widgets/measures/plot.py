@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_spinalsam.core.anatomy import VERTEBRA_ORDER, Kind, structure
-from napari_spinalsam.widgets.objects.table import SIZE_NAMES
+from napari_spinalsam.widgets.measures.rows import SIZE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

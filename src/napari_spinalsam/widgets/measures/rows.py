@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_spinalsam.annotation.statistics import voxel_size
 from napari_spinalsam.core.anatomy import STRUCTURES, by_label, listed
 from napari_spinalsam.core.metrics import mean_over_reference, unmatched
-from napari_spinalsam.widgets.objects.table import SIZE_NAMES, voxel_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -200,3 +200,22 @@ def file_headings(unit: str) -> tuple[str, ...]:
 
 def _text(value: float | None, digits: int) -> str:
     return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+# What sizes are called, by their unit.
+SIZE_NAMES = {"mL": "Volume", "mm²": "Area", "px": "Size"}
+
+
+def voxel_unit(annotation: Annotation) -> float:
+    """Return what one voxel adds to a size, in the unit of `size_unit`."""
+    unit = voxel_size(annotation.geometry)
+    return 1.0 if unit is None else unit
+
+
+def size_unit(annotation: Annotation | None) -> str:
+    """Return the unit of sizes: mL, of a flat image mm²; px where that is unknown."""
+    if annotation is None:
+        return "mL"
+    if not annotation.geometry.spacing_known:
+        return "px"
+    return "mm²" if annotation.geometry.is_2d else "mL"

@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.io.csv import write_table
-from napari_spinalsam.widgets.combo_boxes import swatch
 from napari_spinalsam.widgets.dialogs import path_to_write
 from napari_spinalsam.widgets.measures.live import LiveDistances
 from napari_spinalsam.widgets.measures.plot import SpinePlot
@@ -31,9 +30,10 @@ from napari_spinalsam.widgets.measures.rows import (
     headings,
     mean_row,
     measure_rows,
+    size_unit,
     told_of_means,
 )
-from napari_spinalsam.widgets.objects.table import size_unit
+from napari_spinalsam.widgets.parts import swatch
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent

@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.anatomy import STRUCTURES, Kind, structure
 from napari_spinalsam.core.metrics import mean_over_reference
-from napari_spinalsam.widgets.combo_boxes import swatch
 from napari_spinalsam.widgets.measures.live import LiveTally
+from napari_spinalsam.widgets.measures.rows import size_unit
 from napari_spinalsam.widgets.measures.window import MeasuresWindow
 from napari_spinalsam.widgets.objects.table import (
     UNKNOWN,
@@ -22,13 +22,13 @@ from napari_spinalsam.widgets.objects.table import (
     ObjectRow,
     ObjectTable,
     rows_of,
-    size_unit,
 )
-from napari_spinalsam.widgets.segment.rows import (
+from napari_spinalsam.widgets.parts import (
     ROW_GAP_PX,
     button,
     menu_button,
     side_by_side,
+    swatch,
 )
 
 if TYPE_CHECKING:

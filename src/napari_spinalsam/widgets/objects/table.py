@@ -17,9 +17,9 @@ from qtpy.QtWidgets import (
     QTableView,
 )
 
-from napari_spinalsam.annotation.statistics import voxel_size
 from napari_spinalsam.core.anatomy import Plane, structure
-from napari_spinalsam.widgets.combo_boxes import swatch
+from napari_spinalsam.widgets.measures.rows import SIZE_NAMES, voxel_unit
+from napari_spinalsam.widgets.parts import swatch
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     AnyIndex = QModelIndex | QPersistentModelIndex
 
 Role = Qt.ItemDataRole
-# What sizes are called, by their unit.
-SIZE_NAMES = {"mL": "Volume", "mm²": "Area", "px": "Size"}
 # What a cell shows until its number is known.
 UNKNOWN = "–"
 
@@ -96,21 +94,6 @@ class ObjectRow:
     voxels: int | None
     size: float | None
     agreement: Agreement | None
-
-
-def voxel_unit(annotation: Annotation) -> float:
-    """Return what one voxel adds to a size, in the unit of `size_unit`."""
-    unit = voxel_size(annotation.geometry)
-    return 1.0 if unit is None else unit
-
-
-def size_unit(annotation: Annotation | None) -> str:
-    """Return the unit of sizes: mL, of a flat image mm²; px where that is unknown."""
-    if annotation is None:
-        return "mL"
-    if not annotation.geometry.spacing_known:
-        return "px"
-    return "mm²" if annotation.geometry.is_2d else "mL"
 
 
 def rows_of(

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions import pointer
-from napari_spinalsam.widgets.combo_boxes import make_narrow
+from napari_spinalsam.widgets.parts import make_narrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

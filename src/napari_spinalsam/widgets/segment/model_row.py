@@ -14,7 +14,7 @@ from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.model.weights.adapter_files import base_of, list_adapters
 from napari_spinalsam.model.weights.download import download
 from napari_spinalsam.model.weights.registry import ENTRIES, is_downloaded, model_entry
-from napari_spinalsam.widgets.combo_boxes import make_narrow
+from napari_spinalsam.widgets.parts import make_narrow
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 
 if TYPE_CHECKING:

@@ -27,7 +27,15 @@ from napari_spinalsam.actions import pointer
 from napari_spinalsam.core.anatomy import Plane
 from napari_spinalsam.core.intensity import PRESETS, Window
 from napari_spinalsam.layers.tools import TOOLS
-from napari_spinalsam.widgets.combo_boxes import StructureChooser, make_narrow
+from napari_spinalsam.widgets.parts import (
+    ROW_GAP_PX,
+    STEP_GAP_PX,
+    StructureChooser,
+    button,
+    make_narrow,
+    menu_button,
+    side_by_side,
+)
 from napari_spinalsam.widgets.preferences import keep, segment_settings
 
 if TYPE_CHECKING:
@@ -45,44 +53,9 @@ TOOL_ROWS = (
     (("scribble", 9), ("negative scribble", 10), ("lasso", 6)),
 )
 CUSTOM_WINDOW = "custom"
-# Three buttons side by side still fit a dock of 290 pixels.
-LEAST_BUTTON_PX = 60
-# The structure and its two steps fit there too, beside a scroll bar.
-STEP_GAP_PX = 2
-ROW_GAP_PX = 4
 # As a share of the row that they have with the switch for three views.
 PLANE_SHARES = {Plane.AXIAL: 4, Plane.SAGITTAL: 5, Plane.CORONAL: 5}
 LONGEST_NAME = 6
-
-
-def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
-    """Return a button that shows its key; the tip spells Shift out."""
-    short = key.replace("Shift+", "⇧")
-    made = QPushButton(f"{text}  {short}" if key else text)
-    made.setMinimumWidth(LEAST_BUTTON_PX)
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    made.setToolTip(f"{tip} ({key})" if key else tip)
-    made.clicked.connect(lambda: clicked())
-    return made
-
-
-def menu_button(text: str, tip: str) -> tuple[QPushButton, QMenu]:
-    """Return a button that opens a menu, and the menu, which is empty still."""
-    made = QPushButton(text)
-    made.setMinimumWidth(LEAST_BUTTON_PX)
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    made.setToolTip(tip)
-    menu = QMenu(made)
-    made.setMenu(menu)
-    return made, menu
-
-
-def side_by_side(column: QVBoxLayout) -> QHBoxLayout:
-    """Return a row at the end of a column, as narrow as those around it."""
-    row = QHBoxLayout()
-    row.setSpacing(ROW_GAP_PX)
-    column.addLayout(row)
-    return row
 
 
 class Section(QWidget):
@@ -325,7 +298,7 @@ REGIONS = (
 )
 
 
-class CarryRow(QWidget):
+class PropagationRow(QWidget):
     """Two buttons with menus.
 
     Signals

@@ -27,21 +27,21 @@ from napari_spinalsam.core.anatomy import BACKGROUND, Plane, structure
 from napari_spinalsam.core.metrics import compare_masks
 from napari_spinalsam.core.prompts import Polarity
 from napari_spinalsam.widgets.autosave import Keeper, RecoveryOffer
-from napari_spinalsam.widgets.combo_boxes import LayerChooser
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.linked_views import ThreeViews
 from napari_spinalsam.widgets.objects.panel import ObjectsPanel
+from napari_spinalsam.widgets.parts import STEP_GAP_PX, LayerChooser
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 from napari_spinalsam.widgets.segment import rows
 from napari_spinalsam.widgets.segment.geometry_row import GeometryRow
 from napari_spinalsam.widgets.segment.model_row import ModelRow
 from napari_spinalsam.widgets.segment.rows import (
     BusyRow,
-    CarryRow,
     FirstSteps,
     PromptTools,
     ViewsRow,
 )
+from napari_spinalsam.widgets.segment.rows import PropagationRow as CarryRow
 from napari_spinalsam.widgets.segment.shortcuts import CanvasFocus, Shortcuts
 from napari_spinalsam.widgets.segment.start_labels import StartLabels
 from napari_spinalsam.widgets.window import after_drawing, join_tabs
@@ -296,7 +296,7 @@ class SegmentWidget(QWidget):
         form.addRow(self.first_steps)
         self.images.setMinimumContentsLength(IMAGE_CHARACTERS)
         image = QHBoxLayout()
-        image.setSpacing(rows.STEP_GAP_PX)
+        image.setSpacing(STEP_GAP_PX)
         image.addWidget(self.images, 1)
         image.addWidget(self.open)
         image.addWidget(self.steps)

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QSearchableComboBox
 
 from napari_spinalsam.core.anatomy import STRUCTURES, structure
@@ -14,8 +22,11 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.layers.roles import role_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari import Viewer
     from napari.layers import Layer
+
 
 SWATCH_PX = 14
 # As narrow as a dock may become; longer names are elided.
@@ -190,3 +201,40 @@ def swatch(color: tuple[float, float, float, float]) -> QIcon:
     # The same in a selected row, which would tint it.
     icon.addPixmap(pixels, QIcon.Mode.Selected)
     return icon
+
+
+# Three buttons side by side still fit a dock of 290 pixels.
+LEAST_BUTTON_PX = 60
+# The structure and its two steps fit there too, beside a scroll bar.
+STEP_GAP_PX = 2
+ROW_GAP_PX = 4
+
+
+def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:
+    """Return a button that shows its key; the tip spells Shift out."""
+    short = key.replace("Shift+", "⇧")
+    made = QPushButton(f"{text}  {short}" if key else text)
+    made.setMinimumWidth(LEAST_BUTTON_PX)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.setToolTip(f"{tip} ({key})" if key else tip)
+    made.clicked.connect(lambda: clicked())
+    return made
+
+
+def menu_button(text: str, tip: str) -> tuple[QPushButton, QMenu]:
+    """Return a button that opens a menu, and the menu, which is empty still."""
+    made = QPushButton(text)
+    made.setMinimumWidth(LEAST_BUTTON_PX)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.setToolTip(tip)
+    menu = QMenu(made)
+    made.setMenu(menu)
+    return made, menu
+
+
+def side_by_side(column: QVBoxLayout) -> QHBoxLayout:
+    """Return a row at the end of a column, as narrow as those around it."""
+    row = QHBoxLayout()
+    row.setSpacing(ROW_GAP_PX)
+    column.addLayout(row)
+    return row
