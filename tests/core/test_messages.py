@@ -25,7 +25,7 @@ SOURCE = Path(napari_spinalsam.__file__).parent
 CATALOGUES = sorted((SOURCE / "locale").glob("*/LC_MESSAGES/*.po"))
 # Whose sentences reach the chat; a language model is told its errors in English.
 TOLD = ("actions", "annotation", "core", "language", "layers", "model/volumetric")
-UNTOLD = {"annotation/storage", "actions/replies.py", "language/reading.py"}
+UNTOLD = {"annotation/storage", "actions/replies.py", "language/llm/response.py"}
 TELLS = {"InputError", "ModelError", "CancelledError", "LanguageModelError", "Outcome"}
 # What names a step of the history.
 TELLS |= {"do", "group"}

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_spinalsam.language.client import ModelClient
-from napari_spinalsam.language.deadline import Deadline
-from napari_spinalsam.language.failures import LanguageModelError
 from napari_spinalsam.language.interpreter import Interpreter
-from napari_spinalsam.language.settings import ViewerContext
+from napari_spinalsam.language.llm.client import ModelClient
+from napari_spinalsam.language.llm.errors import Deadline, LanguageModelError
+from napari_spinalsam.language.llm.settings import ViewerContext
 
 if TYPE_CHECKING:
     from threading import Event
 
     from napari_spinalsam.language.interpreter import Understanding
-    from napari_spinalsam.language.reading import Answer
-    from napari_spinalsam.language.settings import LanguageSettings
+    from napari_spinalsam.language.llm.response import Answer
+    from napari_spinalsam.language.llm.settings import LanguageSettings
 
 # Not in any lexicon, so that the offline parser leaves it to the model.
 ODD = "Zorble the frobnicator gently"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import openai  # noqa: F401  its import takes longer than the deadlines of the tests
 import pytest
 
-from napari_spinalsam.language.settings import LanguageSettings
+from napari_spinalsam.language.llm.settings import LanguageSettings
 from tests.language.api_server import ApiServer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions.describe import describe
 from napari_spinalsam.actions.replies import Plan
-from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.language.parser.offline import parse_offline
 
 PLACES = (None, "C1", "T13", "L3", "S1", "sacrum", "coccyx", "spinal_canal", "lumbar")
 NAMES = ("C1", "L3", "T13", "L4-L5", "sacrum", "spinal_canal")
@@ -99,7 +99,8 @@ def test_the_words_for_an_action_give_it_back(action, language):
 
 def test_reading_sentences_needs_no_numpy():
     code = (
-        "import sys; from napari_spinalsam.language.offline import parse_offline; "
+        "import sys; "
+        "from napari_spinalsam.language.parser.offline import parse_offline; "
         "parse_offline('add a point'); print('numpy' in sys.modules)"
     )
     run = subprocess.run(

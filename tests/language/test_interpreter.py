@@ -10,15 +10,15 @@ import pytest
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse
 from napari_spinalsam.core.errors import SpinalSamError
 from napari_spinalsam.language.interpreter import Interpreter, parse_with_model
-from napari_spinalsam.language.settings import LanguageSettings, ViewerContext
+from napari_spinalsam.language.llm.settings import LanguageSettings, ViewerContext
 from tests.language.api_server import Sent, plan
 from tests.language.asked import ODD, ODD_ZH, UNDO, understand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_spinalsam.language.deadline import Deadline
-    from napari_spinalsam.language.reading import Answer
+    from napari_spinalsam.language.llm.errors import Deadline
+    from napari_spinalsam.language.llm.response import Answer
     from tests.language.api_server import ApiServer
 
     Settings = Callable[..., LanguageSettings]
@@ -149,7 +149,7 @@ class Recorder:
     def complete(
         self, messages: Sequence[dict[str, str]], deadline: Deadline
     ) -> Answer:
-        from napari_spinalsam.language.reading import Answer
+        from napari_spinalsam.language.llm.response import Answer
 
         self.heard.append(messages[-1]["content"])
         return Answer(REFUSED)

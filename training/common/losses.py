@@ -16,6 +16,10 @@ CANDIDATE_WEIGHTS = (1.0, 0.5, 0.15)
 # Bone, discs, canal.
 KIND_WEIGHTS = (1.0, 0.4, 0.2)
 
+# Voxels of which nobody says what they are count for nothing.
+UNKNOWN = 255
+IGNORED = UNKNOWN
+
 
 def focal_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Return the two-sided focal loss of each mask, shape (B,).
@@ -109,7 +113,3 @@ def dense_loss(
     ).sum(1, keepdim=True)
     votes = (distance * voting).sum() / voting.sum().clamp(min=1)
     return loss + OFFSET_WEIGHT * votes
-
-
-UNKNOWN = 255
-IGNORED = UNKNOWN

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError, SpinalSamError
-from napari_spinalsam.language import intent
-from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.language.parser import intent
+from napari_spinalsam.language.parser.offline import parse_offline
 from training.language.fit_intent import fit_intent, save_intent
 from training.language.score import (
     LOCKED,

@@ -14,9 +14,9 @@ from scipy.optimize import minimize
 
 from napari_spinalsam.actions.replies import Plan
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.language.intent import PLACES, IntentModel, hashed
-from napari_spinalsam.language.offline import read_words
-from napari_spinalsam.language.screens import screen
+from napari_spinalsam.language.parser.intent import PLACES, IntentModel, hashed
+from napari_spinalsam.language.parser.offline import read_words
+from napari_spinalsam.language.parser.safety import screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -50,14 +50,14 @@ def run(options: Namespace) -> None:
 
 
 def _offline() -> Callable[[str], Reply]:
-    from napari_spinalsam.language.offline import parse_offline
+    from napari_spinalsam.language.parser.offline import parse_offline
 
     return parse_offline
 
 
 def _by_model() -> Callable[[str], Reply]:
     from napari_spinalsam.language.interpreter import parse_with_model
-    from napari_spinalsam.language.settings import LanguageSettings
+    from napari_spinalsam.language.llm.settings import LanguageSettings
 
     given = {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): value

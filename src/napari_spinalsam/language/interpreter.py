@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.actions.replies import Plan, Refuse
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
-from napari_spinalsam.language.asking import ChatModel, ask_model
-from napari_spinalsam.language.client import ModelClient
-from napari_spinalsam.language.deadline import Deadline
-from napari_spinalsam.language.failures import LanguageModelError
-from napari_spinalsam.language.guards import forbids, guarded
-from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.language.llm.client import ModelClient
+from napari_spinalsam.language.llm.errors import Deadline, LanguageModelError
+from napari_spinalsam.language.llm.prompt import ChatModel, ask_model
+from napari_spinalsam.language.llm.settings import LanguageSettings, ViewerContext
+from napari_spinalsam.language.parser.offline import parse_offline
+from napari_spinalsam.language.parser.safety import forbids, guarded, screen
 from napari_spinalsam.language.privacy import held_back, patient_data_in
-from napari_spinalsam.language.screens import screen
-from napari_spinalsam.language.settings import LanguageSettings, ViewerContext
-from napari_spinalsam.language.wording import language_of, refuse
+from napari_spinalsam.language.questions import language_of, refuse
 
 if TYPE_CHECKING:
     from threading import Event

@@ -10,7 +10,7 @@ from napari_spinalsam.actions import pointer
 from napari_spinalsam.actions.pointer import parse_any_action
 from napari_spinalsam.actions.replies import Clarify, Plan
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.language.offline import parse_offline
+from napari_spinalsam.language.parser.offline import parse_offline
 from napari_spinalsam.widgets.jobs import wait_for
 from napari_spinalsam.widgets.segment.widget import SegmentWidget
 

@@ -8,7 +8,7 @@ from napari.settings import get_plugin_settings
 from pydantic import BaseModel, ConfigDict
 
 from napari_spinalsam.core.intensity import PRESETS
-from napari_spinalsam.language.settings import LanguageSettings
+from napari_spinalsam.language.llm.settings import LanguageSettings
 
 if TYPE_CHECKING:
     from napari_spinalsam.core.intensity import Window

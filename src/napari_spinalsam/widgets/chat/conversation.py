@@ -18,9 +18,9 @@ from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.core.messages import join, msg, msgc, render
 from napari_spinalsam.core.prompts import SlicePrompts
 from napari_spinalsam.language.interpreter import OFFLINE, Interpreter
-from napari_spinalsam.language.offline import parse_offline
-from napari_spinalsam.language.settings import ViewerContext
-from napari_spinalsam.language.wording import language_of
+from napari_spinalsam.language.llm.settings import ViewerContext
+from napari_spinalsam.language.parser.offline import parse_offline
+from napari_spinalsam.language.questions import language_of
 from napari_spinalsam.widgets.jobs import PlanHandle
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.messages import Language, Message
     from napari_spinalsam.language.interpreter import Understanding
-    from napari_spinalsam.language.settings import LanguageSettings
+    from napari_spinalsam.language.llm.settings import LanguageSettings
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.jobs import Applied, JobHandle, PredictionHandle
 

@@ -20,11 +20,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
-from napari_spinalsam.language.checking import check_connection
-from napari_spinalsam.language.client import ModelClient
-from napari_spinalsam.language.deadline import Deadline
-from napari_spinalsam.language.keys import delete_key, store_key
-from napari_spinalsam.language.profiles import PROFILES
+from napari_spinalsam.language.llm.client import ModelClient
+from napari_spinalsam.language.llm.credentials import delete_key, store_key
+from napari_spinalsam.language.llm.errors import Deadline
+from napari_spinalsam.language.llm.prompt import check_connection
+from napari_spinalsam.language.llm.settings import PROFILES
 from napari_spinalsam.widgets.chat.transcript import PlainLabel
 from napari_spinalsam.widgets.parts import make_narrow
 from napari_spinalsam.widgets.preferences import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QCloseEvent
 
-    from napari_spinalsam.language.settings import LanguageSettings
+    from napari_spinalsam.language.llm.settings import LanguageSettings
 
 STOP_TIMEOUT_MS = 3000
 CONSENT = (

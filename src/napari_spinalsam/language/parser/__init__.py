@@ -1,0 +1,1 @@
+"""The offline parser: from a sentence to a reply, without a network."""
