@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 
 SOURCE = Path(napari_spinalsam.__file__).parent
 CATALOGUES = sorted((SOURCE / "locale").glob("*/LC_MESSAGES/*.po"))
-# Whose sentences reach the chat; a language model is told its errors in English.
-TOLD = ("actions", "annotation", "core", "language", "layers", "model/volumetric")
-UNTOLD = {"annotation/storage", "actions/replies.py", "language/llm/response.py"}
+# Whose sentences reach the chat. A language model is told its errors in English, and
+# what only the command line and the saved files tell is not translated yet.
+TOLD = (
+    *("actions", "annotation", "core", "io", "language", "layers"),
+    *("model/volumetric", "widgets/chat"),
+)
+UNTOLD = {
+    "actions/replies.py",
+    "annotation/storage",
+    "io/prompt_file.py",
+    "language/llm/response.py",
+}
 TELLS = {"InputError", "ModelError", "CancelledError", "LanguageModelError", "Outcome"}
 # What names a step of the history.
 TELLS |= {"do", "group"}

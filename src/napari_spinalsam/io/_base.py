@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_spinalsam.core.messages import msg
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.volume import FileGrid
     from napari_spinalsam.io.formats import FileFormat
 
@@ -33,9 +36,11 @@ class StoredImage:
     is_labels: bool = False
 
 
-def damaged(path: Path, kind: FileFormat) -> str:
+def damaged(path: Path, kind: FileFormat) -> Message:
     """Return the sentence for a file that does not hold what its name says."""
-    return (
-        f"{path.name} cannot be read as {kind}: it is damaged, cut off or of another "
-        "format; copy or export it again."
+    return msg(
+        "{name} cannot be read as {kind}: it is damaged, cut off or of another format; "
+        "copy or export it again.",
+        name=path.name,
+        kind=kind,
     )

@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_spinalsam.core.errors import InputError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import FileGrid
 from napari_spinalsam.io._base import StoredImage, damaged
 from napari_spinalsam.io.formats import FileFormat, suffix_of
@@ -55,8 +56,13 @@ def read_itk(path: Path) -> StoredImage:
     for part in parts:
         if not os.path.isfile(path.parent / part):
             raise InputError(
-                f"{path.name} keeps its voxels in the file {part}, which is not there: "
-                "put it beside it, or save the image as one file, .mha or .nrrd."
+                msg(
+                    "{name} keeps its voxels in the file {part}, which is not "
+                    "there: put it beside it, or save the image as one file, .mha "
+                    "or .nrrd.",
+                    name=path.name,
+                    part=part,
+                )
             )
     reader = sitk.ImageFileReader()
     try:
@@ -68,7 +74,10 @@ def read_itk(path: Path) -> StoredImage:
     except RuntimeError as error:
         if "zero-valued spacing" in str(error).lower():
             raise InputError(
-                f"{path.name} has a voxel spacing of zero: repair its header."
+                msg(
+                    "{name} has a voxel spacing of zero: repair its header.",
+                    name=path.name,
+                )
             ) from error
         raise InputError(damaged(path, FileFormat.ITK)) from error
     array = sitk.GetArrayFromImage(image).transpose()
@@ -116,8 +125,11 @@ def _readable_name(path: Path, parts: list[str]) -> Iterator[Path]:
         return
     if any(os.path.isabs(part) or ".." in Path(part).parts for part in parts):
         raise InputError(
-            f"{path} has a name that is not UTF-8 and keeps its voxels in another "
-            "folder: rename it."
+            msg(
+                "{path} has a name that is not UTF-8 and keeps its voxels in "
+                "another folder: rename it.",
+                path=path,
+            )
         )
     with TemporaryDirectory(prefix="spinalsam-") as folder:
         readable = Path(folder) / f"image{suffix_of(path)}"
@@ -145,14 +157,22 @@ def _is_utf8(path: Path) -> bool:
 def _check_header(path: Path, reader: sitk.ImageFileReader) -> None:
     if any(n > 1 for n in reader.GetSize()[3:]):
         raise InputError(
-            f"{path.name} has {reader.GetDimension()} axes "
-            f"({' x '.join(map(str, reader.GetSize()))}): save one time point or "
-            "channel as a volume with 3 axes."
+            msg(
+                "{name} has {count} axes ({size}): save one time point or "
+                "channel as a volume with 3 axes.",
+                name=path.name,
+                count=reader.GetDimension(),
+                size=" x ".join(map(str, reader.GetSize())),
+            )
         )
     if reader.GetNumberOfComponents() > 1:
         raise InputError(
-            f"{path.name} has {reader.GetNumberOfComponents()} numbers at each voxel "
-            "(colour or vectors): convert it to grayscale."
+            msg(
+                "{name} has {count} numbers at each voxel (colour or "
+                "vectors): convert it to grayscale.",
+                name=path.name,
+                count=reader.GetNumberOfComponents(),
+            )
         )
 
 

@@ -19,6 +19,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from napari_spinalsam.core.errors import InputError, InputWarning
 from napari_spinalsam.core.geometry import SAME_GRID_VOXELS, Known, largest_offset
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import FileGrid
 from napari_spinalsam.io._base import StoredImage, damaged
 from napari_spinalsam.io.formats import FileFormat
@@ -80,13 +81,24 @@ def read_nifti(path: Path) -> StoredImage:
     except UNREADABLE as error:
         raise InputError(damaged(path, FileFormat.NIFTI)) from error
     if array.dtype.fields is not None:
-        raise InputError(f"{path.name} is in colour (RGB): convert it to grayscale.")
+        raise InputError(
+            msg("{name} is in colour (RGB): convert it to grayscale.", name=path.name)
+        )
     if (header["pixdim"][1 : 1 + len(shape[:3])] == 0).any():
-        raise InputError(f"{path.name} has a voxel spacing of zero: repair its header.")
+        raise InputError(
+            msg(
+                "{name} has a voxel spacing of zero: repair its header.", name=path.name
+            )
+        )
     if any(n > 1 for n in shape[3:]):
         raise InputError(
-            f"{path.name} has {len(shape)} axes ({' x '.join(map(str, shape))}): save "
-            "one time point or channel as a volume with 3 axes."
+            msg(
+                "{name} has {count} axes ({size}): save one time point or "
+                "channel as a volume with 3 axes.",
+                name=path.name,
+                count=len(shape),
+                size=" x ".join(map(str, shape)),
+            )
         )
     _tell_doubts(path.name, image.header, (*shape, 1, 1)[:3])
     affine[:3] *= _millimetres(image.header)

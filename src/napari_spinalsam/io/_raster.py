@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Known
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import FileGrid
 from napari_spinalsam.io._base import StoredImage, damaged
 from napari_spinalsam.io.formats import FileFormat
@@ -93,8 +94,11 @@ def read_picture(path: Path) -> StoredImage:
         raise InputError(damaged(path, FileFormat.PICTURE)) from error
     if wide and pixels.dtype == np.uint8:
         raise InputError(
-            f"{path.name} has 16-bit colours, of which only half would be read: "
-            "convert it to 16-bit grayscale."
+            msg(
+                "{name} has 16-bit colours, of which only half would be read: "
+                "convert it to 16-bit grayscale.",
+                name=path.name,
+            )
         )
     grey = as_grey(pixels, path)
     return StoredImage(grey.T, flat_grid(grey.T.shape, (*spacing, 1.0)))
@@ -131,8 +135,11 @@ def as_grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     colours = pixels[..., : 1 if pixels.shape[-1] == 2 else 3]
     if (colours != colours[..., :1]).any():
         raise InputError(
-            f"{path.name} is in colour: convert it to grayscale, since colours have "
-            "no order that a window could map."
+            msg(
+                "{name} is in colour: convert it to grayscale, since colours "
+                "have no order that a window could map.",
+                name=path.name,
+            )
         )
     return np.asarray(colours[..., 0])
 
@@ -238,8 +245,13 @@ def read_tiff(path: Path) -> StoredImage:
         pixels, axes = pixels[..., 0], axes[:-1]
     if "C" in axes or any(n > 1 for n in pixels.shape[:-3]):
         raise InputError(
-            f"{path.name} has the axes {axes} ({' x '.join(map(str, pixels.shape))}): "
-            "save one channel and one time point as a stack of slices."
+            msg(
+                "{name} has the axes {axes} ({size}): save one channel and one "
+                "time point as a stack of slices.",
+                name=path.name,
+                axes=axes,
+                size=" x ".join(map(str, pixels.shape)),
+            )
         )
     array = pixels.transpose()
     return StoredImage(array.reshape(array.shape[:3]), flat_grid(array.shape, spacing))
@@ -331,8 +343,11 @@ def write_tiff(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
     x, y, z = np.linalg.norm(grid.affine[:3, :3], axis=0)
     if array.ndim > 2 and Known.POSITION in grid.known:
         raise InputError(
-            f"{path.name} is a TIFF, which cannot hold the position of this volume: "
-            "use a name that ends with .nii.gz, .nrrd or .mha."
+            msg(
+                "{name} is a TIFF, which cannot hold the position of this "
+                "volume: use a name that ends with .nii.gz, .nrrd or .mha.",
+                name=path.name,
+            )
         )
     imagej = 1 not in array.shape[2:]
     described: dict[str, Any] = {"axes": "ZYX"[-array.ndim :]} if imagej else {}

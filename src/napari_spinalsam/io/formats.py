@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.messages import printable
+from napari_spinalsam.core.messages import msg, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,12 +86,19 @@ def input_format(path: Path) -> FileFormat:
     found = FORMAT_OF_SUFFIX.get(suffix_of(path))
     if found is FileFormat.DICOM or (found is None and _looks_like_dicom(path)):
         raise InputError(
-            f"{path.name} is a DICOM file, which this version does not read: convert "
-            "the series to NIfTI first, for example with dcm2niix."
+            msg(
+                "{name} is a DICOM file, which this version does not read: "
+                "convert the series to NIfTI first, for example with dcm2niix.",
+                name=path.name,
+            )
         )
     if found is None:
         raise InputError(
-            f"{path.name} has no suffix of a known image format: use {READABLE}."
+            msg(
+                "{name} has no suffix of a known image format: use {suffixes}.",
+                name=path.name,
+                suffixes=READABLE,
+            )
         )
     return found
 
@@ -108,22 +115,36 @@ def output_suffix(path: Path) -> str:
     offered = ", ".join(LABEL_SUFFIXES)
     if suffix == ".seg.dcm":
         raise InputError(
-            f"{path.name} asks for DICOM SEG, which this version does not write: use "
-            f"one of {offered}."
+            msg(
+                "{name} asks for DICOM SEG, which this version does not write: "
+                "use one of {offered}.",
+                name=path.name,
+                offered=offered,
+            )
         )
     if suffix not in LABEL_SUFFIXES:
         raise InputError(
-            f"Labels cannot be written as {path.name}: use a name that ends with one "
-            f"of {offered}."
+            msg(
+                "Labels cannot be written as {name}: use a name that ends with "
+                "one of {offered}.",
+                name=path.name,
+                offered=offered,
+            )
         )
     # Not with methods of Path, which raise where a name is too long.
     if not os.path.isdir(path.parent):
         raise InputError(
-            f"The folder {path.parent} for {path.name} does not exist: make it first "
-            "or choose another."
+            msg(
+                "The folder {folder} for {name} does not exist: make it first "
+                "or choose another.",
+                folder=path.parent,
+                name=path.name,
+            )
         )
     if os.path.isdir(path):
-        raise InputError(f"{path} is a folder: give the name of a file in it.")
+        raise InputError(
+            msg("{path} is a folder: give the name of a file in it.", path=path)
+        )
     # What takes minutes to predict shall not fail for the lack of a permission.
     try:
         os.stat(path)
@@ -138,8 +159,12 @@ def output_suffix(path: Path) -> str:
 def cannot_be_written(path: Path, reason: str) -> InputError:
     """Return the error for a file that the system refuses to take."""
     return InputError(
-        f"{path} cannot be written ({reason}): choose another folder or name, or free "
-        "some space."
+        msg(
+            "{path} cannot be written ({reason}): choose another folder or "
+            "name, or free some space.",
+            path=path,
+            reason=reason,
+        )
     )
 
 
@@ -147,25 +172,36 @@ def _check_present(path: Path) -> None:
     try:
         if path.is_dir():
             raise InputError(
-                f"{path} is a folder, and this version does not read DICOM series: "
-                "convert it to NIfTI first, for example with dcm2niix."
+                msg(
+                    "{path} is a folder, and this version does not read DICOM "
+                    "series: convert it to NIfTI first, for example with dcm2niix.",
+                    path=path,
+                )
             )
         if not path.exists():
-            raise InputError(f"There is no file {path}: check its name.")
+            raise InputError(msg("There is no file {path}: check its name.", path=path))
         if not path.is_file():
             raise InputError(
-                f"{path} is no ordinary file but a device or a pipe: write its content "
-                "to a file first."
+                msg(
+                    "{path} is no ordinary file but a device or a pipe: write its "
+                    "content to a file first.",
+                    path=path,
+                )
             )
         with path.open("rb") as file:
             empty = not file.read(1)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be opened ({error.strerror}): check its name and "
-            "permissions."
+            msg(
+                "{path} cannot be opened ({reason}): check its name and permissions.",
+                path=path,
+                reason=error.strerror,
+            )
         ) from error
     if empty:
-        raise InputError(f"{path.name} is empty (0 bytes): copy or export it again.")
+        raise InputError(
+            msg("{name} is empty (0 bytes): copy or export it again.", name=path.name)
+        )
 
 
 def _looks_like_dicom(path: Path) -> bool:

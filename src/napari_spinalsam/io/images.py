@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.intensity import check_image, fill_missing, guess_modality
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.formats import FileFormat, input_format, name_of
 
@@ -58,8 +59,11 @@ def to_intensities(array: NDArray[Any]) -> NDArray[Any]:
     extreme = max(high, -float(low), key=float)
     if extreme > limit:
         raise InputError(
-            f"The image holds values as large as {float(extreme):g}, which cannot be "
-            "kept exactly: rescale it or remove the outliers first."
+            msg(
+                "The image holds values as large as {extreme:g}, which cannot "
+                "be kept exactly: rescale it or remove the outliers first.",
+                extreme=float(extreme),
+            )
         )
     return array.astype(np.float32)
 
@@ -81,20 +85,30 @@ def to_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
         If a value is not whole, below 0 or above 65535.
     """
     if array.dtype.kind not in "iufb" or not array.size:
-        raise InputError(f"{name} holds no labels: open a file of whole numbers.")
+        raise InputError(
+            msg("{name} holds no labels: open a file of whole numbers.", name=name)
+        )
     if array.dtype.kind == "f":
         if not _is_whole(array, LABEL_TOLERANCE):
             bad = array[~_near_whole(array, LABEL_TOLERANCE)].flat[0]
             raise InputError(
-                f"{name} holds the value {bad:g}, which is no label: labels are whole "
-                "numbers, so use a file that was not interpolated."
+                msg(
+                    "{name} holds the value {bad:g}, which is no label: labels are "
+                    "whole numbers, so use a file that was not interpolated.",
+                    name=name,
+                    bad=bad,
+                )
             )
         array = np.rint(array)
     low, high = array.min(), array.max()
     if low < 0 or high > np.iinfo(np.uint16).max:
         raise InputError(
-            f"{name} holds the value {low if low < 0 else high:g}, which is no label: "
-            "labels are whole numbers from 0 to 65535."
+            msg(
+                "{name} holds the value {value:g}, which is no label: labels "
+                "are whole numbers from 0 to 65535.",
+                name=name,
+                value=low if low < 0 else high,
+            )
         )
     return array.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)
 

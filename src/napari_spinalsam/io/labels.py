@@ -26,6 +26,7 @@ from napari_spinalsam.core.geometry import (
     Known,
     largest_offset,
 )
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.io._base import StoredImage
 from napari_spinalsam.io.formats import (
     VOLUME_FORMATS,
@@ -48,6 +49,7 @@ from napari_spinalsam.io.images import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.volume import FileGrid, Volume
 
 # Values in a sentence: a file of another numbering may hold a hundred.
@@ -113,9 +115,14 @@ def labels_of(
         turned, geometry = _turn(data, grid.geometry, like.geometry)
         if not geometry.same_grid(like.geometry):
             raise InputError(
-                f"{path.name} ({_describe(grid)}) does not lie on the wanted grid "
-                f"({_describe(like)}): {_difference(geometry, like.geometry)}; use "
-                "labels made for the same image."
+                msg(
+                    "{name} ({grid}) does not lie on the wanted grid ({like}): "
+                    "{difference}; use labels made for the same image.",
+                    name=path.name,
+                    grid=_describe(grid),
+                    like=_describe(like),
+                    difference=_difference(geometry, like.geometry),
+                )
             )
         data, grid = turned, like
     return LabelVolume(np.ascontiguousarray(data), grid, name_of(path))
@@ -150,23 +157,35 @@ def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
     values = [int(value) for value in np.unique(labels) if value != BACKGROUND]
     if not values:
         raise InputError(
-            f"{path.name} holds no label, only 0: there is nothing to go on from."
+            msg(
+                "{name} holds no label, only 0: there is nothing to go on from.",
+                name=path.name,
+            )
         )
     unknown = [value for value in values if by_label(value) is None]
     if unknown:
-        more = f" and {len(unknown) - TOLD} more" * (len(unknown) > TOLD)
-        listed = ", ".join(map(str, unknown[:TOLD]))
+        told: str = ", ".join(map(str, unknown[:TOLD]))
+        if len(unknown) > TOLD:
+            more = len(unknown) - TOLD
+            told = msg("{names} and {count} more", names=told, count=more)
         raise InputError(
-            f"{path.name} holds {listed}{more}, which name no structure in the "
-            "numbering of VerSe and of this program (C1 to C7 are 1 to 7, T1 to T12 8 "
-            "to 19, L1 to L6 20 to 25, a disc is 100 + the vertebra above): renumber "
-            "the labels first."
+            msg(
+                "{name} holds {values}, which name no structure in the "
+                "numbering of VerSe and of this program (C1 to C7 are 1 to 7, "
+                "T1 to T12 8 to 19, L1 to L6 20 to 25, a disc is 100 + the "
+                "vertebra above): renumber the labels first.",
+                name=path.name,
+                values=told,
+            )
         )
     if volume.geometry.orientation_known and _runs_upwards(labels):
         raise InputError(
-            f"The vertebrae in {path.name} run from foot to head where the numbering "
-            "of VerSe and of this program runs from head to foot: renumber the labels "
-            "first."
+            msg(
+                "The vertebrae in {name} run from foot to head where the "
+                "numbering of VerSe and of this program runs from head to "
+                "foot: renumber the labels first.",
+                name=path.name,
+            )
         )
     return labels.astype(np.uint8, copy=False)
 
@@ -217,8 +236,13 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
     suffix = output_suffix(path)
     if labels.shape != grid.geometry.shape or labels.dtype != np.uint8:
         raise InputError(
-            f"Labels of shape {labels.shape} and type {labels.dtype} do not fit an "
-            f"image of shape {grid.geometry.shape}: give uint8 labels of that shape."
+            msg(
+                "Labels of shape {shape} and type {dtype} do not fit an image "
+                "of shape {image_shape}: give uint8 labels of that shape.",
+                shape=labels.shape,
+                dtype=labels.dtype,
+                image_shape=grid.geometry.shape,
+            )
         )
     check_place(path, grid.geometry)
     array = np.asfortranarray(grid.from_canonical(labels))
@@ -232,8 +256,11 @@ def write_labels(path: str | Path, labels: NDArray[np.uint8], grid: FileGrid) ->
         raise cannot_be_written(path, error.strerror or str(error)) from error
     except RuntimeError as error:
         raise InputError(
-            f"{path.name} cannot hold the geometry of this image: use a name that "
-            "ends with .nii.gz."
+            msg(
+                "{name} cannot hold the geometry of this image: use a name "
+                "that ends with .nii.gz.",
+                name=path.name,
+            )
         ) from error
 
 
@@ -247,34 +274,53 @@ def check_place(path: Path, geometry: Geometry) -> None:
     """
     if suffix_of(path) == ".png" and not geometry.is_2d:
         raise InputError(
-            f"{path.name} is a picture, which cannot hold a volume: use a name "
-            "that ends with .nii.gz, .nrrd or .mha."
+            msg(
+                "{name} is a picture, which cannot hold a volume: use a name "
+                "that ends with .nii.gz, .nrrd or .mha.",
+                name=path.name,
+            )
         )
     if is_picture(path):
         return  # they say only what is known
     if not geometry.spacing_known:
-        pictures = ".png or .tif" if geometry.is_2d else ".tif"
-        what = "pixel" if geometry.is_2d else "voxel"
-        way = "set_pixel_size, --pixel-mm" if geometry.is_2d else "set_spacing"
+        if geometry.is_2d:
+            raise InputError(
+                msg(
+                    "The pixel size of the image is unknown, which {name} would have "
+                    "to state: use a name that ends with .png or .tif, which leaves it "
+                    "open, or state the size first, with set_pixel_size, --pixel-mm or "
+                    "in the Segment dock.",
+                    name=path.name,
+                )
+            )
         raise InputError(
-            f"The {what} size of the image is unknown, which {path.name} would have to "
-            f"state: use a name that ends with {pictures}, which leaves it open, or "
-            f"state the size first, with {way} or in the Segment dock."
+            msg(
+                "The voxel size of the image is unknown, which {name} would have to "
+                "state: use a name that ends with .tif, which leaves it open, or state "
+                "the size first, with set_spacing or in the Segment dock.",
+                name=path.name,
+            )
         )
     if geometry.orientation_known and not geometry.position_known:
         raise InputError(
-            f"The image was moved or scaled in the viewer since it was opened, so that "
-            f"{path.name} would state a wrong place: set its scale and translate back, "
-            "or use a name that ends with .tif."
+            msg(
+                "The image was moved or scaled in the viewer since it was "
+                "opened, so that {name} would state a wrong place: set its "
+                "scale and translate back, or use a name that ends with .tif.",
+                name=path.name,
+            )
         )
     placed = geometry.known == Known.EVERYTHING
     # A flat file has no place in the patient to state.
     if suffix_of(path) in {".nrrd", ".mha"} and not placed and not geometry.is_2d:
         raise InputError(
-            f"It is unknown how this image lies in the patient, which {path.name} "
-            "would have to state: use a name that ends with .nii.gz or .tif, which "
-            "leave it open, or state the orientation first, with set_orientation or "
-            "in the Segment dock."
+            msg(
+                "It is unknown how this image lies in the patient, which "
+                "{name} would have to state: use a name that ends with .nii.gz "
+                "or .tif, which leave it open, or state the orientation first, "
+                "with set_orientation or in the Segment dock.",
+                name=path.name,
+            )
         )
 
 
@@ -319,10 +365,10 @@ def _turn(
     return turned, Geometry(turned.shape, affine, geometry.is_2d, geometry.known)
 
 
-def _difference(geometry: Geometry, wanted: Geometry) -> str:
+def _difference(geometry: Geometry, wanted: Geometry) -> Message:
     """Say in what a grid differs from the wanted one, and by how much."""
     if geometry.shape != wanted.shape:
-        return "their numbers of voxels differ"
+        return msg("their numbers of voxels differ")
     apart, voxels = largest_offset(wanted.shape, wanted.affine, geometry.affine)
     sizes, others = np.array(wanted.spacing), np.array(geometry.spacing)
     grown = np.abs(others / sizes - 1) * (np.array(wanted.shape) - 1)
@@ -330,20 +376,34 @@ def _difference(geometry: Geometry, wanted: Geometry) -> str:
     angle = float(np.degrees(np.arccos(np.clip(cosines.sum(axis=0).min(), -1, 1))))
     if grown.max() > SAME_GRID_VOXELS:
         axis = int(grown.argmax())
-        what = f"a voxel measures {others[axis]:.4g} mm, not {sizes[axis]:.4g} mm"
+        what = msg(
+            "a voxel measures {size:.4g} mm, not {wanted:.4g} mm",
+            size=others[axis],
+            wanted=sizes[axis],
+        )
     elif angle > TURNED_DEGREES:
-        what = f"the axes are turned by {angle:.2g} degrees"
+        what = msg("the axes are turned by {angle:.2g} degrees", angle=angle)
     else:
-        what = "the place differs"
-    return f"{what}, at the corners by {apart:.3g} mm or {voxels:.2g} voxels"
+        what = msg("the place differs")
+    return msg(
+        "{what}, at the corners by {mm:.3g} mm or {voxels:.2g} voxels",
+        what=what,
+        mm=apart,
+        voxels=voxels,
+    )
 
 
-def _describe(grid: FileGrid) -> str:
+def _describe(grid: FileGrid) -> Message:
     shape = " x ".join(str(n) for n in grid.shape)
     spacing = np.linalg.norm(grid.affine[:3, : min(len(grid.shape), 3)], axis=0)
     size = " x ".join(f"{s:.4g}" for s in spacing)
     first = ", ".join(f"{x:.1f}" for x in grid.affine[:3, 3])
-    return f"{shape} voxels of {size} mm, the first at ({first}) mm"
+    return msg(
+        "{shape} voxels of {size} mm, the first at ({place}) mm",
+        shape=shape,
+        size=size,
+        place=first,
+    )
 
 
 # Words in a name that say what the file holds.
@@ -415,8 +475,12 @@ def _labels_in(stored: StoredImage, path: Path) -> NDArray[Any] | None:
         return None
     warnings.warn(
         InputWarning(
-            f"{path.name} holds {values} whole numbers in patches and is opened as "
-            "labels: if it is an image, convert the layer to an image."
+            msg(
+                "{name} holds {values} whole numbers in patches and is opened "
+                "as labels: if it is an image, convert the layer to an image.",
+                name=path.name,
+                values=values,
+            )
         ),
         stacklevel=3,
     )

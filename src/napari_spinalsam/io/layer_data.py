@@ -82,6 +82,7 @@ def millimetres(unit: object, name: str) -> float | None:
     import pint
 
     from napari_spinalsam.core.errors import InputError
+    from napari_spinalsam.core.messages import msg
 
     try:
         known = pint.Unit(str(unit))
@@ -90,8 +91,12 @@ def millimetres(unit: object, name: str) -> float | None:
         return float(pint.Quantity(1.0, known).to("millimeter").magnitude)
     except pint.PintError as error:
         raise InputError(
-            f"{name} has the unit {unit}, which is no length: give its axes a unit "
-            "such as mm or µm."
+            msg(
+                "{name} has the unit {unit}, which is no length: give its axes a unit "
+                "such as mm or µm.",
+                name=name,
+                unit=unit,
+            )
         ) from error
 
 

@@ -10,6 +10,7 @@ from napari_spinalsam.actions import pointer
 from napari_spinalsam.actions.pointer import parse_any_action
 from napari_spinalsam.actions.replies import Clarify, Plan
 from napari_spinalsam.core.errors import InputError, ModelError
+from napari_spinalsam.core.messages import msg
 from napari_spinalsam.language.parser.offline import parse_offline
 from napari_spinalsam.widgets.jobs import wait_for
 from napari_spinalsam.widgets.segment.widget import SegmentWidget
@@ -60,7 +61,9 @@ class SegmentHandle:
         """
         annotation = self.widget.controller.annotation
         if annotation is None:
-            raise InputError("There is no image: open one, or the sample CT, first.")
+            raise InputError(
+                msg("There is no image: open one, or the sample CT, first.")
+            )
         return annotation
 
     def run(self, *actions: AnyAction | dict[str, Any] | str) -> tuple[Outcome, ...]:
