@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import (
     QElapsedTimer,
     QObject,
-    QRunnable,
     Qt,
     QThreadPool,
     QTimer,
@@ -25,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.annotation.storage.autosave import (
     Autosave,
     discard,
@@ -42,6 +42,7 @@ from napari_spinalsam.layers.images import known_annotations, path_beside
 from napari_spinalsam.widgets.dialogs import REPLACE, choose, path_to_write
 from napari_spinalsam.widgets.preferences import segment_settings
 from napari_spinalsam.widgets.window import DRAWN_MS
+from napari_spinalsam.widgets.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,6 @@ class Keeper(QObject):
 
     found = Signal(object)
     saved = Signal()
-    _told = Signal(str)
     _looked = Signal(object, object)
 
     def __init__(self, controller: SegmentController, parent: QObject) -> None:
@@ -105,7 +105,6 @@ class Keeper(QObject):
         controller.annotation_changed.connect(self._on_changed)
         controller.predictions.job_ended.connect(self._on_job_ended)
         controller.closing.connect(self.close)
-        self._told.connect(controller.report_error)
         self._looked.connect(self._offer)
         self._follow(controller.annotation)
 
@@ -120,7 +119,7 @@ class Keeper(QObject):
             self._take_edits(in_stroke=False)
         if self.autosave.due():
             self._controller.attempt(
-                lambda: self._in_thread(self.autosave.prepare(), self.saved.emit)
+                lambda: self._in_thread(self.autosave.prepare(), self.saved)
             )
 
     def save(self) -> None:
@@ -354,19 +353,15 @@ class Keeper(QObject):
         if annotation is self._controller.annotation:
             self.found.emit(found)
 
-    def _in_thread(
-        self, job: Callable[[], None], then: Callable[[], Any] | None = None
-    ) -> None:
-        def run() -> None:
-            try:
-                job()
-            except SpinalSamError as error:
-                self._told.emit(str(error))
-            else:
-                if then is not None:
-                    then()
+    def _in_thread(self, job: Callable[[], None], then: Any = None) -> None:
+        worker = Worker(job)
+        worker.errored.connect(self._on_failed)
+        if then is not None:
+            worker.returned.connect(then)
+        worker.start(self._pool)
 
-        self._pool.start(QRunnable.create(run))
+    def _on_failed(self, error: Exception) -> None:
+        self._controller.report_error(sentence_of(error))
 
 
 class RecoveryOffer(QWidget):

@@ -7,11 +7,12 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Literal, cast
 
-from qtpy.QtCore import QObject, QThread, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_spinalsam.actions.describe import describe, description
 from napari_spinalsam.actions.models import ACTION_TYPES, ActionClass, Cancel
 from napari_spinalsam.actions.replies import Clarify, Plan, Refuse, parse_action
+from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.annotation.operations import predicted
 from napari_spinalsam.core.anatomy import Plane, listed
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
@@ -22,6 +23,7 @@ from napari_spinalsam.language.llm.settings import ViewerContext
 from napari_spinalsam.language.parser.offline import parse_offline
 from napari_spinalsam.language.questions import language_of
 from napari_spinalsam.widgets.jobs import PlanHandle
+from napari_spinalsam.widgets.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,47 +41,8 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.jobs import Applied, JobHandle, PredictionHandle
 
 
-class AskingThread(QThread):
-    """Understands one sentence; the network is used here and nowhere else.
-
-    Signals
-    -------
-    understood(Understanding)
-        What the sentence means.
-    failed(sentence)
-        Why nothing could be understood.
-    """
-
-    understood = Signal(object)
-    failed = Signal(object)
-
-    def __init__(
-        self,
-        interpreter: Interpreter,
-        text: str,
-        context: ViewerContext,
-        parent: QObject | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self._interpreter, self._text, self._context = interpreter, text, context
-        self._cancel = Event()
-
-    def cancel(self) -> None:
-        """Break the connection off; called from the window's thread."""
-        self._cancel.set()
-
-    def run(self) -> None:
-        """Ask; called by Qt in the new thread."""
-        try:
-            understanding = self._interpreter.understand(
-                self._text, self._context, cancel=self._cancel
-            )
-        except SpinalSamError as error:
-            self.failed.emit(error.message)
-        else:
-            self.understood.emit(understanding)
-
-
+# The client looks at its cancel token more often than that.
+STOP_SECONDS = 3.0
 Kind = Literal["outcome", "plan", "question", "refusal", "error"]
 CANCELLED = msg("Cancelled; nothing was done.")
 BUSY = msg("Wait for the answer to the sentence before, or cancel it.")
@@ -170,7 +133,8 @@ class Conversation(QObject):
     ) -> None:
         super().__init__(parent)
         self._controller, self._settings = controller, settings
-        self._thread: AskingThread | None = None
+        self._worker: Worker | None = None
+        self._cancel = Event()
         self._searching: PlanHandle | None = None
         self._language: Language = "en"
         self._asked: _Asked | None = None
@@ -186,7 +150,7 @@ class Conversation(QObject):
         was_asked = self._asked is not None
         self._void()
         stops = _stops(text)
-        if self._thread is not None or self._searching is not None:
+        if self._worker is not None or self._searching is not None:
             if stops:
                 self.cancel()
             else:
@@ -202,13 +166,16 @@ class Conversation(QObject):
         if not interpreter.asks_model(text):
             self._on_understood(interpreter.understand(text, context))
             return
-        self._thread = AskingThread(interpreter, text, context, self)
-        self._thread.understood.connect(self._on_understood)
-        self._thread.failed.connect(self._tell_error)
-        self._thread.finished.connect(self._on_thread_finished)
+        # The network is used here and nowhere else.
+        self._cancel = Event()
+        ask = partial(interpreter.understand, text, context, cancel=self._cancel)
+        self._worker = Worker(ask)
+        self._worker.returned.connect(self._on_understood)
+        self._worker.errored.connect(self._on_failed)
+        self._worker.finished.connect(self._on_asked)
         asking = msg("Asking {model} …", model=settings.model)
         self.waiting.emit(render(asking, language))
-        self._thread.start()
+        self._worker.start()
 
     @property
     def tells_work(self) -> bool:
@@ -217,22 +184,21 @@ class Conversation(QObject):
 
     def cancel(self) -> None:
         """Stop asking the language model, searching, and what a sentence began."""
-        if self._thread is not None:
-            self._thread.cancel()
+        self._cancel.set()
         if self._searching is not None or self._jobs:
             self._controller().cancel()
 
     def close(self) -> None:
-        """End the thread, if one is at work; what is looked for is not run."""
+        """End the worker, if one is at work; what is looked for is not run."""
         for plan in self._plans:
             for signal in (plan.searched, plan.applied, plan.job_ended, plan.refused):
                 signal.disconnect()
         self._jobs.clear()
         if self._searching is not None:
             self._searching.cancel()
-        if self._thread is not None:
-            self._thread.cancel()
-            self._thread.wait()
+        self._cancel.set()
+        if self._worker is not None:
+            self._worker.wait(STOP_SECONDS)
 
     def run(self, steps: Sequence[Action], detail: str = "") -> None:
         """Submit a plan whole, and tell what comes of it, part by part."""
@@ -308,14 +274,14 @@ class Conversation(QObject):
         controller.annotation_changed.connect(self._on_changed)
 
     def _on_advanced(self, doing: Message) -> None:
-        if self._jobs and self._thread is None and self._searching is None:
+        if self._jobs and self._worker is None and self._searching is None:
             language = next(iter(self._jobs.values()))  # the oldest runs
             self.waiting.emit(render(doing, language))
 
     def _on_job_ended(self, job: JobHandle, left: tuple[Action, ...]) -> None:
         """Tell what came of work that a sentence began, and what is not done then."""
         language = self._jobs.pop(job)
-        if not self._jobs and self._thread is None and self._searching is None:
+        if not self._jobs and self._worker is None and self._searching is None:
             self.waiting.emit("")
         lines = [
             f"› {render(job.job.work.step, language)}",
@@ -433,8 +399,11 @@ class Conversation(QObject):
         told = render(sentence, language or self._language)
         self.answered.emit(Answer(told, "error", detail))
 
-    def _on_thread_finished(self) -> None:
-        self._thread = None
+    def _on_failed(self, error: Exception) -> None:
+        self._tell_error(sentence_of(error))
+
+    def _on_asked(self) -> None:
+        self._worker = None
         if self._searching is None:
             self.waiting.emit("")
 

@@ -7,7 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from qtpy.QtCore import QSignalBlocker, QThread, Signal
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
 from napari_spinalsam.language.llm.client import ModelClient
 from napari_spinalsam.language.llm.credentials import delete_key, store_key
@@ -32,6 +33,7 @@ from napari_spinalsam.widgets.preferences import (
     language_settings,
     stored_language_settings,
 )
+from napari_spinalsam.widgets.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,41 +42,11 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.language.llm.settings import LanguageSettings
 
-STOP_TIMEOUT_MS = 3000
+STOP_SECONDS = 3.0
 CONSENT = (
     "Sent are your sentence, slice numbers, counts of prompts and the selected "
     "structure; never images, or names of files and patients."
 )
-
-
-class Errand(QThread):
-    """Does one thing that may take a while, such as asking a server.
-
-    Signals
-    -------
-    done(result)
-        What came of it.
-    failed(sentence)
-        Why nothing did.
-    """
-
-    done = Signal(object)
-    failed = Signal(str)
-
-    def __init__(self, work: Callable[[], Any], parent: QWidget) -> None:
-        super().__init__(parent)
-        self._work = work
-
-    def run(self) -> None:
-        """Do it; called by Qt in the new thread."""
-        try:
-            result = self._work()
-        except CancelledError:
-            self.failed.emit("")
-        except SpinalSamError as error:
-            self.failed.emit(str(error))
-        else:
-            self.done.emit(result)
 
 
 class LanguageDialog(QDialog):
@@ -106,7 +78,7 @@ class LanguageDialog(QDialog):
         self.store, self.remove = QPushButton("Store"), QPushButton("Remove")
         self.test = QPushButton("Test connection")
         self.told = PlainLabel()
-        self._errand: Errand | None = None
+        self._worker: Worker | None = None
         self._cancel = Event()
         self._lay_out()
         self._connect()
@@ -138,8 +110,8 @@ class LanguageDialog(QDialog):
     def close_thread(self) -> None:
         """End the thread that asks the server, if there is one."""
         self._cancel.set()
-        if self._errand is not None:
-            self._errand.wait(STOP_TIMEOUT_MS)
+        if self._worker is not None:
+            self._worker.wait(STOP_SECONDS)
 
     def _lay_out(self) -> None:
         form = QFormLayout(self)
@@ -225,7 +197,7 @@ class LanguageDialog(QDialog):
         done: Callable[[Any], None],
     ) -> None:
         """Do something in a thread, with the settings of now."""
-        if self._errand is not None:
+        if self._worker is not None:
             return
         try:
             settings = language_settings()
@@ -235,15 +207,18 @@ class LanguageDialog(QDialog):
         self._cancel = Event()
         deadline = Deadline(settings, self._cancel)
         self._tell(doing)
-        self._errand = Errand(lambda: work(settings, deadline), self)
-        self._errand.done.connect(done)
-        self._errand.failed.connect(self._tell)
-        self._errand.finished.connect(self._on_finished)
+        self._worker = Worker(partial(work, settings, deadline))
+        self._worker.returned.connect(done)
+        self._worker.errored.connect(self._on_failed)
+        self._worker.finished.connect(self._on_finished)
         self._show_busy(True)
-        self._errand.start()
+        self._worker.start()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._tell("" if isinstance(error, CancelledError) else sentence_of(error))
 
     def _on_finished(self) -> None:
-        self._errand = None
+        self._worker = None
         self._show_busy(False)
 
     def _show_busy(self, busy: bool) -> None:

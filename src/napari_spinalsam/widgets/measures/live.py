@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.annotation.statistics import Tally, parts_of
 from napari_spinalsam.core.metrics import SurfaceDistances, surface_distances
+from napari_spinalsam.widgets.workers import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_spinalsam.annotation.document import Annotation
     from napari_spinalsam.annotation.events import Box, Change
     from napari_spinalsam.widgets.controller import SegmentController
@@ -108,8 +113,6 @@ class LiveTally(QObject):
 # The thread begins after the frame, and once a series of strokes has come to rest.
 REST_MS = 100
 EVERY_LABEL = frozenset(range(1, 256))
-# How often to look whether it is done.
-LOOK_MS = 20
 
 
 class LiveDistances(QObject):
@@ -139,8 +142,8 @@ class LiveDistances(QObject):
         self._controller, self._live = controller, live
         self.known: dict[int, SurfaceDistances | None] = {}
         self._waiting: set[int] = set()
-        self._thread: ThreadPoolExecutor | None = None
-        self._running: tuple[int, Future[SurfaceDistances | None]] | None = None
+        self._follows = False
+        self._running: _Measuring | None = None
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.timeout.connect(self._go_on)
@@ -152,20 +155,19 @@ class LiveDistances(QObject):
 
     def start(self) -> None:
         """Measure all structures, and follow their changes from now on."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "surface-distances")
+        if not self._follows:
+            self._follows = True
             self._live.updated.connect(self._on_updated)
             self._controller.annotation_changed.connect(self._on_changed)
             self._on_updated(EVERY_LABEL)
 
     def stop(self) -> None:
-        """Follow no more; what runs in the thread ends by itself."""
-        if self._thread is not None:
+        """Follow no more; the worker ends by itself and is not heard."""
+        if self._follows:
             self._live.updated.disconnect(self._on_updated)
             self._controller.annotation_changed.disconnect(self._on_changed)
             self._turn.stop()
-            self._thread.shutdown(wait=False, cancel_futures=True)
-            self._thread = self._running = None
+            self._follows, self._running = False, None
             self._waiting.clear()
             self.known.clear()
 
@@ -188,21 +190,29 @@ class LiveDistances(QObject):
         self._turn.start(REST_MS)
 
     def _go_on(self) -> None:
-        """Take an answer of the thread and hand it the next structure."""
-        if self._running is not None:
-            label, answer = self._running
-            if not answer.done():
-                self._turn.start(LOOK_MS)
-                return
-            self._running = None
-            if label not in self._waiting:
-                self.known[label] = answer.result()
-                self.updated.emit()
-        if self._waiting and self._thread is not None:
+        """Give the next structure to a worker, one at a time."""
+        if self._waiting and self._follows and self._running is None:
             label = self._next()
             self._waiting.discard(label)
-            self._running = (label, self._submit(self._thread, label))
-            self._turn.start(LOOK_MS)
+            self._running = running = self._measuring(label)
+            worker = Worker(running.measure)
+            worker.returned.connect(self._on_measured)
+            worker.errored.connect(self._on_failed)
+            worker.start()
+
+    def _on_measured(self, measured: _Measuring) -> None:
+        if measured is not self._running:
+            return  # stopped meanwhile
+        self._running = None
+        if measured.label not in self._waiting:
+            self.known[measured.label] = measured.distances
+            self.updated.emit()
+        self._go_on()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._running = None
+        self._controller.report_error(sentence_of(error))
+        self._go_on()
 
     def _next(self) -> int:
         """Return the structure to measure next: the selected one first."""
@@ -215,19 +225,33 @@ class LiveDistances(QObject):
             return found.label
         return min(self._waiting)
 
-    def _submit(
-        self, thread: ThreadPoolExecutor, label: int
-    ) -> Future[SurfaceDistances | None]:
-        """Give the thread copies of a structure, which may go on changing."""
+    def _measuring(self, label: int) -> _Measuring:
+        """Take copies of a structure, which may go on changing."""
         annotation, tally = self._controller.annotation, self._live.tally
         box = None if tally is None else tally.box(label)
         if annotation is None or annotation.reference is None or box is None:
-            return thread.submit(lambda: None)
+            return _Measuring(label)
         first = 1 if annotation.geometry.is_2d else 0
         at = (0,) * first
-        return thread.submit(
+        compare = partial(
             surface_distances,
             (annotation.labels[box] == label)[at],
             (annotation.reference[box] == label)[at],
             annotation.geometry.spacing[first:],
         )
+        return _Measuring(label, compare)
+
+
+@dataclass(slots=True, eq=False)
+class _Measuring:
+    """One structure while it is measured; without a comparison there is no result."""
+
+    label: int
+    compare: Callable[[], SurfaceDistances | None] | None = None
+    distances: SurfaceDistances | None = None
+
+    def measure(self) -> _Measuring:
+        """Do it; called in a worker."""
+        if self.compare is not None:
+            self.distances = self.compare()
+        return self

@@ -7,15 +7,17 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Qt, QThread, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_spinalsam.core.errors import CancelledError, SpinalSamError
+from napari_spinalsam.annotation.jobs import sentence_of
+from napari_spinalsam.core.errors import CancelledError
 from napari_spinalsam.model.weights.adapter_files import base_of, list_adapters
 from napari_spinalsam.model.weights.download import download
 from napari_spinalsam.model.weights.registry import ENTRIES, is_downloaded, model_entry
 from napari_spinalsam.widgets.parts import make_narrow
 from napari_spinalsam.widgets.preferences import remember, segment_settings
+from napari_spinalsam.widgets.workers import Worker
 
 if TYPE_CHECKING:
     from napari_spinalsam.model.session import SegmentationSession
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 FROM_FILE = "file"
 MEGABYTE = 1e6
-STOP_TIMEOUT_MS = 10_000
+STOP_SECONDS = 10.0
 
 
 def build_session(model: str, device: str = "auto") -> SegmentationSession:
@@ -31,49 +33,6 @@ def build_session(model: str, device: str = "auto") -> SegmentationSession:
     from napari_spinalsam.model.weights.loading import load_session
 
     return load_session(model, device)
-
-
-class DownloadThread(QThread):
-    """Fetches one model; what was received stays for the next try.
-
-    Parameters
-    ----------
-    name : str
-        As in the registry.
-    """
-
-    progressed = Signal(str)
-    fetched = Signal(str)
-    failed = Signal(str)
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-        self._cancelled = Event()
-
-    def cancel(self) -> None:
-        """Stop at the next piece."""
-        self._cancelled.set()
-
-    def run(self) -> None:
-        """Download; called by Qt in the new thread."""
-        try:
-            download(self.name, self._tell, self._cancelled.is_set)
-        except CancelledError:
-            self.failed.emit(
-                f"The download of {self.name} was cancelled; it goes on from there "
-                "next time."
-            )
-        except SpinalSamError as error:
-            self.failed.emit(str(error))
-        else:
-            self.fetched.emit(self.name)
-
-    def _tell(self, done: int, total: int | None) -> None:
-        whole = f" of {total / MEGABYTE:.0f}" if total else ""
-        self.progressed.emit(
-            f"Downloading {self.name}: {done / MEGABYTE:.0f}{whole} MB"
-        )
 
 
 class ModelBox(QComboBox):
@@ -136,11 +95,13 @@ class ModelRow(QWidget):
     """
 
     offered = Signal()
+    _progressed = Signal(str)
 
     def __init__(self, controller: SegmentController) -> None:
         super().__init__()
         self._controller = controller
-        self._thread: DownloadThread | None = None
+        self._worker: Worker | None = None
+        self._cancelled = Event()
         self.box = ModelBox()
         self._wanted = ""
         self._files: dict[str, str] = {}  # stem and path of what was opened
@@ -152,15 +113,17 @@ class ModelRow(QWidget):
         row.addWidget(self.download)
         self.box.activated.connect(self._on_activated)
         self.download.clicked.connect(self._on_download)
+        self._progressed.connect(controller.working)
+        controller.cancelled.connect(self._cancel)
         controller.model_changed.connect(self._show_loaded)
         controller.predictions.failed.connect(self._show_loaded)
         controller.annotation_changed.connect(self._load_first)
 
     def close_threads(self) -> None:
         """Stop a running download."""
-        if self._thread is not None:
-            self._thread.cancel()
-            self._thread.wait(STOP_TIMEOUT_MS)
+        self._cancel()
+        if self._worker is not None:
+            self._worker.wait(STOP_SECONDS)
 
     def _load_first(self) -> None:
         """Load the preferred model with the first image: torch is not needed before."""
@@ -227,18 +190,40 @@ class ModelRow(QWidget):
 
     def _on_download(self) -> None:
         self.download.setEnabled(False)
-        thread = DownloadThread(self.box.currentData())
-        thread.progressed.connect(self._controller.working)
-        thread.fetched.connect(self._load)
-        thread.failed.connect(self._controller.report_error)
-        thread.finished.connect(self._on_finished)
-        self._controller.cancelled.connect(thread.cancel)
-        self._thread = thread
-        thread.start()
+        self._cancelled = Event()
+        name, cancelled = self.box.currentData(), self._cancelled
+        self._worker = Worker(partial(self._fetch, name, cancelled))
+        self._worker.returned.connect(self._load)
+        self._worker.errored.connect(self._on_failed)
+        self._worker.finished.connect(self._on_finished)
+        self._worker.start()
+
+    def _fetch(self, name: str, cancelled: Event) -> str:
+        """Download in the worker; what was received stays for the next try."""
+
+        def tell(done: int, total: int | None) -> None:
+            whole = f" of {total / MEGABYTE:.0f}" if total else ""
+            told = f"Downloading {name}: {done / MEGABYTE:.0f}{whole} MB"
+            self._progressed.emit(told)
+
+        try:
+            download(name, tell, cancelled.is_set)
+        except CancelledError as error:
+            raise CancelledError(
+                f"The download of {name} was cancelled; it goes on from there next "
+                "time."
+            ) from error
+        return name
+
+    def _cancel(self) -> None:
+        self._cancelled.set()
+
+    def _on_failed(self, error: Exception) -> None:
+        self._controller.report_error(sentence_of(error))
 
     def _on_finished(self) -> None:
         self._controller.working.emit("")
-        self._thread = None
+        self._worker = None
         self.download.setEnabled(True)
         self.download.hide()
 
