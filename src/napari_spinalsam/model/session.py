@@ -24,7 +24,7 @@ from napari_spinalsam.core.refinement import (
 )
 from napari_spinalsam.model import pixel_size
 from napari_spinalsam.model.backends.base import SizingBackend, VotingBackend
-from napari_spinalsam.model.cache import EmbeddingCache
+from napari_spinalsam.model.cache import embedding_cache
 from napari_spinalsam.model.volumetric.detection import find_structures, locate_spine
 from napari_spinalsam.model.volumetric.propagation import propagate, propagate_all
 from napari_spinalsam.model.volumetric.voting import gather_votes
@@ -88,7 +88,7 @@ class SegmentationSession:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._cache = EmbeddingCache(CACHE_BYTES)
+        self._cache = embedding_cache(CACHE_BYTES)
         self._volume: Volume | None = None
         # Of a picture that does not tell it, once it was chosen for all prompts.
         self._chosen_mm: float | None = None
@@ -405,7 +405,7 @@ class SegmentationSession:
         began = perf_counter()
         stack = self._stack(plane.axis, plane.index, window)
         embedding = self._backend.encode(stack, plane.spacing)
-        self._cache.put(key, embedding)
+        self._cache[key] = embedding
         return embedding, 1e3 * (perf_counter() - began)
 
     def _stack(self, axis: int, index: int, window: Window) -> NDArray[np.float32]:

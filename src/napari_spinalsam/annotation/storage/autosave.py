@@ -94,6 +94,8 @@ class RecoveryFile:
 
     The operating system holds the lock: it is gone whenever the process is, however
     it ended, and no other process can have it meanwhile.
+    (filelock would do for that, but not tell whether the file that it holds is still in
+    the folder, nor remove it while it is held.)
 
     Parameters
     ----------

@@ -61,6 +61,9 @@ LONGEST_NAME = 6
 class Section(QWidget):
     """A part of the dock that can be folded away; its content may grow.
 
+    superqt's QCollapsible fixes the height of its content as it unfolds, so that a
+    table that grows with each structure would be cut off.
+
     Parameters
     ----------
     title : str
