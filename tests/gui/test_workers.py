@@ -127,5 +127,5 @@ def test_there_are_two_ways_of_running_beside_the_window() -> None:
     assert found == {
         ("widgets/inference.py", "QThread"),
         # Not of Qt: it is left alone when a server lets a worker wait for too long.
-        ("language/client.py", "Thread"),
+        ("language/llm/client.py", "Thread"),
     }
