@@ -14,8 +14,8 @@ from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.actions.replies import Plan, Refuse, parse_reply
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.language.parser.clauses import correct_oneself, split
+from napari_spinalsam.language.parser.fallback import read_by_guess
 from napari_spinalsam.language.parser.frames import VERBS, mask
-from napari_spinalsam.language.parser.intent import read_by_guess
 from napari_spinalsam.language.parser.levels import join_levels
 from napari_spinalsam.language.parser.negation import TIES, without_kept
 from napari_spinalsam.language.parser.normalize import normalise
