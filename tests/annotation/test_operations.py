@@ -10,7 +10,9 @@ import pytest
 from napari_spinalsam.actions.models import ACTION_TYPES
 from napari_spinalsam.annotation.headless import HeadlessView
 from napari_spinalsam.annotation.outcome import Report
+from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import CancelledError, InputError
+from napari_spinalsam.core.messages import render
 from tests.annotation.helpers import L3, L4, FakeWindow, act
 
 if TYPE_CHECKING:
@@ -130,6 +132,28 @@ def test_clearing_is_told_and_undone(executor: Executor, labelled: Annotation) -
     executor.run(act("add_box"))
     assert executor.run(act("clear_boxes")).text == "1 box cleared."
     assert executor.run(act("clear_all")).ok
+
+
+def test_what_came_of_actions_is_told_in_chinese(
+    executor: Executor, labelled: Annotation
+) -> None:
+    told = executor.run(act("add_points", count=2, structure="L3")).text
+    assert render(told, "zh") == "已在 L3 放置 2 个正点。"
+    undone = executor.run(act("undo")).text
+    assert render(undone, "zh") == "已撤销：在 L3 添加 2 个正点。"
+    executor.run_plan([act("set_lock", structure="L3"), act("add_box", structure="L3")])
+    undone = executor.run(act("undo")).text
+    assert render(undone, "zh") == "已撤销：锁定 L3，然后在 L3 添加框。"
+    executor.run(act("set_lock", structure="L3"))
+    executor.run(act("select_structure", structure="L3"))
+    with pytest.raises(InputError) as refused:
+        executor.run(act("propagate"))
+    told = refused.value.message
+    assert render(told, "zh") == "L3 已锁定：请先解锁再传播其掩码。"
+    with pytest.raises(InputError) as refused:
+        structure("L9")
+    told = refused.value.message
+    assert render(told, "zh").startswith("没有名为 'L9' 的结构")
 
 
 def test_slices_and_planes_are_walked(executor: Executor) -> None:
