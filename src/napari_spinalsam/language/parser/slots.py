@@ -18,7 +18,7 @@ _BODIES = ("vertebra", "椎体")
 
 
 class UnclearError(Exception):
-    """Too little was said; the key names the question of `wording` to ask back."""
+    """Too little was said; the key names the question of `questions` to ask back."""
 
 
 def places_of(tokens: Sequence[Token], kinds: str = "structure region") -> list[str]:
@@ -231,7 +231,7 @@ def build_steps(fit: Fit) -> list[Step]:
     Raises
     ------
     UnclearError
-        If an argument is missing or cannot be; its text is a key of `wording`.
+        If an argument is missing or cannot be; its text is a key of `questions`.
     """
     build = _BUILDERS.get(fit.frame.action, _plain)
     if fit.frame.action not in _WITH_NUMBERS:
