@@ -7,7 +7,7 @@ import pytest
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.geometry import Geometry
-from napari_spinalsam.core.masks import RunLengths
+from napari_spinalsam.core.masks import MaskRuns
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
@@ -168,12 +168,12 @@ def test_masks_come_back_from_their_runs() -> None:
         np.zeros((3, 4), bool),
         np.ones((3, 4), bool),
     ):
-        runs = RunLengths.of(mask)
+        runs = MaskRuns.of(mask)
         assert np.array_equal(runs.mask(), mask)
-        assert runs == RunLengths.of(mask)
+        assert runs == MaskRuns.of(mask)
     for lengths in ((), (5,), (3, 0, 3), (-1, 7)):
         with pytest.raises(ValueError, match="do not fill"):
-            RunLengths((2, 3), lengths)
+            MaskRuns((2, 3), lengths)
 
 
 SPACING = (3.0, 0.7)

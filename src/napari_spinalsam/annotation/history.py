@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_spinalsam.annotation.provenance import VoxelsWritten
-from napari_spinalsam.core.masks import LabelDelta, Runs
+from napari_spinalsam.core.masks import LabelDelta, LabelRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -277,7 +277,7 @@ class History:
                 after = after.with_object(entry) if left else after
         if delta is None:
             return replace(step, before=present, after=after, deltas=())
-        after = after.with_event(VoxelsWritten(step.name, Runs.of(delta)))
+        after = after.with_event(VoxelsWritten(step.name, LabelRuns.of(delta)))
         return replace(step, before=present, after=after, deltas=(delta,))
 
     def _apply(self, step: Step, level: _Level | None) -> None:

@@ -27,7 +27,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import (
     LABEL_DTYPE,
     LabelDelta,
-    Runs,
+    LabelRuns,
     bounding_box,
     writable,
 )
@@ -276,7 +276,7 @@ def painted_state(state: State, step: str, delta: LabelDelta) -> State:
         named = by_label(value, labels | new)
         if named is not None:
             state = state.with_object(StructureObject(named.name))
-    return state.with_event(VoxelsWritten(step, Runs.of(delta)))
+    return state.with_event(VoxelsWritten(step, LabelRuns.of(delta)))
 
 
 def check_grid(
@@ -468,7 +468,7 @@ def written_masks(
     part = after if within is None else after[within]
     delta = LabelDelta.between(labels, part, within)
     if not delta.is_empty:
-        state = state.with_event(VoxelsWritten(step, Runs.of(delta), model))
+        state = state.with_event(VoxelsWritten(step, LabelRuns.of(delta), model))
     return state, delta, tuple(remarks)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.masks import RunLengths, Runs
+    from napari_spinalsam.core.masks import LabelRuns, MaskRuns
     from napari_spinalsam.core.prompts import SlicePrompts
     from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.volume import Modality, Volume
@@ -38,13 +38,13 @@ class Question:
         What the model was given.
     chosen : int
         Position of the candidate, from 0.
-    start : RunLengths or None
+    start : MaskRuns or None
         The label that was to be corrected, if any.
     """
 
     prompts: SlicePrompts
     chosen: int
-    start: RunLengths | None = None
+    start: MaskRuns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +127,14 @@ class VoxelsWritten:
     ----------
     step : str
         Name of the step, such as "Paint".
-    runs : Runs
+    runs : LabelRuns
         Their new values.
     model : ModelIdentity or None
         The model that propagated or found them; None for a hand or a file.
     """
 
     step: str
-    runs: Runs
+    runs: LabelRuns
     model: ModelIdentity | None = None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_spinalsam.annotation.state import KeptPrediction, Preview
 from napari_spinalsam.core.errors import InputError, ModelError
-from napari_spinalsam.core.masks import RunLengths
+from napari_spinalsam.core.masks import MaskRuns
 from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.prompts import SlicePrompts
 
@@ -116,7 +116,7 @@ class PredictionRequest:
             window=self.window,
             model=self.model,
             earlier=self.earlier,
-            start=None if self.start is None else RunLengths.of(self.start),
+            start=None if self.start is None else MaskRuns.of(self.start),
         )
 
 

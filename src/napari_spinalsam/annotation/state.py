@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         LabelEvent,
     )
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.masks import RunLengths
+    from napari_spinalsam.core.masks import MaskRuns
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.protocols import ModelIdentity
     from napari_spinalsam.core.results import SliceKey
@@ -118,7 +118,7 @@ class Preview:
         Position of the candidate that is shown, from 0.
     earlier : tuple of Question
         What led to the low-res logits that the model was given; empty without.
-    start : RunLengths or None
+    start : MaskRuns or None
         The label that the model was given to correct, if any.
     """
 
@@ -132,7 +132,7 @@ class Preview:
     model: str
     chosen: int = 0
     earlier: tuple[Question, ...] = ()
-    start: RunLengths | None = None
+    start: MaskRuns | None = None
 
     @property
     def questions(self) -> tuple[Question, ...]:

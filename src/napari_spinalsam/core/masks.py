@@ -265,8 +265,25 @@ class LabelDelta:
         volume[where] = wanted
 
 
+def _run_lengths(
+    breaks: NDArray[np.bool_], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return first places and lengths of runs.
+
+    Parameters
+    ----------
+    breaks : ndarray of bool, shape (size - 1,)
+        Whether a new run begins behind each place.
+    size : int
+        How many places there are.
+    """
+    first = np.concatenate([[0], np.flatnonzero(breaks) + 1])[:size]
+    lengths = np.diff(np.append(first, size))
+    return first.astype(np.int64), lengths.astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True)
-class RunLengths:
+class MaskRuns:
     """A mask in short.
 
     Parameters
@@ -293,12 +310,13 @@ class RunLengths:
             raise ValueError(f"the runs do not fill a mask of shape {self.shape}")
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_]) -> RunLengths:
+    def of(cls, mask: NDArray[np.bool_]) -> MaskRuns:
         """Take a mask of shape (rows, cols)."""
-        flat = np.concatenate([[False], mask.ravel()])
-        ends = np.append(np.flatnonzero(flat[1:] != flat[:-1]), mask.size)
+        flat = mask.ravel()
+        lengths = _run_lengths(flat[1:] != flat[:-1], flat.size)[1].tolist()
         rows, cols = mask.shape
-        return cls((rows, cols), tuple(np.diff(ends, prepend=0).tolist()))
+        # Those that are out come first.
+        return cls((rows, cols), (*([] if lengths and not flat[0] else [0]), *lengths))
 
     def mask(self) -> NDArray[np.bool_]:
         """Return the mask, shape (rows, cols)."""
@@ -307,7 +325,7 @@ class RunLengths:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Runs:
+class LabelRuns:
     """New values of voxels, joined where neighbours in memory get the same.
 
     Parameters
@@ -325,17 +343,16 @@ class Runs:
     values: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, delta: LabelDelta) -> Runs:
+    def of(cls, delta: LabelDelta) -> LabelRuns:
         """Take the new values of a change."""
         order = np.argsort(delta.indices, kind="stable")
         at, new = delta.indices[order].astype(np.int64), delta.new[order]
         breaks = (np.diff(at) != 1) | (new[1:] != new[:-1])
-        first = np.concatenate([[0], np.flatnonzero(breaks) + 1])[: at.size]
-        lengths = np.diff(np.append(first, at.size))
-        return cls(at[first], lengths.astype(np.int64), new[first])
+        first, lengths = _run_lengths(breaks, at.size)
+        return cls(at[first], lengths, new[first])
 
     @classmethod
-    def joined(cls, parts: Sequence[Runs]) -> Runs:
+    def joined(cls, parts: Sequence[LabelRuns]) -> LabelRuns:
         """Put runs one after the other."""
         return cls(
             np.concatenate([np.empty(0, np.int64), *(part.starts for part in parts)]),
@@ -343,12 +360,12 @@ class Runs:
             np.concatenate([np.empty(0, np.uint8), *(part.values for part in parts)]),
         )
 
-    def part(self, first: int, count: int) -> Runs:
+    def part(self, first: int, count: int) -> LabelRuns:
         """Return so many runs from one on; an IndexError if there are not as many."""
         chosen = slice(first, first + count)
         if first + count > len(self.starts):
             raise IndexError(f"there are {len(self.starts)} runs, not {first + count}")
-        return Runs(self.starts[chosen], self.lengths[chosen], self.values[chosen])
+        return LabelRuns(self.starts[chosen], self.lengths[chosen], self.values[chosen])
 
     def fit(self, voxels: int) -> bool:
         """Whether all runs lie in a volume of so many voxels."""

@@ -24,7 +24,7 @@ from napari_spinalsam.annotation.storage import format as schema
 from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.geometry import Geometry, Known
 from napari_spinalsam.core.intensity import Window
-from napari_spinalsam.core.masks import RunLengths, Runs
+from napari_spinalsam.core.masks import LabelRuns, MaskRuns
 from napari_spinalsam.core.prompts import (
     BoxPrompt,
     LassoPrompt,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 def encode(
     image: ImageReference, state: State, saved: str
-) -> tuple[schema.SavedDocument, Runs]:
+) -> tuple[schema.SavedDocument, LabelRuns]:
     """Return what is written besides the labels.
 
     Parameters
@@ -60,7 +60,7 @@ def encode(
     -------
     SavedDocument
         The JSON.
-    Runs
+    LabelRuns
         The voxels of all strokes, one stroke after the other.
     """
     events = events_of(state.record)
@@ -78,7 +78,7 @@ def encode(
         origins=tuple(tables.origins),
         models=tuple(tables.models.values()),
     )
-    return document, Runs.joined(strokes)
+    return document, LabelRuns.joined(strokes)
 
 
 class _Tables:
@@ -198,14 +198,14 @@ def decode_image(entry: schema.ImageEntry) -> ImageReference:
     return ImageReference(entry.name, entry.modality, entry.sha256, geometry)
 
 
-def decode(document: schema.SavedDocument, runs: Runs) -> State:
+def decode(document: schema.SavedDocument, runs: LabelRuns) -> State:
     """Return the state that was written.
 
     Parameters
     ----------
     document : SavedDocument
         The JSON.
-    runs : Runs
+    runs : LabelRuns
         The voxels of all strokes, one stroke after the other.
 
     Raises
@@ -270,7 +270,7 @@ def _decode_origin(
 def _decode_question(entry: schema.QuestionEntry, geometry: Geometry) -> Question:
     prompts, start = _decode_prompts(entry.prompts, geometry), None
     if entry.start is not None:
-        start = RunLengths(geometry.plane(*prompts.key).shape, entry.start)
+        start = MaskRuns(geometry.plane(*prompts.key).shape, entry.start)
     return Question(prompts, entry.chosen, start)
 
 
@@ -307,7 +307,7 @@ def _decode_events(
     document: schema.SavedDocument,
     origins: list[MaskOrigin],
     models: list[ModelIdentity],
-    runs: Runs,
+    runs: LabelRuns,
     geometry: Geometry,
 ) -> tuple[LabelEvent, ...]:
     if not runs.fit(int(np.prod(geometry.shape))):

@@ -29,7 +29,7 @@ from napari_spinalsam.annotation.storage.format import (
     write_container,
 )
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import LABEL_DTYPE, Runs
+from napari_spinalsam.core.masks import LABEL_DTYPE, LabelRuns
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -231,12 +231,12 @@ def _document(
         raise InputError(damaged(path)) from error
 
 
-def _arrays(runs: Runs) -> dict[str, NDArray[Any]]:
+def _arrays(runs: LabelRuns) -> dict[str, NDArray[Any]]:
     return dict(zip(RUNS, (runs.starts, runs.lengths, runs.values), strict=True))
 
 
-def _runs(archive: ZipFile, document: schema.SavedDocument) -> Runs:
+def _runs(archive: ZipFile, document: schema.SavedDocument) -> LabelRuns:
     strokes = [e for e in document.events if isinstance(e, schema.VoxelsEvent)]
     shape = (sum(each.runs for each in strokes),)
     arrays = (read_array(archive, name, kind, shape) for name, kind in RUNS.items())
-    return Runs(*arrays)
+    return LabelRuns(*arrays)
