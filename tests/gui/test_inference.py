@@ -40,7 +40,7 @@ class SlowSession(DiscPredictor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.go_on = Event()
+        self.waits, self.go_on = Event(), Event()
         self.failure = ""
 
     def set_volume(self, volume: Any) -> None:
@@ -50,6 +50,7 @@ class SlowSession(DiscPredictor):
         (axis, _), mask = next(iter(seeds.items()))
         for index in range(self.shape[axis]):
             yield SliceMask(axis, index, mask, 1.0)
+            self.waits.set()
             self.go_on.wait(10)
             if self.failure:
                 raise InputError(self.failure)
@@ -131,6 +132,7 @@ def test_cancel_ends_what_was_asked_for_and_nothing_that_comes_later(
     with qtbot.waitSignal(predictions.slice_propagated):
         first = predictions.submit(job(annotation))
     waiting = predictions.submit(job(annotation, "L4"))
+    assert session.waits.wait(5)  # for its second slice
     predictions.cancel()
     assert (first.done, waiting.done) == (False, True)  # it has not begun
     last = predictions.submit(job(annotation, "L5"))

@@ -6,13 +6,12 @@ A handle serves whoever asked. Qt connects its signals, a notebook writes
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, QTimer, Signal
+from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
 
 from napari_spinalsam.annotation.executor import stages
 from napari_spinalsam.annotation.jobs import sentence_of
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.inference import Predictions
-
-# How long asyncio goes without Qt while a handle is awaited.
-TURN_SECONDS = 0.01
 
 
 class Handle(QObject):
@@ -112,10 +108,12 @@ class Handle(QObject):
         return self._value
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """Let the window and asyncio go on in turn until it has ended; see `result`."""
-        while not self._done:
-            QCoreApplication.processEvents()
-            yield from asyncio.sleep(TURN_SECONDS).__await__()
+        """Let the window go on until it has ended; see `result`.
+
+        Other coroutines wait meanwhile: a kernel of Jupyter gives the thread to Qt's
+        loop when asyncio's has nothing to do, and does not take it back.
+        """
+        yield from ()
         return self.result()
 
     def _advance(self, doing: Message) -> None:
