@@ -82,3 +82,26 @@ def test_in_a_notebook_the_call_returns_when_it_is_done(handle: SegmentHandle) -
     assert "1 box placed at the predicted place of L4 on slice 6" in told
     box = handle.annotation.prompts_at(0, 6).box
     assert (box.row_min, box.row_max, box.col_min, box.col_max) == (12, 27, 14, 33)
+
+
+def test_a_plan_is_submitted_whole_and_its_handle_tells_all(
+    handle: SegmentHandle,
+) -> None:
+    handle.run({"action": "go_to_slice", "index": 6})
+    before = handle.annotation.state
+    steps = len(handle.annotation.history.undo_names)
+    given_up = handle.submit("add a box to L4")
+    given_up.cancel()
+    assert given_up.cancelled
+    assert handle.annotation.state == before
+
+    plan = handle.submit("add a box to L4", "segment L3 and lock L3")
+    assert (plan.done, plan.outcomes) == (False, ())
+    released.set()
+    box, begun, lock = plan.result(30)
+    assert "1 box placed" in box.text
+    assert begun.job is not None
+    assert lock.text == "L3 is locked: nothing overwrites it."
+    assert (handle.annotation.labels == 22).any()
+    # The box and the end of the job are a step each, and so is what waited for it.
+    assert len(handle.annotation.history.undo_names) == steps + 3
