@@ -283,3 +283,17 @@ def test_layers_and_widgets_change_the_document_only_through_the_executor() -> N
                 and ast.unparse(node.value).endswith("annotation")
             ]
     assert found == []
+
+
+def test_what_the_walks_through_the_architecture_name_is_there() -> None:
+    page = Path(__file__).parent.parent / "docs" / "development" / "architecture.md"
+    if not page.exists():
+        pytest.skip("the tests run outside a checkout")
+    walks = page.read_text("utf-8").split("## Four walks")[1].split("\n## ")[0]
+    named = re.findall(r"`([a-z_.]+):([A-Za-z_.]+)`", walks)
+    assert len(named) > 40
+    for module, path in named:
+        found = importlib.import_module(f"napari_spinalsam.{module}")
+        for name in path.split("."):
+            assert hasattr(found, name), f"{module}:{path}"
+            found = getattr(found, name)
