@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "tutorials" / "first_steps.ipynb"
 LARGEST_PICTURE = 150_000
 TIMEOUT_S = 600
-KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     Parameters
     ----------
     path : str or sequence of str
-        One file, or several that become a layer each; `io.opening` tells which becomes
+        One file, or several that become a layer each; `io.labels` tells which becomes
         a labels layer.
 
     Raises

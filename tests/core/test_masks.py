@@ -5,7 +5,6 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import (
     LabelDelta,
     bounding_box,
-    component_at,
     largest_component,
     writable,
 )
@@ -32,19 +31,10 @@ def test_largest_component_wins() -> None:
     assert kept[4, 5]
 
 
-@pytest.mark.parametrize(
-    ("position", "size"), [((1, 1), 2), ((2, 2), 2), ((5, 7), 6), ((0, 0), 0)]
-)
-def test_component_holds_the_voxel(position: tuple[int, int], size: int) -> None:
-    kept = component_at(two_parts(), position)
-    assert kept.sum() == size
-    assert kept[position] == bool(size)
-
-
 def test_components_in_a_volume_join_across_corners() -> None:
     mask = np.zeros((3, 3, 3), dtype=bool)
     mask[0, 0, 0] = mask[1, 1, 1] = True
-    assert component_at(mask, (0, 0, 0)).sum() == 2
+    assert largest_component(mask).sum() == 2
     assert not largest_component(np.zeros_like(mask)).any()
 
 

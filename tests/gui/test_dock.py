@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QMainWindow, QScrollArea
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.layers.roles import Role
+from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX
 from napari_spinalsam.widgets.segment.rows import BusyRow
-from napari_spinalsam.widgets.segment.widget import LEAST_WIDTH_PX
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

@@ -71,11 +71,6 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether anything was written, now or earlier."""
-        return self._log.exists()
-
     def note(self, step: int, figures: Mapping[str, float]) -> None:
         """Take the figures of one step; a row follows at each n-th and at the last."""
         for name, value in figures.items():

@@ -41,6 +41,8 @@ BEND_BY = 0.12
 SHARPEN = 0.2
 DENSITY = 0.2
 DENSITY_HU = 160.0
+# Batches that wait for each worker process.
+AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +304,6 @@ def _remapped(hounsfield: Tensor, rng: np.random.Generator) -> Tensor:
     greys = np.concatenate([[0.0], rng.uniform(0.05, 0.95, len(knots) - 1)])
     values = np.interp(hounsfield.numpy(), knots, greys)
     return torch.from_numpy(values.astype(np.float32))
-
-
-# Batches that wait for each worker process.
-AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

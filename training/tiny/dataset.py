@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
     from training.tiny.config import MoreLabels, ScanConfig
 
+# How often a structure of each kind is looked at, relative to one of bone.
+SHARES = np.array([1.0, 0.4, 0.3, 0.0])
+logger = logging.getLogger(__name__)
+INDEX = "store.json"
+AIR_HU = -1024.0
+GRID_MM = 1.0
+BONE_HU = 150.0
+# How far beyond the last labelled vertebra its unlabelled neighbour may reach back.
+OPEN_END_MM = 35.0
+
 
 class Kind(IntEnum):
     """Place of a kind among the votes of the network; OTHER has none."""
@@ -56,8 +66,6 @@ def _kind_of(label: int) -> Kind:
 # Kind of each value of a label map.
 KINDS = np.array([_kind_of(label) for label in range(256)], np.uint8)
 VOTED = (Kind.BONE, Kind.DISC, Kind.CANAL)
-# How often a structure of each kind is looked at, relative to one of bone.
-SHARES = np.array([1.0, 0.4, 0.3, 0.0])
 
 
 def choose(labels: ArrayLike, rng: np.random.Generator) -> int:
@@ -166,16 +174,6 @@ def _renumber(values: NDArray[Any], mapping: dict[int, int]) -> NDArray[np.uint8
         table[source] = target
     renumbered: NDArray[np.uint8] = table[np.clip(whole, 0, None)]
     return renumbered
-
-
-logger = logging.getLogger(__name__)
-
-INDEX = "store.json"
-AIR_HU = -1024.0
-GRID_MM = 1.0
-BONE_HU = 150.0
-# How far beyond the last labelled vertebra its unlabelled neighbour may reach back.
-OPEN_END_MM = 35.0
 
 
 @dataclass(eq=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_PLAN = 8
 _T = TypeVar("_T")
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 
 
 class _ReplyModel(BaseModel):
@@ -50,7 +51,6 @@ class Refuse(_ReplyModel):
 
 Reply = Annotated[Plan | Clarify | Refuse, Field(discriminator="kind")]
 
-_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 _REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
 
 

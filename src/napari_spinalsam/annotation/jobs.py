@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     )
 
 End = Literal["done", "stopped", "failed"]
+SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
+_OPENS = a.OpenImage | a.OpenSample | a.PreviousImage | a.NextImage
 
 
 def sentence_of(error: Exception) -> Message:
@@ -130,9 +132,6 @@ class Job:
         else:
             self.end = "stopped" if self.token.is_set() else "done"
         self.sentence = join(told)
-
-
-SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
 
 
 def anchors_of(
@@ -340,9 +339,6 @@ class DetectionJob:
         if self._is_complete:
             return told
         return join([told, msg("The search was stopped before its end.")])
-
-
-_OPENS = a.OpenImage | a.OpenSample | a.PreviousImage | a.NextImage
 
 
 @dataclass(slots=True, eq=False)

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.results import SliceKey, VolumeMask
 
+# No structure has this label.
+UNTOUCHED = 255
+
 
 def accepted_state(
     state: State, models: Mapping[str, ModelIdentity], time: str
@@ -306,10 +309,6 @@ def check_grid(
                 image_shape=wanted.shape,
             )
         )
-
-
-# No structure has this label.
-UNTOUCHED = 255
 
 
 @dataclass(frozen=True, slots=True)

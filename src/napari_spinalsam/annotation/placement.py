@@ -28,6 +28,9 @@ NEAREST_OUTSIDE_MM = 3.0
 FARTHEST_OUTSIDE_MM = 10.0
 # Depth, in mm, that a mm away from the middle counts less: only decides between equals.
 TILT = 1e-6
+# A vertebra of which the image would show less than this share is not in it.
+LEAST_INSIDE = 0.5
+Masks = dict[str, "NDArray[np.bool_]"]
 
 
 def place_points(
@@ -114,10 +117,6 @@ def _distance(
     return np.asarray(np.hypot(down, across), dtype=np.float64)
 
 
-# A vertebra of which the image would show less than this share is not in it.
-LEAST_INSIDE = 0.5
-
-
 def extrapolate(labels: NDArray[np.uint8], name: str) -> VolumeMask | None:
     """Predict the place and size of a vertebra from two labelled neighbours.
 
@@ -199,9 +198,6 @@ def _moved(
         return None
     free = mask & (labels[there] == 0)
     return VolumeMask(free, there, 0.0) if free.any() else None
-
-
-Masks = dict[str, "NDArray[np.bool_]"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         VolumeMask,
     )
 
+ToolKind = Literal["point", "box"]
+
 
 class VolumeJob(Protocol):
     """Work on whole objects that takes a while; `jobs.Job` runs it."""
@@ -109,9 +111,6 @@ class PredictionPort(Protocol):
         Where it takes a thread it is not done here: the plan is submitted there, and
         the search before it.
         """
-
-
-ToolKind = Literal["point", "box"]
 
 
 class ViewPort(Protocol):

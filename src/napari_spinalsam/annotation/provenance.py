@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # layer or otherwise; no model overwrites them.
 PAINTED, EDITED = msg("Paint"), msg("Edit labels")
 HAND = (PAINTED, EDITED)
+SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +202,6 @@ def record_of(events: tuple[LabelEvent, ...]) -> Record | None:
     for event in events:
         record = Record(event, record)
     return record
-
-
-SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)

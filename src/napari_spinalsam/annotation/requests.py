@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.results import SliceKey
 
+PromptKind = Literal["points", "box", "all"]
+WANTED = {
+    "points": msg("a positive point"),
+    "box": msg("a box"),
+    "all": msg("a positive point or a box"),
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionRequest:
@@ -150,16 +157,6 @@ def label_to_correct(
         return None
     mask = np.asarray(labels == entry.label, dtype=np.bool_)
     return mask if mask.any() else None
-
-
-PromptKind = Literal["points", "box", "all"]
-
-
-WANTED = {
-    "points": msg("a positive point"),
-    "box": msg("a box"),
-    "all": msg("a positive point or a box"),
-}
 
 
 def _choose_prompts(prompts: SlicePrompts, kind: PromptKind) -> SlicePrompts:

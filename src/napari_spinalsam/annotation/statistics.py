@@ -33,6 +33,7 @@ _HEADINGS = {
     "msd": msg("MSD (mm)"),
     "hd95": msg("HD95 (mm)"),
 }
+VALUES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +223,6 @@ def _value(entry: Measurement, metric: MetricName) -> float | None:
         "hd95": found.hd95_mm,
     }
     return values[metric]
-
-
-VALUES = 256
 
 
 class Tally:

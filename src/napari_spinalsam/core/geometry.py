@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # World RAS+ direction in which each canonical axis grows: inferior, posterior, left.
 CANONICAL_WORLD_AXIS = (2, 1, 0)
+# Grids are the same whose corners lie no further apart than this part of a voxel:
+# headers are rounded, and a mask is not sharper than that.
+SAME_GRID_VOXELS = 0.1
 
 
 def as_points(points: ArrayLike, width: int) -> NDArray[np.float64]:
@@ -66,11 +69,6 @@ class Known(Flag):
     ORIENTATION = auto()  # which way is the head, the front and the left
     POSITION = auto()  # where it lies in the coordinates of the scanner
     EVERYTHING = SPACING | ORIENTATION | POSITION
-
-
-# Grids are the same whose corners lie no further apart than this part of a voxel:
-# headers are rounded, and a mask is not sharper than that.
-SAME_GRID_VOXELS = 0.1
 
 
 def largest_offset(
@@ -354,7 +352,7 @@ class Placement:
 
     @classmethod
     def of_geometry(cls, geometry: Geometry) -> Placement:
-        """Return how the grid of a file is shown; see `contributions.placement`."""
+        """Return how the grid of a file is shown; see `io.layer_data`."""
         first = 1 if geometry.is_2d else 0
         return cls(
             geometry.shape[first:],

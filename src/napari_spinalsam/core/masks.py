@@ -53,41 +53,13 @@ def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     ndarray of bool, same shape
         Empty for an empty mask.
     """
-    return _keep_component(mask, None)
-
-
-def component_at(mask: NDArray[np.bool_], position: Sequence[int]) -> NDArray[np.bool_]:
-    """Keep the component that holds a voxel; diagonal neighbours are connected.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, two or three axes
-    position : sequence of int
-        Index of a voxel inside the array, (row, col) or (z, y, x).
-
-    Returns
-    -------
-    ndarray of bool, same shape
-        Empty if the voxel is not in the mask.
-    """
-    return _keep_component(mask, tuple(position))
-
-
-def _keep_component(
-    mask: NDArray[np.bool_], position: tuple[int, ...] | None
-) -> NDArray[np.bool_]:
-    kept = np.zeros(mask.shape, dtype=np.bool_)
+    largest = np.zeros(mask.shape, dtype=np.bool_)
     box = bounding_box(mask)
-    if box is None or (position is not None and not mask[position]):
-        return kept
+    if box is None:
+        return largest
     parts, _ = ndimage.label(mask[box], np.ones((3,) * mask.ndim))
-    if position is None:
-        chosen = int(np.bincount(parts.ravel())[1:].argmax()) + 1
-    else:
-        inside = (at - part.start for at, part in zip(position, box, strict=True))
-        chosen = int(parts[tuple(inside)])
-    kept[box] = parts == chosen
-    return kept
+    largest[box] = parts == int(np.bincount(parts.ravel())[1:].argmax()) + 1
+    return largest
 
 
 def writable(

@@ -164,7 +164,7 @@ class SlicePrompts:
     scribbles : tuple of ScribblePrompt
         Scribbles in the order in which they were drawn.
     lasso : LassoPrompt or None
-        At most one lasso; the mask does not go beyond it, see `core.drawing`.
+        At most one lasso; the mask does not go beyond it, see `core.refinement`.
     """
 
     axis: int

@@ -30,6 +30,14 @@ LASSO_MARGIN_MM = 1.0
 # A mask becomes logits by the distance to its border, as far as these go.
 LOGITS_PER_MM = 2.0
 LARGEST_LOGIT = 6.0
+Pixel = tuple[int, int]
+# What a point changes around itself where a network does not give in.
+DAB_MM = 1.5
+# Less agreement means that the two speak of different things.
+LEAST_DICE = 0.5
+# A box that a hand drew may cut this much off.
+SLACK_PIXELS = 2.0
+EIGHT = np.ones((3, 3), np.bool_)
 
 
 def as_points_and_box(
@@ -149,11 +157,6 @@ def as_logits(
     return np.asarray(np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT), np.float32)
 
 
-Pixel = tuple[int, int]
-# What a point changes around itself where a network does not give in.
-DAB_MM = 1.5
-
-
 def with_meant_label(prompts: SlicePrompts, label: NDArray[np.bool_]) -> SlicePrompts:
     """Return prompts that also say that the labelled structure is meant.
 
@@ -256,13 +259,6 @@ def _pixel(row: float, col: float, shape: tuple[int, ...]) -> Pixel:
         min(max(round(row), 0), shape[0] - 1),
         min(max(round(col), 0), shape[1] - 1),
     )
-
-
-# Less agreement means that the two speak of different things.
-LEAST_DICE = 0.5
-# A box that a hand drew may cut this much off.
-SLACK_PIXELS = 2.0
-EIGHT = np.ones((3, 3), np.bool_)
 
 
 def joined_mask(

@@ -195,11 +195,6 @@ class FileGrid:
         inverse = np.linalg.inv(self._canonical_to_file).astype(np.float64)
         return as_points(points, 3) @ inverse[:3, :3].T + inverse[:3, 3]
 
-    def points_from_canonical(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Turn (z, y, x) indices, shape (N, 3), into file indices (i, j, k)."""
-        matrix = self._canonical_to_file
-        return as_points(points, 3) @ matrix[:3, :3].T + matrix[:3, 3]
-
     def axis_to_canonical(self, axis: int) -> int:
         """Return the canonical axis that an axis of the file becomes."""
         order, _ = self._order_and_flips

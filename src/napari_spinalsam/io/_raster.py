@@ -41,6 +41,28 @@ DPI_TOLERANCE = 2e-3
 LEAST_PIXEL_MM, LARGEST_PIXEL_MM = 0.05, 5.0
 # Marks pictures of this program, whose resolution is the size of the pixels.
 SOFTWARE = "napari-spinalsam"
+UNREADABLE_TIFF = (
+    tifffile.TiffFileError,
+    OSError,
+    EOFError,
+    ValueError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    struct.error,
+)
+MILLIMETRES = {
+    "inch": 25.4,
+    "cm": 10.0,
+    "mm": 1.0,
+    "micron": 0.001,
+    "um": 0.001,
+    "µm": 0.001,  # the micro sign, and the Greek letter below
+    "μm": 0.001,
+    "\\u00b5m": 0.001,
+}
+RESOLUTION_UNIT = {2: "inch", 3: "cm"}
+SLICE_SPACING = "slice_spacing_mm"
 
 
 def flat_grid(shape: tuple[int, ...], spacing: Sequence[float | None]) -> FileGrid:
@@ -182,30 +204,6 @@ def write_png(path: Path, array: NDArray[Any], grid: FileGrid) -> None:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_text("Software", SOFTWARE)
     image.save(path, format="PNG", **options)
-
-
-UNREADABLE_TIFF = (
-    tifffile.TiffFileError,
-    OSError,
-    EOFError,
-    ValueError,
-    IndexError,
-    KeyError,
-    MemoryError,
-    struct.error,
-)
-MILLIMETRES = {
-    "inch": 25.4,
-    "cm": 10.0,
-    "mm": 1.0,
-    "micron": 0.001,
-    "um": 0.001,
-    "µm": 0.001,  # the micro sign, and the Greek letter below
-    "μm": 0.001,
-    "\\u00b5m": 0.001,
-}
-RESOLUTION_UNIT = {2: "inch", 3: "cm"}
-SLICE_SPACING = "slice_spacing_mm"
 
 
 def read_tiff(path: Path) -> StoredImage:

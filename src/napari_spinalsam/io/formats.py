@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# One file each: a header beside its data could not be replaced in one step.
+LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
+READABLE = ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, .png, .jpg or .tif"
+DICOM_PREAMBLE = 128
+
 
 class FileFormat(StrEnum):
     """Families of formats that one module reads, by the name to show."""
@@ -44,10 +49,6 @@ FORMAT_OF_SUFFIX: Mapping[str, FileFormat] = MappingProxyType(
 )
 # Made for volumes, where a picture may be anything.
 VOLUME_FORMATS = (FileFormat.NIFTI, FileFormat.ITK)
-# One file each: a header beside its data could not be replaced in one step.
-LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
-READABLE = ".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, .png, .jpg or .tif"
-DICOM_PREAMBLE = 128
 
 
 def suffix_of(path: Path) -> str:

@@ -55,6 +55,20 @@ if TYPE_CHECKING:
 # Values in a sentence: a file of another numbering may hold a hundred.
 TOLD = 5
 TURNED_DEGREES = 0.01
+# Words in a name that say what the file holds.
+LABEL_WORDS = frozenset(
+    {
+        *("label", "labels", "labelmap", "seg", "segm", "segmentation"),
+        *("segmentations", "mask", "masks", "msk", "gt", "annotation", "annotations"),
+    }
+)
+# Without such a word: so many values at most, most voxels 0, and few neighbours differ.
+MOST_VALUES = 64
+LEAST_BACKGROUND = 0.5
+MOST_EDGES = 0.1
+# With it: values may be more, but an image is still no label map.
+MOST_VALUES_NAMED = 256
+MOST_EDGES_NAMED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -404,22 +418,6 @@ def _describe(grid: FileGrid) -> Message:
         size=size,
         place=first,
     )
-
-
-# Words in a name that say what the file holds.
-LABEL_WORDS = frozenset(
-    {
-        *("label", "labels", "labelmap", "seg", "segm", "segmentation"),
-        *("segmentations", "mask", "masks", "msk", "gt", "annotation", "annotations"),
-    }
-)
-# Without such a word: so many values at most, most voxels 0, and few neighbours differ.
-MOST_VALUES = 64
-LEAST_BACKGROUND = 0.5
-MOST_EDGES = 0.1
-# With it: values may be more, but an image is still no label map.
-MOST_VALUES_NAMED = 256
-MOST_EDGES_NAMED = 0.3
 
 
 def read_image_or_labels(path: str | Path) -> Volume | LabelVolume:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Space = Literal["voxel", "world"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Coordinates = Annotated[list[Number], Field(min_length=2, max_length=3)]
+# Room for the rounding of millimetres to voxels.
+TOLERANCE_VOXELS = 1e-6
 
 
 class _Entry(BaseModel):
@@ -129,10 +131,6 @@ def _name_in(document: object, number: int) -> str:
         return str(document["objects"][number]["structure"])  # type: ignore[index]
     except (KeyError, IndexError, TypeError):
         return ""
-
-
-# Room for the rounding of millimetres to voxels.
-TOLERANCE_VOXELS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,15 @@ NAMES = {
     Role.DRAWINGS: "drawings",
     Role.POINTS: "points",
 }
+# Rows and columns; a box that is smaller was a click or a line.
+LEAST_BOX = 1.0
+logger = logging.getLogger(__name__)
+_Kind = TypeVar("_Kind", bound="Layer")
+PROMPT_ROLES = (Role.POINTS, Role.BOXES, Role.DRAWINGS)
+# Where a labels layer keeps where its image was shown when it was put down.
+LEFT_AT = "left_at"
+# Layer data events that tell of a finished edit.
+_FINISHED = ("added", "removed", "changed")
 
 
 def new_layer(role: Role, image: Image, annotation: Annotation) -> Layer:
@@ -85,10 +94,6 @@ def new_layer(role: Role, image: Image, annotation: Annotation) -> Layer:
     attributes["metadata"]["napari_spinalsam"]["grid"] = annotation.volume.grid
     labels = annotation.labels.reshape(shape)
     return label_layers.new_labels_layer(labels, annotation.state.objects, **attributes)
-
-
-# Rows and columns; a box that is smaller was a click or a line.
-LEAST_BOX = 1.0
 
 
 def edits_in(
@@ -151,16 +156,6 @@ def _check_box(before: SlicePrompts, after: SlicePrompts) -> None:
                 "structure to the other."
             )
         )
-
-
-logger = logging.getLogger(__name__)
-
-_Kind = TypeVar("_Kind", bound="Layer")
-PROMPT_ROLES = (Role.POINTS, Role.BOXES, Role.DRAWINGS)
-# Where a labels layer keeps where its image was shown when it was put down.
-LEFT_AT = "left_at"
-# Layer data events that tell of a finished edit.
-_FINISHED = ("added", "removed", "changed")
 
 
 def left_at(layers: Iterable[Layer], annotation: Annotation) -> dict[str, Any] | None:

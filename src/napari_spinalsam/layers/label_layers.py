@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 FILL, OUTLINE = 1, 2
 FILL_ALPHA = 0.3
 CLEAR = (0.0, 0.0, 0.0, 0.0)
+# Where the metadata of the layer say which change of the labels it shows.
+SHOWN = "shown"
+# Where they keep what goes on showing the annotation while nobody follows the layer.
+LEFT = "left"
+LARGEST = int(np.iinfo(LABEL_DTYPE).max)
 
 
 def new_preview_layer(shape: tuple[int, ...], **attributes: Any) -> Labels:
@@ -145,13 +150,6 @@ def _colors(objects: Iterable[StructureObject]) -> dict[int | None, Rgba]:
     """Return the colour of each label, clear for hidden structures."""
     hidden = {entry.label: CLEAR for entry in objects if not entry.visible}
     return label_colormap() | hidden
-
-
-# Where the metadata of the layer say which change of the labels it shows.
-SHOWN = "shown"
-# Where they keep what goes on showing the annotation while nobody follows the layer.
-LEFT = "left"
-LARGEST = int(np.iinfo(LABEL_DTYPE).max)
 
 
 class LabelEdits:

@@ -33,6 +33,26 @@ COLOR = "#4fc3f7"
 OPACITY = 0.7
 # On the screen, at every zoom.
 WIDTH_PX = 1.5
+PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)
+_LOOK = ("visible", "opacity", "blending")
+_IMAGE_LOOK = (*_LOOK, "contrast_limits", "colormap", "gamma", "interpolation2d")
+_LABELS_LOOK = (*_LOOK, "colormap", "contour")
+# What the user sets in napari's controls of the main view holds in all views.
+_OF_ROLE: dict[Role, tuple[str, ...]] = {
+    Role.POINTS: (*_LOOK, "mode"),
+    Role.BOXES: (*_LOOK, "mode"),
+    Role.DRAWINGS: (*_LOOK, "mode"),
+    Role.PREVIEW: _LOOK,
+    Role.LABELS: (
+        *_LOOK,
+        "mode",
+        "contour",
+        "brush_size",
+        "selected_label",
+        "preserve_labels",
+        "contiguous",
+    ),
+}
 
 
 class CrossHair:
@@ -134,28 +154,6 @@ class Mirror:
 
     def _copy(self, name: str, _event: Any = None) -> None:
         setattr(self._target, name, getattr(self.source, name))
-
-
-PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)
-_LOOK = ("visible", "opacity", "blending")
-_IMAGE_LOOK = (*_LOOK, "contrast_limits", "colormap", "gamma", "interpolation2d")
-_LABELS_LOOK = (*_LOOK, "colormap", "contour")
-# What the user sets in napari's controls of the main view holds in all views.
-_OF_ROLE: dict[Role, tuple[str, ...]] = {
-    Role.POINTS: (*_LOOK, "mode"),
-    Role.BOXES: (*_LOOK, "mode"),
-    Role.DRAWINGS: (*_LOOK, "mode"),
-    Role.PREVIEW: _LOOK,
-    Role.LABELS: (
-        *_LOOK,
-        "mode",
-        "contour",
-        "brush_size",
-        "selected_label",
-        "preserve_labels",
-        "contiguous",
-    ),
-}
 
 
 class SideView:

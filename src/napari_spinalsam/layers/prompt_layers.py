@@ -42,6 +42,12 @@ POINT_SIZE_MM = 4.0
 DIM, BRIGHT = 0.35, 1.0
 # Voxels by which a drawn prompt may differ from the one it shows.
 SAME_PLACE = 1e-3
+# Red, green and blue, 0 to 1.
+LASSO_COLOR = (1.0, 0.86, 0.0)
+OPEN, CLOSED = ("path", "line"), ("polygon", "rectangle")
+# For the colour-blind; a lasso has none.
+SIGNS = {Polarity.POSITIVE: "+", Polarity.NEGATIVE: "−"}
+SIGN_SIZE = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,16 +329,6 @@ def edit_between(before: SlicePrompts, after: SlicePrompts) -> AnyAction:
     if len(edits) != 1 or unchanged != len(fields(after)) - 1:
         return pointer.EditPrompts(prompts=after)
     return edits[0]
-
-
-# Red, green and blue, 0 to 1.
-LASSO_COLOR = (1.0, 0.86, 0.0)
-OPEN, CLOSED = ("path", "line"), ("polygon", "rectangle")
-# For the colour-blind; a lasso has none.
-SIGNS = {Polarity.POSITIVE: "+", Polarity.NEGATIVE: "−"}
-SIGN_SIZE = 14
-# Prompts are kept to this part of a pixel.
-SAME_VERTEX = 1 / PARTS_OF_PIXEL
 
 
 def new_drawings_layer(ndim: int, **attributes: Any) -> Shapes:

@@ -19,8 +19,8 @@ class Tool:
     role : Role
         The layer that it draws into.
     mode : str
-        The layer's mode while the tool is in hand; clicks of the point tools are taken
-        by `clicking.ImageClicks`.
+        The layer's mode while the tool is active; clicks of the point tools are taken
+        by `mouse.ImageClicks`.
     tip : str
         What to do with it.
     polarity : Polarity

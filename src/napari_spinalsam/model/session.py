@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+from cachetools import LRUCache
 
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.messages import msg
@@ -24,7 +25,6 @@ from napari_spinalsam.core.refinement import (
 )
 from napari_spinalsam.model import pixel_size
 from napari_spinalsam.model.backends.base import SizingBackend, VotingBackend
-from napari_spinalsam.model.cache import embedding_cache
 from napari_spinalsam.model.volumetric.detection import find_structures, locate_spine
 from napari_spinalsam.model.volumetric.propagation import propagate, propagate_all
 from napari_spinalsam.model.volumetric.voting import gather_votes
@@ -65,6 +65,21 @@ if TYPE_CHECKING:
 CACHE_BYTES = 512 * 1024**2
 # Distance of the slices that the network sees on either side of the prompted one.
 NEIGHBOUR_MM = 2.5
+
+
+def embedding_cache(budget: int) -> LRUCache[Hashable, SliceEmbedding]:
+    """Return an empty cache that keeps embeddings up to a memory budget.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes; the newest embedding is kept, alone, even if it is larger.
+    """
+
+    def size(embedding: SliceEmbedding) -> int:
+        return min(embedding.nbytes, budget)
+
+    return LRUCache(budget, getsizeof=size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,13 +180,13 @@ class SegmentationSession:
         plane : SlicePlane
             The slice, of the volume that was set.
         prompts : SlicePrompts
-            In pixels of the slice; see `core.drawing` for scribbles and lassos.
+            In pixels of the slice; see `core.refinement` for scribbles and lassos.
         window : Window
             Maps intensities to what the network sees.
         mask_input : ndarray of float32, shape (h, w), or None
             One of the low-res logits of the last prediction on this very slice.
         start : ndarray of bool, shape (rows, cols), or None
-            A label to correct; see `core.correction`.
+            A label to correct; see `core.refinement`.
 
         Raises
         ------
@@ -336,7 +351,7 @@ class SegmentationSession:
     def gather_votes(
         self, region: Region, window: Window
     ) -> Generator[float, None, VoteField]:
-        """Encode a region in all three planes; see `votes.gather_votes`.
+        """Encode a region in all three planes; see `voting.gather_votes`.
 
         Raises
         ------
@@ -346,7 +361,7 @@ class SegmentationSession:
         return gather_votes(*self._voting(), region, window)
 
     def locate_spine(self, window: Window) -> Generator[float, None, Limits]:
-        """Find the part of the volume that holds the spine; see `locating`."""
+        """Find the part that holds the spine; see `detection.locate_spine`."""
         return locate_spine(*self._voting(), window)
 
     def propagate(
@@ -357,13 +372,13 @@ class SegmentationSession:
         direction: Direction = "both",
         slices: int | None = None,
     ) -> Iterator[Propagated]:
-        """Carry one structure through the volume; see `propagation.propagate`."""
+        """Propagate one structure through the volume; see `propagation.propagate`."""
         return propagate(self, seeds, window=window, direction=direction, slices=slices)
 
     def propagate_all(
         self, objects: Sequence[Mapping[SliceKey, Seed]], *, window: Window
     ) -> Iterator[Progress | list[VolumeMask]]:
-        """Carry several structures at once; see `propagation.propagate_all`."""
+        """Propagate several structures at once; see `propagation.propagate_all`."""
         return propagate_all(self, objects, window=window)
 
     def find_structures(
@@ -373,7 +388,7 @@ class SegmentationSession:
         window: Window,
         anchors: Mapping[str, Mapping[SliceKey, Seed]] | None = None,
     ) -> Iterator[Progress | FoundStructure]:
-        """Find vertebrae by name; see `finding.find_structures`."""
+        """Find vertebrae by name; see `detection.find_structures`."""
         return find_structures(self, names, anchors=anchors or {}, window=window)
 
     def _voting(self) -> tuple[VotingBackend, Volume]:

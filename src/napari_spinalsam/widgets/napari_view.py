@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.linked_views import ThreeViews
 
+# What the save dialog offers for each format of the action, the usual one first.
+SUFFIXES_OF_FORMAT = {"nifti": (".nii.gz", ".nii"), "nrrd": (".nrrd",)}
+
 
 class ReportWindow(QDialog):
     """Shows a table; not modal, and gone when it is closed.
@@ -79,10 +82,6 @@ def show_table(report: Report, parent: QWidget | None = None) -> ReportWindow:
     window = ReportWindow(report, parent)
     window.show()
     return window
-
-
-# What the save dialog offers for each format of the action, the usual one first.
-SUFFIXES_OF_FORMAT = {"nifti": (".nii.gz", ".nii"), "nrrd": (".nrrd",)}
 
 
 class NapariView:

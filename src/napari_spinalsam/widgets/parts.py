@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 SWATCH_PX = 14
 # As narrow as a dock may become; longer names are elided.
 LEAST_CHARACTERS = 8
+# The narrowest dock; three buttons side by side still fit.
+LEAST_WIDTH_PX = 290
+LEAST_BUTTON_PX = 60
+# The structure and its two steps fit there too, beside a scroll bar.
+STEP_GAP_PX = 2
+ROW_GAP_PX = 4
 
 
 def make_narrow(box: QComboBox) -> None:
@@ -201,13 +207,6 @@ def swatch(color: tuple[float, float, float, float]) -> QIcon:
     # The same in a selected row, which would tint it.
     icon.addPixmap(pixels, QIcon.Mode.Selected)
     return icon
-
-
-# Three buttons side by side still fit a dock of 290 pixels.
-LEAST_BUTTON_PX = 60
-# The structure and its two steps fit there too, beside a scroll bar.
-STEP_GAP_PX = 2
-ROW_GAP_PX = 4
 
 
 def button(text: str, tip: str, key: str, clicked: Callable[[], object]) -> QPushButton:

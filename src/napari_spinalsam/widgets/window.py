@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from napari import Viewer
     from qtpy.QtWidgets import QWidget
 
+# Qt gathers requests to draw for 5 ms, so that a timer of 0 comes before the frame.
+DRAWN_MS = 20
+
 
 def join_tabs(viewer: Viewer, widget: QWidget) -> None:
     """Make the dock of a widget that was just opened a tab beside the other one.
@@ -45,10 +48,6 @@ def _dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     return parent
-
-
-# Qt gathers requests to draw for 5 ms, so that a timer of 0 comes before the frame.
-DRAWN_MS = 20
 
 
 def after_drawing(operation: Callable[[], None]) -> None:

@@ -55,6 +55,9 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+INTERVAL_SECONDS = 60.0
+
+
 def recovery_folder() -> Path:
     """Return the folder for annotations not yet saved, which need not exist yet.
 
@@ -328,9 +331,6 @@ def _is_owned(path: Path) -> bool:
     except OSError:
         return True
     return False
-
-
-INTERVAL_SECONDS = 60.0
 
 
 @dataclass(slots=True, eq=False)

@@ -35,6 +35,25 @@ Label = Annotated[int, Field(ge=0, le=255)]
 Digest = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
 Four = tuple[Number, Number, Number, Number]
 Place = tuple[Number, Number]
+DOCUMENT = "annotation.json"
+# Labels are mostly background: a higher level takes three times as long for little.
+COMPRESSION_LEVEL = 1
+# No save takes as long: a draft as old as this was left by a process that was killed.
+ABANDONED_SECONDS = 3600
+# What a cut or changed zip or array raises, depending on where it was cut.
+UNREADABLE = (
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class _Entry(BaseModel):
@@ -199,27 +218,6 @@ class SavedDocument(_Entry):
     models: tuple[ModelEntry, ...]
     origins: tuple[OriginEntry, ...]
     events: tuple[EventEntry, ...]
-
-
-DOCUMENT = "annotation.json"
-# Labels are mostly background: a higher level takes three times as long for little.
-COMPRESSION_LEVEL = 1
-# No save takes as long: a draft as old as this was left by a process that was killed.
-ABANDONED_SECONDS = 3600
-# What a cut or changed zip or array raises, depending on where it was cut.
-UNREADABLE = (
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    struct.error,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def write_container(

@@ -1,6 +1,6 @@
 """Put levels together: discs, ranges, lists that go on with numbers, exceptions.
 
-See `anatomy_words` for which spelling means what.
+See `anatomy` for which spelling means what.
 """
 
 from __future__ import annotations

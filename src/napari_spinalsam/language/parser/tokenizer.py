@@ -50,11 +50,6 @@ def correct(atoms: Sequence[str]) -> list[tuple[str, ...]]:
     return [_mend(atom) if _is_doubtful(atom) else (atom,) for atom in atoms]
 
 
-def is_near(word: str, other: str) -> bool:
-    """Return whether two words are one error apart."""
-    return OSA.distance(word, other, score_cutoff=1) <= 1
-
-
 @cache
 def _vocabulary() -> frozenset[str]:
     return load_lexicon().vocabulary | number_words()

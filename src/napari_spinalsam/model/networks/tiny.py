@@ -13,6 +13,17 @@ from napari_spinalsam.model.networks.cbam import CBAM
 
 EMBEDDING_STRIDE = 2
 SIZE_MULTIPLE = 16
+CANDIDATES = 3
+# What cells vote to be.
+KINDS = 3
+BONE, DISC, CANAL = range(KINDS)
+VOTE_RADIUS = 14.0
+# How much all positive points say of the kind that is meant, beside the first one.
+OTHERS_SAY = 0.5
+PROMPT_CHANNELS = 23
+OFFSET_UNIT = 16.0
+# A network that knows nothing of discs and canal yet says that there are none.
+UNSEEN_LOGIT = -4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +125,6 @@ def cell_centres(like: Tensor) -> Tensor:
     x = torch.arange(width, device=like.device, dtype=like.dtype)
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([grid_x, grid_y])[None] * EMBEDDING_STRIDE + half
-
-
-CANDIDATES = 3
-# What cells vote to be.
-KINDS = 3
-BONE, DISC, CANAL = range(KINDS)
-VOTE_RADIUS = 14.0
-# How much all positive points say of the kind that is meant, beside the first one.
-OTHERS_SAY = 0.5
-PROMPT_CHANNELS = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,11 +386,6 @@ def _of_points(sampled: Tensor, positive: Tensor) -> Tensor:
     first = positive.argmax(1)[:, None, None].expand(-1, 1, sampled.shape[2])
     kinds = sampled.gather(1, first)[:, 0, 2:] + OTHERS_SAY * mean[:, 2:]
     return torch.cat([mean[:, :2], kinds], dim=1)
-
-
-OFFSET_UNIT = 16.0
-# A network that knows nothing of discs and canal yet says that there are none.
-UNSEEN_LOGIT = -4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,18 @@ COARSE_PIXEL_MM = 1.25
 BESIDE_MM = 60.0
 # The line ends where there is less bone than this share of what is usual along it.
 LEAST_SHARE = 0.1
+# A disc lies in front of the line between the centres of its vertebrae, at most so far
+# away, and so far along it: the sacrum's centre is far below its upper end.
+FARTHEST_MM = 40.0
+ALONG = (0.05, 0.95)
+LOCATING = msg("locating the spine")
+# Room around a vertebra, and the most that one is away from the next.
+ROOM_MM = 60.0
+LEVEL_MM = 42.0
+# The last vertebra is the end of the spine if the image goes on this far below.
+ENDS_MM = 75.0
+# A walk from a known vertebra errs this seldom a level, this often over a gap.
+LEVEL_TRUST, GAP_TRUST = 0.99, 0.6
 
 
 def locate_spine(
@@ -155,12 +167,6 @@ def _box_of(
     return np.maximum(low, 0), np.minimum(high, extent)
 
 
-# A disc lies in front of the line between the centres of its vertebrae, at most so far
-# away, and so far along it: the sacrum's centre is far below its upper end.
-FARTHEST_MM = 40.0
-ALONG = (0.05, 0.95)
-
-
 class Discs:
     """The discs of a field.
 
@@ -195,16 +201,6 @@ class Discs:
             return None
         distance = np.hypot(away, (along - 0.5) * length)
         return int(np.where(fits, distance, np.inf).argmin())
-
-
-LOCATING = msg("locating the spine")
-# Room around a vertebra, and the most that one is away from the next.
-ROOM_MM = 60.0
-LEVEL_MM = 42.0
-# The last vertebra is the end of the spine if the image goes on this far below.
-ENDS_MM = 75.0
-# A walk from a known vertebra errs this seldom a level, this often over a gap.
-LEVEL_TRUST, GAP_TRUST = 0.99, 0.6
 
 
 def find_structures(

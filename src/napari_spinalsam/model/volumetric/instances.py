@@ -36,6 +36,13 @@ REACH_MM = 25.0
 FEW_CELLS = 12
 # Differences of distance count like logits when measured in this unit.
 VOTE_UNIT_MM = 4.0
+# Room around the seed: within its slice, and across it, where its extent is unknown.
+WITHIN_MM = 32.0
+ACROSS_MM = 75.0
+# A seed and a gathering of votes closer than this are the same structure.
+SNAP_MM = 12.0
+# A seed of which less is of a kind is something that the votes do not know.
+LEAST_SUPPORT = 0.5
 
 
 def find_centres(field: VoteField) -> NDArray[np.float64]:
@@ -124,15 +131,6 @@ class Instances:
 
 def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-logits)))
-
-
-# Room around the seed: within its slice, and across it, where its extent is unknown.
-WITHIN_MM = 32.0
-ACROSS_MM = 75.0
-# A seed and a gathering of votes closer than this are the same structure.
-SNAP_MM = 12.0
-# A seed of which less is of a kind is something that the votes do not know.
-LEAST_SUPPORT = 0.5
 
 
 def seed_positions(

@@ -36,6 +36,8 @@ SMALLEST_MM2 = 30.0
 LEAST_IOU = 0.5
 LEAST_OVERLAP = 0.25
 LARGEST_GROWTH = 2.0
+T = TypeVar("T")
+JOINING = msg("joining the planes")
 
 
 def walk(
@@ -135,11 +137,6 @@ def _reason_to_stop(
 def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     union = int((one | other).sum())
     return int((one & other).sum()) / union if union else 0.0
-
-
-T = TypeVar("T")
-
-JOINING = msg("joining the planes")
 
 
 class VotingSession(Session, Protocol):

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 # Two pixels of the network make a cell of its embedding.
 CELL_PIXELS = 2
+BATCH = 8
+# Pixels between a slice and the neighbours that the network sees beside it.
+NEIGHBOUR_PIXELS = 3
+# Logits from which a cell is bone, or disc; the network sees thin bone faintly.
+BONE_THRESHOLD, DISC_THRESHOLD = -1.5, 0.0
 
 
 @dataclass(frozen=True)
@@ -152,13 +157,6 @@ def _trilinear(values: Tensor, coordinates: list[Tensor]) -> NDArray[np.float32]
             + values.index_select(axis, high) * share
         )
     return values.numpy()
-
-
-BATCH = 8
-# Pixels between a slice and the neighbours that the network sees beside it.
-NEIGHBOUR_PIXELS = 3
-# Logits from which a cell is bone, or disc; the network sees thin bone faintly.
-BONE_THRESHOLD, DISC_THRESHOLD = -1.5, 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

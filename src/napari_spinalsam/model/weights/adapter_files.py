@@ -23,6 +23,12 @@ from napari_spinalsam.model.weights.registry import (
 
 FORMAT = "napari-spinalsam-adapter"
 VERSION = 1
+FOLDER_VARIABLE = "NAPARI_SPINALSAM_ADAPTERS"
+SUFFIX = ".safetensors"
+# A safetensors file begins with the length of its header, which is JSON.
+LENGTH_BYTES = 8
+LARGEST_HEADER = 100_000_000
+logger = logging.getLogger(__name__)
 
 
 class AdapterConfig(BaseModel):
@@ -80,15 +86,6 @@ class AdapterConfig(BaseModel):
     def trained_window(self) -> Window | None:
         """The window of all scans in training, if it was one."""
         return None if self.window is None else Window(*self.window)
-
-
-FOLDER_VARIABLE = "NAPARI_SPINALSAM_ADAPTERS"
-SUFFIX = ".safetensors"
-# A safetensors file begins with the length of its header, which is JSON.
-LENGTH_BYTES = 8
-LARGEST_HEADER = 100_000_000
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

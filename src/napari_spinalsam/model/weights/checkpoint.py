@@ -46,6 +46,7 @@ UNREADABLE = (
 )
 # Where training programs put the weights, with the prefix that their names have there.
 WRAPPERS = (("model_state", "sam."), ("model", ""), ("state_dict", ""))
+TOY_LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +295,6 @@ def _halved(tensor: Tensor) -> Tensor:
     if not tensor.is_floating_point() or tensor.abs().max() > LARGEST_HALF:
         return tensor
     return tensor.half()
-
-
-TOY_LICENCE = "CC0-1.0"
 
 
 def write_toy_sam(path: Path, seed: int = 0) -> int:

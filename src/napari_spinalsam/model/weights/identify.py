@@ -21,6 +21,9 @@ PROMPTABLE_TOKENS = 4
 PATCH_KEY = "image_encoder.patch_embed.proj.weight"
 TINY_VIT_KEY = "image_encoder.patch_embed.seq.0.c.weight"
 TOKENS_KEY = "mask_decoder.mask_tokens.weight"
+# MedSAM has the names and shapes of SAM ViT-B; only its published checksum differs.
+MED_SAM_MD5 = "3bb6db55bd0c9ca30b61248bca72f8d6"
+SHOWN = 3
 
 
 class Family(StrEnum):
@@ -79,8 +82,6 @@ VIT_SIZES = {
     (1280, 32): Family.SAM_H,
     (32, 2): Family.SAM_TOY,
 }
-# MedSAM has the names and shapes of SAM ViT-B; only its published checksum differs.
-MED_SAM_MD5 = "3bb6db55bd0c9ca30b61248bca72f8d6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +181,6 @@ def _encoder_family(tensors: Mapping[str, Tensor]) -> Family:
     }
     rows = int(tensors[PATCH_KEY].shape[0])
     return VIT_SIZES.get((rows, len(blocks)), Family.UNKNOWN)
-
-
-SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)

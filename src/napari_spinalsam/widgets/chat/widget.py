@@ -22,7 +22,7 @@ from napari_spinalsam.widgets.chat.conversation import Answer, Conversation
 from napari_spinalsam.widgets.chat.settings_dialog import LanguageDialog
 from napari_spinalsam.widgets.chat.transcript import Bubble, Tone, Transcript
 from napari_spinalsam.widgets.handle import attach, find_dock
-from napari_spinalsam.widgets.parts import ROW_GAP_PX, side_by_side
+from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, ROW_GAP_PX, side_by_side
 from napari_spinalsam.widgets.preferences import language_settings
 from napari_spinalsam.widgets.segment.rows import BusyRow, preview_text
 from napari_spinalsam.widgets.window import join_tabs
@@ -33,6 +33,28 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.segment.widget import SegmentWidget
+
+# A sentence that is longer than this is not shown in full.
+LONGEST_SHOWN = 300
+EXAMPLES = (
+    "Open the sample",
+    "Show sagittal and select L3",
+    "Add a box and generate the mask",
+    "选择腰三，骨窗，往后两层",
+    "What can I say?",
+)
+WELCOME = (
+    "Say what you want, in English or Chinese. Sentences are understood on this "
+    "computer; nothing is sent anywhere unless you set up a language model (⚙). For "
+    "example:"
+)
+TONES = {
+    "outcome": Tone.ANSWER,
+    "plan": Tone.PLAN,
+    "question": Tone.QUESTION,
+    "refusal": Tone.REFUSAL,
+    "error": Tone.ERROR,
+}
 
 
 class WorkBar(QWidget):
@@ -109,30 +131,6 @@ class WorkBar(QWidget):
         self._segment = None
         self._show_mask()
         self._show_work("")
-
-
-LEAST_WIDTH_PX = 290
-# A sentence that is longer than this is not shown in full.
-LONGEST_SHOWN = 300
-EXAMPLES = (
-    "Open the sample",
-    "Show sagittal and select L3",
-    "Add a box and generate the mask",
-    "选择腰三，骨窗，往后两层",
-    "What can I say?",
-)
-WELCOME = (
-    "Say what you want, in English or Chinese. Sentences are understood on this "
-    "computer; nothing is sent anywhere unless you set up a language model (⚙). For "
-    "example:"
-)
-TONES = {
-    "outcome": Tone.ANSWER,
-    "plan": Tone.PLAN,
-    "question": Tone.QUESTION,
-    "refusal": Tone.REFUSAL,
-    "error": Tone.ERROR,
-}
 
 
 class ChatWidget(QWidget):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PART_VOXELS = 500_000
 TURN_SECONDS = 0.02
 WHOLE: Box = (slice(None), slice(None), slice(None))
+# The thread begins after the frame, and once a series of strokes has come to rest.
+REST_MS = 100
+EVERY_LABEL = frozenset(range(1, 256))
 
 
 class LiveTally(QObject):
@@ -108,11 +111,6 @@ class LiveTally(QObject):
         else:
             changed, self._changed = self._changed, frozenset()
             self.updated.emit(changed)
-
-
-# The thread begins after the frame, and once a series of strokes has come to rest.
-REST_MS = 100
-EVERY_LABEL = frozenset(range(1, 256))
 
 
 class LiveDistances(QObject):

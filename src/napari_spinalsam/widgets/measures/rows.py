@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PLACES = {entry.name: place for place, entry in enumerate(STRUCTURES)}
 PENDING = "…"
 NOTHING = "–"
+# What sizes are called, by their unit.
+SIZE_NAMES = {"mL": "Volume", "mm²": "Area", "px": "Size"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,6 @@ def file_headings(unit: str) -> tuple[str, ...]:
 
 def _text(value: float | None, digits: int) -> str:
     return NOTHING if value is None else f"{value:.{digits}f}"
-
-
-# What sizes are called, by their unit.
-SIZE_NAMES = {"mL": "Volume", "mm²": "Area", "px": "Size"}
 
 
 def voxel_unit(annotation: Annotation) -> float:

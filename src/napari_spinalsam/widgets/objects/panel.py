@@ -48,6 +48,7 @@ _GROUPS = (
     (Kind.DISC,),
     (Kind.CANAL, Kind.CORD),
 )
+EMPTY = "Nothing yet: accept a mask, or paint in the labels layer."
 
 
 class ObjectCommands:
@@ -163,9 +164,6 @@ def _same_group(name: str) -> list[Structure]:
     kind = structure(name).kind
     kinds = next(group for group in _GROUPS if kind in group)
     return [each for each in STRUCTURES if each.kind in kinds and each.name != name]
-
-
-EMPTY = "Nothing yet: accept a mask, or paint in the labels layer."
 
 
 class ObjectsPanel(QWidget):

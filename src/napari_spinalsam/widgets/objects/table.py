@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 Role = Qt.ItemDataRole
 # What a cell shows until its number is known.
 UNKNOWN = "–"
+ICON_PX = 16
+FAINT, CLEAR = 0.3, 1.0
+CELL_STYLE = "QTableView::item { padding: 0px 4px; }"
+# Rows that are shown before the table scrolls.
+MOST_ROWS = 10
+DELETE_KEYS = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+MOVE_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
 class Column(IntEnum):
@@ -242,14 +249,7 @@ def _agreement_tip(found: Agreement) -> str:
     )
 
 
-ICON_PX = 16
-FAINT, CLEAR = 0.3, 1.0
 HEAD_SIGNS = {Column.LOCKED: "lock", Column.VISIBLE: "visibility"}
-CELL_STYLE = "QTableView::item { padding: 0px 4px; }"
-# Rows that are shown before the table scrolls.
-MOST_ROWS = 10
-DELETE_KEYS = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
-MOVE_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
 class SignDelegate(QStyledItemDelegate):

@@ -56,6 +56,28 @@ CUSTOM_WINDOW = "custom"
 # As a share of the row that they have with the switch for three views.
 PLANE_SHARES = {Plane.AXIAL: 4, Plane.SAGITTAL: 5, Plane.CORONAL: 5}
 LONGEST_NAME = 6
+DIRECTIONS = (
+    ("Both ways", "both"),
+    ("Forward, to higher slice numbers", "forward"),
+    ("Backward, to lower slice numbers", "backward"),
+)
+REGIONS = (
+    ("Lumbar, L1 to L5", "lumbar"),
+    ("Thoracic, T1 to T12", "thoracic"),
+    ("Cervical, C1 to C7", "cervical"),
+    ("The whole spine", "spine"),
+    ("Discs", "discs"),
+)
+THREE_SHARE = 6
+# Progress that is over sooner is not shown: the dock would only flicker.
+BUSY_DELAY_MS = 250
+STEPS = (
+    "1. Choose a structure (, or .).",
+    "2. Click in it (P), beside it (N), or drag a box (B).",
+    "3. Enter accepts, Esc drops; F carries the mask through the volume.",
+)
+# The last line of a wrapped text is cut by about as much.
+DESCENDER_PX = 3
 
 
 class Section(QWidget):
@@ -287,20 +309,6 @@ class PreviewRow(QWidget):
         )
 
 
-DIRECTIONS = (
-    ("Both ways", "both"),
-    ("Forward, to higher slice numbers", "forward"),
-    ("Backward, to lower slice numbers", "backward"),
-)
-REGIONS = (
-    ("Lumbar, L1 to L5", "lumbar"),
-    ("Thoracic, T1 to T12", "thoracic"),
-    ("Cervical, C1 to C7", "cervical"),
-    ("The whole spine", "spine"),
-    ("Discs", "discs"),
-)
-
-
 class PropagationRow(QWidget):
     """Two buttons with menus.
 
@@ -350,9 +358,6 @@ def _offering(
     return made
 
 
-THREE_SHARE = 6
-
-
 class ViewsRow(QWidget):
     """One plane, or all three: the last button stays pressed while they are shown.
 
@@ -379,10 +384,6 @@ class ViewsRow(QWidget):
         row.addWidget(self.planes, sum(PLANE_SHARES.values()))
         row.addWidget(self.three, THREE_SHARE)
         views.shown.connect(self.three.setChecked)
-
-
-# Progress that is over sooner is not shown: the dock would only flicker.
-BUSY_DELAY_MS = 250
 
 
 class BusyRow(QWidget):
@@ -421,16 +422,6 @@ class BusyRow(QWidget):
     def show_share(self, share: float) -> None:
         """Fill the bar up to a share, 0 to 1."""
         self.bar.setValue(round(100 * share))
-
-
-STEPS = (
-    "1. Choose a structure (, or .).",
-    "2. Click in it (P), beside it (N), or drag a box (B).",
-    "3. Enter accepts, Esc drops; F carries the mask through the volume.",
-)
-
-# The last line of a wrapped text is cut by about as much.
-DESCENDER_PX = 3
 
 
 class FirstSteps(QFrame):

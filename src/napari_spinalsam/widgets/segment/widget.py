@@ -30,7 +30,7 @@ from napari_spinalsam.widgets.autosave import Keeper, RecoveryOffer
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.linked_views import ThreeViews
 from napari_spinalsam.widgets.objects.panel import ObjectsPanel
-from napari_spinalsam.widgets.parts import STEP_GAP_PX, LayerChooser
+from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, STEP_GAP_PX, LayerChooser
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 from napari_spinalsam.widgets.segment import rows
 from napari_spinalsam.widgets.segment.geometry_row import GeometryRow
@@ -39,9 +39,9 @@ from napari_spinalsam.widgets.segment.rows import (
     BusyRow,
     FirstSteps,
     PromptTools,
+    PropagationRow,
     ViewsRow,
 )
-from napari_spinalsam.widgets.segment.rows import PropagationRow as CarryRow
 from napari_spinalsam.widgets.segment.shortcuts import CanvasFocus, Shortcuts
 from napari_spinalsam.widgets.segment.start_labels import StartLabels
 from napari_spinalsam.widgets.window import after_drawing, join_tabs
@@ -58,6 +58,15 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.state import Preview
     from napari_spinalsam.core.results import Direction, SliceKey
     from napari_spinalsam.model.session import SegmentationSession
+
+STATUS_LINES = 3
+# Two buttons share the row of the image.
+IMAGE_CHARACTERS = 3
+ERROR_COLOR = "#e5484d"  # can be read on dark and on light
+HINT = (
+    "No image yet? Press Open…, or File > Open Sample > Lumbar CT (SpinalSAM). Where "
+    "napari asks for a reader, choose SpinalSAM."
+)
 
 
 def model_text(session: SegmentationSession) -> str:
@@ -165,17 +174,6 @@ class Choices:
         self.propagate(segment_settings().propagate)
 
 
-LEAST_WIDTH_PX = 290
-STATUS_LINES = 3
-# Two buttons share the row of the image.
-IMAGE_CHARACTERS = 3
-ERROR_COLOR = "#e5484d"  # can be read on dark and on light
-HINT = (
-    "No image yet? Press Open…, or File > Open Sample > Lumbar CT (SpinalSAM). Where "
-    "napari asks for a reader, choose SpinalSAM."
-)
-
-
 class SegmentWidget(QWidget):
     """The dock for daily work.
 
@@ -201,7 +199,7 @@ class SegmentWidget(QWidget):
         self.prompts = rows.PromptRow()
         self.tools = PromptTools(self.controller, self.prompts)
         self.preview = rows.PreviewRow()
-        self.whole = CarryRow()
+        self.whole = PropagationRow()
         self.objects = ObjectsPanel(self.controller)
         self.save = QPushButton("Save labels…")
         self.keeper = Keeper(self.controller, self)
