@@ -125,6 +125,23 @@ def _reply(
     outcome = plan(without_kept(wanted, fragments), tokens)
     if not outcome.steps:
         outcome = _second(fragments, tokens, outcome, guess)
+    if (doubt := _doubt(tokens, outcome, language)) is not None:
+        return doubt
+    if _leaves_out(outcome.steps, tokens, wanted):
+        return ask_back("what_to_do", language)
+    if outcome.steps:
+        return _as_plan(outcome.steps, language)
+    if (len(wanted) < len(fragments) and not outcome.question) or all(
+        part.has("keep") for part in wanted
+    ):
+        return refuse("not", language)
+    return _why_not(tokens, outcome, language)
+
+
+def _doubt(
+    tokens: Sequence[Token], outcome: Outcome, language: Language
+) -> Reply | None:
+    """Refuse or ask back where a request is only asked or spoken about."""
     if _is_bare_question(tokens, outcome):
         if _destroys(outcome):
             return ask_back("sure", language)
@@ -135,15 +152,7 @@ def _reply(
         return refuse("ask", language)
     if _destroys(outcome) and weighs(said):
         return ask_back("sure", language)
-    if _leaves_out(outcome.steps, tokens, wanted):
-        return ask_back("what_to_do", language)
-    if outcome.steps:
-        return _as_plan(outcome.steps, language)
-    if (len(wanted) < len(fragments) and not outcome.question) or all(
-        part.has("keep") for part in wanted
-    ):
-        return refuse("not", language)
-    return _why_not(tokens, outcome, language)
+    return None
 
 
 def _destroys(outcome: Outcome) -> bool:
