@@ -128,7 +128,7 @@ def test_without_live_nothing_is_predicted_until_asked(
     handle.widget.prompts.live.setChecked(False)
     handle.run(a.SelectStructure(structure="L3"), a.GoToSlice(index=6))
     handle.annotation.set_box(0, 6, BOX)
-    assert not handle.widget.controller.predictions.is_asked()
+    assert handle.widget.controller.predictions.asked is None
     handle.run(a.GenerateMask())
     handle.wait_for_mask()
     assert handle.annotation.state.preview is not None
