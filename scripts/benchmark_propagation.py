@@ -31,7 +31,7 @@ CANCEL_AFTER_MS = (150, 500, 1000)
 
 
 def prepare(handle: SegmentHandle) -> None:
-    """Forget all but the reference, box L3 anew and accept the mask."""
+    """Forget all but the reference, box L3 again and accept the mask."""
     handle.annotation.undo(len(handle.annotation.history.undo_names))
     handle.run(
         a.SetPlane(plane="sagittal"),

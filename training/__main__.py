@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         place = error.filename or "a file"
         print(
             f"training: {place} cannot be read or written ({error.strerror or error}): "
-            "mend that and give the same line again.",
+            "fix that and give the same line again.",
             file=sys.stderr,
         )
         return INPUT_AT_FAULT
@@ -183,7 +183,7 @@ def _card(path: Path) -> object:
     except FileNotFoundError:
         raise InputError(f"There is no card {path}: check its path.") from None
     except ValueError as error:
-        raise InputError(f"{path.name} is not valid JSON ({error}): mend it.") from None
+        raise InputError(f"{path.name} is not valid JSON ({error}): fix it.") from None
 
 
 def _evaluate(options: argparse.Namespace) -> None:

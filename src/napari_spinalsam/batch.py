@@ -171,7 +171,7 @@ def find_structures(
     start : ndarray of uint8, shape (z, y, x), or None
         Labels to go on from, see `io.labels.read_labels_for`. What they hold stays as
         it is, and their vertebrae are known like the anchors; an anchor that is wanted
-        is found anew and replaced.
+        is found again and replaced.
 
     Raises
     ------
@@ -248,13 +248,13 @@ def annotate_objects(
     check_objects(objects, annotation.volume)
     work = _Work(annotation, session, progress)
     work.find_pixel_size(objects)
-    carried = [each for each in objects if each.propagate or work.sees_around(each)]
+    propagated = [each for each in objects if each.propagate or work.sees_around(each)]
     single = sum(len(each.prompts) for each in objects if not each.propagate)
-    work.total = single + STEPS * bool(carried)
-    wholes = iter(work.propagate(carried))
+    work.total = single + STEPS * bool(propagated)
+    wholes = iter(work.propagate(propagated))
     with annotation.group(_step(each.structure for each in objects)):
         for each in objects:
-            whole = next(wholes) if each in carried else None
+            whole = next(wholes) if each in propagated else None
             if whole is not None and each.propagate:
                 axis = each.prompts[0].axis
                 work.write_whole(each.structure, whole, axis, each.prompts)
@@ -276,7 +276,7 @@ def annotate_structures(
     ----------
     annotation : Annotation
         The document of the image. What it holds stays as it is, and its vertebrae are
-        known like the anchors; an anchor that is wanted is found anew and replaced.
+        known like the anchors; an anchor that is wanted is found again and replaced.
     structures : sequence of Structure
         What is wanted, written in this order.
     session : Session

@@ -64,7 +64,7 @@ def left_behind(recovery: Path) -> Annotation:
 def test_an_accepted_mask_is_saved_by_itself(
     handle: SegmentHandle, recovery: Path, qtbot: QtBot
 ) -> None:
-    keeper = handle.widget.keeper
+    keeper = handle.widget.autosave_controller
     handle.run("select L3 and go to slice 6")
     handle.annotation.set_box(0, 6, BoxPrompt(12, 14, 27, 33))
     handle.wait_for_mask()
@@ -126,7 +126,7 @@ def test_unsaved_work_is_offered_once_and_stays_until_it_is_saved(
 
     before = handle.annotation
     offer.recover.click()
-    assert handle.widget.keeper.recover(found)
+    assert handle.widget.autosave_controller.recover(found)
     assert handle.annotation is before
 
     viewer.window.remove_dock_widget(handle.widget)
@@ -137,8 +137,10 @@ def test_unsaved_work_is_offered_once_and_stays_until_it_is_saved(
     # A dock that is opened again finds it in the layers, and offers nothing.
     handle = attach(viewer)
     assert handle.annotation is before
-    with qtbot.waitSignal(handle.widget.keeper.found, timeout=30_000) as told:
-        handle.widget.keeper.look_for_work()
+    with qtbot.waitSignal(
+        handle.widget.autosave_controller.found, timeout=30_000
+    ) as told:
+        handle.widget.autosave_controller.look_for_work()
     assert told.args == [()]
 
 
@@ -208,7 +210,7 @@ def test_opening_over_unsaved_work_asks_and_both_can_be_recovered(
     chosen = lambda *_, **__: (str(path), "")  # noqa: E731
     monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", chosen)
-    keeper = handle.widget.keeper
+    keeper = handle.widget.autosave_controller
     first = painted(handle.annotation).labels.copy()
     keeper.save_as()
     handle.annotation.delete_object("L3")
@@ -247,7 +249,7 @@ def test_an_annotation_is_saved_as_one_file_and_opened_again(
     chosen = lambda *_, **__: (str(path), "")  # noqa: E731
     monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", chosen)
-    keeper = handle.widget.keeper
+    keeper = handle.widget.autosave_controller
     saved = painted(handle.annotation).labels.copy()
     keeper.save_as()
     handle.annotation.undo()
@@ -266,7 +268,7 @@ def test_what_was_written_into_the_layer_without_a_word_is_saved(
     path = tmp_path / "case.spinalsam"
     chosen = lambda *_, **__: (str(path), "")  # noqa: E731
     monkeypatch.setattr(QFileDialog, "getSaveFileName", chosen)
-    keeper, controller = handle.widget.keeper, handle.widget.controller
+    keeper, controller = handle.widget.autosave_controller, handle.widget.controller
     layer, image = controller.layers.labels, controller.layers.image
     layer.data[2, 3, 4] = 20
     keeper.save()
@@ -309,7 +311,7 @@ def test_ctrl_s_saves_to_the_file_that_was_saved_or_opened_last(
     layers = handle.widget.controller.layers
     layers.image.metadata[METADATA_KEY]["path"] = folder / "spine.nii.gz"
     painted(handle.annotation)
-    handle.widget.keeper.autosave.save()
+    handle.widget.autosave_controller.autosave.save()
     for layer in viewer.layers[:2]:
         viewer.layers.selection.active = layer
         assert "Saved case.spinalsam" in press()
@@ -331,10 +333,10 @@ def test_ctrl_s_saves_to_the_file_that_was_saved_or_opened_last(
     )
     # The dialog has not asked about the name that gets its suffix from here.
     with answering("Cancel"):
-        handle.widget.keeper.save_as()
+        handle.widget.autosave_controller.save_as()
 
     painted(handle.annotation, "L1")
-    handle.widget.keeper.autosave.save()
+    handle.widget.autosave_controller.autosave.save()
     shutil.rmtree(folder)
     assert "case.spinalsam cannot be written" in press()
     assert "color" in status.styleSheet()  # an error
@@ -405,7 +407,7 @@ def test_a_file_of_another_image_is_refused(
     chosen = lambda *_, **__: (str(path), "")  # noqa: E731
     monkeypatch.setattr(QFileDialog, "getOpenFileName", chosen)
     before = handle.annotation
-    handle.widget.keeper.open()
+    handle.widget.autosave_controller.open()
     assert handle.annotation is before
     assert "none.spinalsam" in handle.widget.status.text()
 
@@ -434,7 +436,7 @@ if sys.argv[1] == "work":
     viewer.close()  # long before a change is saved by itself
 else:
     offer, loop = handle.widget.offer, QEventLoop()
-    handle.widget.keeper.found.connect(lambda found: found and loop.quit())
+    handle.widget.autosave_controller.found.connect(lambda found: found and loop.quit())
     if offer.isHidden():
         loop.exec()
     QTest.mouseClick(offer.recover, Qt.MouseButton.LeftButton)

@@ -199,14 +199,14 @@ def test_work_begun_elsewhere_is_in_view_with_cancel_while_the_chat_covers_the_d
 ) -> None:
     work = chat.work
     handle.run(a.SegmentStructures(structures=("L3",)))
-    qtbot.waitUntil(lambda: "locating" in handle.widget.busy.sentence)
+    qtbot.waitUntil(lambda: "locating" in handle.widget.progress_row.sentence)
     work.follow(handle.widget)  # as when its tab comes to the front, in mid work
-    qtbot.waitUntil(lambda: not work.busy.isHidden())
-    assert work.busy.bar.format() == handle.widget.busy.sentence
+    qtbot.waitUntil(lambda: not work.progress_row.isHidden())
+    assert work.progress_row.bar.format() == handle.widget.progress_row.sentence
     with qtbot.waitSignal(handle.widget.controller.cancelled):
-        work.busy.cancel.click()
+        work.progress_row.cancel.click()
     released.set()
-    qtbot.waitUntil(work.busy.isHidden, timeout=30_000)
+    qtbot.waitUntil(work.progress_row.isHidden, timeout=30_000)
 
 
 def test_work_that_a_sentence_began_is_told_once(
@@ -215,7 +215,7 @@ def test_work_that_a_sentence_began_is_told_once(
     chat.work.follow(handle.widget)
     type_and_enter(chat, "segment L3")
     qtbot.waitUntil(lambda: chat.waiting.text() == "Segment L3: locating the spine")
-    qtbot.waitUntil(lambda: not handle.widget.busy.isHidden())
-    assert chat.work.busy.isHidden()
+    qtbot.waitUntil(lambda: not handle.widget.progress_row.isHidden())
+    assert chat.work.progress_row.isHidden()
     released.set()
     qtbot.waitUntil(lambda: handle.annotation.labels.any(), timeout=30_000)

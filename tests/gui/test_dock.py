@@ -14,7 +14,7 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX
-from napari_spinalsam.widgets.segment.rows import BusyRow
+from napari_spinalsam.widgets.segment.rows import ProgressRow
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -72,11 +72,11 @@ def test_all_that_each_minute_needs_is_in_sight(
             "propagate": widget.whole,
             "accept": widget.preview,
             "status": widget.status,
-            "progress": widget.busy,
+            "progress": widget.progress_row,
         }
 
         def all_are_whole(parts: dict[str, QWidget] = parts) -> None:
-            widget.busy.show()  # the thread may have come to rest, and hidden it
+            widget.progress_row.show()  # the thread may have ended, and hidden it
             assert not [name for name, part in parts.items() if not is_whole(part)]
 
         qtbot.waitUntil(all_are_whole)
@@ -96,7 +96,7 @@ def test_a_dock_opened_from_the_menu_is_a_tab_beside_the_other(
 
 
 def test_the_first_progress_bar_has_its_text(qtbot: QtBot) -> None:
-    row = BusyRow()
+    row = ProgressRow()
     qtbot.addWidget(row)
     row.show_working("Loading the model …")
     assert row.bar.text() == "Loading the model …"

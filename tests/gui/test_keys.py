@@ -142,7 +142,7 @@ def test_the_structure_box_is_left_by_enter_escape_and_a_click_on_the_canvas(
     handle, viewer = on_screen, on_screen.viewer
     take_keyboard(handle, qtbot)
     native, view = canvas(viewer), handle.widget.controller.view
-    box, state = handle.widget.structures.chooser, lambda: handle.annotation.state
+    box, state = handle.widget.structures.combo_box, lambda: handle.annotation.state
 
     def say(text: str, key: Key) -> None:
         QTest.mouseClick(box.lineEdit(), Qt.MouseButton.LeftButton)

@@ -101,7 +101,7 @@ def test_prompts_keys_and_strokes_work_in_a_side_view(
     for layers in (main, *shown.widget.three_views.views.layers):
         assert np.array_equal(layers.labels.data, shown.annotation.labels)
 
-    # The main view in hand again: its slice is meant.
+    # The main view active again: its slice is meant.
     shown.run(a.SetPlane(plane="coronal"))
     assert shown.widget.controller.view.current_slice()[0] == 1
     assert {each.plane for each in sides(shown)} == {Plane.SAGITTAL, Plane.AXIAL}

@@ -19,7 +19,7 @@ from napari_spinalsam.core.volume import Volume
 from napari_spinalsam.io.layer_data import image_layer
 from napari_spinalsam.widgets.handle import attach
 from napari_spinalsam.widgets.measures.plot import SpinePlot, along_spine
-from napari_spinalsam.widgets.measures.rows import MeasureRow, told_of_means
+from napari_spinalsam.widgets.measures.rows import MeasureRow, means_sentence
 from napari_spinalsam.widgets.napari_view import ReportWindow
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_the_mean_is_over_the_structures_of_the_reference(
     assert report.rows[-1] == ("mean", f"{expected:.3f}")
     names = ["T10", "T11", "T12", "L1", "L2", "L3", "L4"]
     many = [MeasureRow(name, at + 17, 0.0, 9.0) for at, name in enumerate(names)]
-    assert told_of_means(many).endswith("in the mean: T10 to L4.")
+    assert means_sentence(many).endswith("in the mean: T10 to L4.")
 
 
 def test_the_reference_box_shows_the_reference_and_follows_it(

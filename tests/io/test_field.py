@@ -1,6 +1,6 @@
 """Files as people have them: odd headers, roundings and axes, and the right answer.
 
-Each defect is made anew on a small array; the last tests read the very files that were
+Each defect is made again on a small array; the last tests read the very files that were
 met in the field, where they are at hand.
 """
 

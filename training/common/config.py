@@ -37,7 +37,7 @@ def read_yaml(path: Path) -> object:
     except yaml.YAMLError as error:
         problem = str(error).splitlines()[0]
         raise InputError(
-            f"{path.name} is not valid YAML ({problem}): mend it."
+            f"{path.name} is not valid YAML ({problem}): fix it."
         ) from None
 
 

@@ -126,7 +126,7 @@ class MedSam(_Foreign):
 class SamMed2D(_Foreign):
     """SAM-Med2D (Cheng et al., 2023): points or a box, 256 x 256, nearest neighbour.
 
-    Its network is written anew from the published description and tensor shapes.
+    Its network is written again from the published description and tensor shapes.
     """
 
     def __init__(self, path: Path, device: str) -> None:

@@ -107,7 +107,7 @@ def read_corpus(path: Path) -> list[Sentence]:
             sentences.append(Sentence(**row, accept=accept))
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
-                f"{path.name}, line {number} is no sentence ({error}): mend it."
+                f"{path.name}, line {number} is no sentence ({error}): fix it."
             ) from None
     return sentences
 

@@ -56,7 +56,7 @@ class ScanConfig(Frozen):
         Name in the store, in splits and in reports.
     image : str or None
         File below the data folder; None for a label map without an image, which is
-        painted anew for every crop.
+        painted again for every crop.
     labels : str
         Label file below the data folder.
     label_values : dict

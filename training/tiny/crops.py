@@ -29,7 +29,7 @@ PLANE_WEIGHTS = (0.4, 0.2, 0.4)
 # How often a label map is painted as MR: without an image, and in place of its image.
 PAINT_MR = 0.5
 PAINT_MR_OVER_IMAGE = 0.06
-# How often the grey values of a CT are dealt out anew, so that shape counts.
+# How often the grey values of a CT are dealt out again, so that shape counts.
 REMAP = 0.1
 # How often a crop is bent, and by how many of its pixels at most, in bumps of a coarse
 # grid of so many cells: more cells, smaller bumps.

@@ -45,7 +45,7 @@ class PlacePoint(OnSlice):
 
 
 class SetBox(OnSlice):
-    """Draw the box of the slice anew, or remove it with null."""
+    """Draw the one box of the slice, or remove it with null."""
 
     action: Literal["set_box"] = "set_box"
     box: BoxPrompt | None
@@ -59,7 +59,7 @@ class AddScribble(OnSlice):
 
 
 class SetLasso(OnSlice):
-    """Draw the lasso of the slice anew, or remove it with null."""
+    """Draw the one lasso of the slice, or remove it with null."""
 
     action: Literal["set_lasso"] = "set_lasso"
     lasso: LassoPrompt | None

@@ -208,7 +208,7 @@ class Annotation:
         self.history.do(step, replace(self.state, grid=stated, preview=None))
 
     @property
-    def size_told_by_file(self) -> bool:
+    def size_from_file(self) -> bool:
         """Whether the size of a voxel comes with a place, from a header.
 
         What was stated is not told, nor what a picture notes as its resolution.
@@ -234,7 +234,7 @@ class Annotation:
                     spacing=tuple(spacing),
                 )
             )
-        if self.size_told_by_file:
+        if self.size_from_file:
             told = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing)
             raise InputError(
                 msg(

@@ -1,4 +1,4 @@
-"""What differs between two moments of an annotation, for views to draw anew."""
+"""What differs between two moments of an annotation, for views to redraw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Box = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a view has to draw anew.
+    """What a view has to redraw.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Executor:
     Parameters
     ----------
     annotation : Annotation or None
-        The document; None before an image is open. Set it anew when another one is.
+        The document; None before an image is open. Set it again when another one is.
     view : ViewPort
         What needs a viewer or dialogs.
     predict : PredictionPort or None
@@ -123,7 +123,7 @@ class Executor:
         run = Run(self.view, self.predict, self.engine, search=search)
         outcomes: list[Outcome] = []
         done: list[str] = []
-        with self._place_kept(), ExitStack() as groups:
+        with self._slice_restored_on_error(), ExitStack() as groups:
             for number, action in enumerate(actions):
                 if self.annotation is not run.open_annotation:
                     self._join(groups, actions, done)
@@ -169,7 +169,7 @@ class Executor:
             )
 
     @contextmanager
-    def _place_kept(self) -> Iterator[None]:
+    def _slice_restored_on_error(self) -> Iterator[None]:
         """Return to the slice shown now, if one is, if an error leaves the block."""
         annotation, shown = self.annotation, self._slice_shown()
         try:

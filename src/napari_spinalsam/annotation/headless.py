@@ -110,7 +110,7 @@ class HeadlessView:
         )
 
     def set_orientation(self, codes: str) -> Message:
-        """Refuse: there is no image to show anew."""
+        """Refuse: there is no image to show otherwise."""
         raise InputError(
             msg(
                 "Turning an image needs a window: use Volume.oriented before it is "

@@ -187,7 +187,7 @@ class History:
         """Attach a preview to the step that asked for it.
 
         Undo then takes the step and its preview back together. Steps made or undone
-        since then carry the new preview on, as far as it still belongs there.
+        since then hold the new preview, too, as far as it still belongs there.
 
         Returns
         -------
@@ -205,11 +205,11 @@ class History:
         old = found.after.preview
         amended = replace(found, after=replace(found.after, preview=preview))
         newer, ahead = level.done[place + 1 :], level.undone[::-1]
-        carried = _carry([*newer, *ahead], old, preview)
-        if newer and carried[len(newer) - 1].after.preview is not preview:
+        renewed = _with_preview([*newer, *ahead], old, preview)
+        if newer and renewed[len(newer) - 1].after.preview is not preview:
             return False
-        level.done[place:] = [amended, *carried[: len(newer)]]
-        level.undone[:] = carried[len(newer) :][::-1]
+        level.done[place:] = [amended, *renewed[: len(newer)]]
+        level.undone[:] = renewed[len(newer) :][::-1]
         self._show(replace(self._state, preview=preview))
         return True
 
@@ -223,7 +223,7 @@ class History:
             newest = level.done[-1]
             after = replace(newest.after, preview=preview)
             level.done[-1] = replace(newest, after=after)
-        level.undone[:] = _carry(level.undone[::-1], old, preview)[::-1]
+        level.undone[:] = _with_preview(level.undone[::-1], old, preview)[::-1]
         self._show(replace(self._state, preview=preview))
 
     @contextmanager
@@ -298,17 +298,19 @@ class History:
             self._on_change(before, state, deltas)
 
 
-def _carry(steps: Sequence[Step], old: Preview | None, new: Preview) -> list[Step]:
+def _with_preview(
+    steps: Sequence[Step], old: Preview | None, new: Preview
+) -> list[Step]:
     """Put a new preview for an old one into steps that follow each other."""
-    carried, alive = [], True
+    renewed, alive = [], True
     for step in steps:
         if alive:
             alive = _leaves_preview(step, old, new)
             before = replace(step.before, preview=new)
             after = replace(step.after, preview=new) if alive else step.after
             step = replace(step, before=before, after=after)
-        carried.append(step)
-    return carried
+        renewed.append(step)
+    return renewed
 
 
 def _leaves_preview(step: Step, old: Preview | None, new: Preview) -> bool:

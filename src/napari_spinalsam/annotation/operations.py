@@ -318,10 +318,10 @@ def _arm(run: Run, place: str | None, arming: Arming) -> Outcome:
                 name=named(name),
             )
         ]
-    return Outcome(join([*why, _asked_of_hand(arming, name)]))
+    return Outcome(join([*why, _request_by_hand(arming, name)]))
 
 
-def _asked_of_hand(arming: Arming, name: str) -> Message:
+def _request_by_hand(arming: Arming, name: str) -> Message:
     """Say what the user is to click or draw."""
     if arming.kind == "box":
         return msg("Draw a box around {name}.", name=named(name))
@@ -448,7 +448,7 @@ def propagate(run: Run, action: a.Propagate) -> Outcome:
     """Propagate the selected structure's mask through the volume.
 
     A mask that waits is accepted first. Accepted slices are kept as they are; what an
-    earlier propagation wrote between them is written anew.
+    earlier propagation wrote between them is written again.
     """
     document = run.annotation
     if document.geometry.is_2d:
@@ -719,5 +719,5 @@ def set_voxel_size(run: Run, action: pointer.SetVoxelSize) -> Outcome:
 
 
 def set_orientation(run: Run, action: pointer.SetOrientation) -> Outcome:
-    """Show the image anew as it is said to lie."""
+    """Show the image as it is said to lie."""
     return Outcome(run.view.set_orientation(action.codes))

@@ -163,7 +163,7 @@ class ViewPort(Protocol):
         """Show one plane, or all three at once."""
 
     def set_orientation(self, codes: str) -> Message:
-        """Show the image anew as it is said to lie; say what became of its work."""
+        """Show the image as it is said to lie; say what became of its work."""
 
     def cancel_work(self) -> bool:
         """Stop what runs in threads and what waits; return whether there was any."""

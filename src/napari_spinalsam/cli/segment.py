@@ -154,7 +154,7 @@ def run(options: Namespace) -> None:
         write_labels(output, found.labels, grid)
     _warn(found, structures)
     record = session.record
-    told = (record.doubt, record.told_of_window(window), *found.remarks)
+    told = (record.doubt, record.window_doubt(window), *found.remarks)
     remarks = dict.fromkeys(told)
     for remark in filter(None, remarks):
         warn(remark.rstrip("."))

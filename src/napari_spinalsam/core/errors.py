@@ -6,7 +6,7 @@ from napari_spinalsam.core.messages import Message, printable
 
 
 class SpinalSamError(Exception):
-    """A problem that the user can understand and mend.
+    """A problem that the user can understand and fix.
 
     The message is one sentence that names the offending value and says what to do.
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.core.volume import FileGrid, Volume
 
 # Values in a sentence: a file of another numbering may hold a hundred.
-TOLD = 5
+MOST_LISTED = 5
 TURNED_DEGREES = 0.01
 # Words in a name that say what the file holds.
 LABEL_WORDS = frozenset(
@@ -178,10 +178,10 @@ def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
         )
     unknown = [value for value in values if by_label(value) is None]
     if unknown:
-        told: str = ", ".join(map(str, unknown[:TOLD]))
-        if len(unknown) > TOLD:
-            more = len(unknown) - TOLD
-            told = msg("{names} and {count} more", names=told, count=more)
+        listed: str = ", ".join(map(str, unknown[:MOST_LISTED]))
+        if len(unknown) > MOST_LISTED:
+            more = len(unknown) - MOST_LISTED
+            listed = msg("{names} and {count} more", names=listed, count=more)
         raise InputError(
             msg(
                 "{name} holds {values}, which name no structure in the "
@@ -189,7 +189,7 @@ def read_labels_for(volume: Volume, path: str | Path) -> NDArray[np.uint8]:
                 "T1 to T12 8 to 19, L1 to L6 20 to 25, a disc is 100 + the "
                 "vertebra above): renumber the labels first.",
                 name=path.name,
-                values=told,
+                values=listed,
             )
         )
     if volume.geometry.orientation_known and _runs_upwards(labels):

@@ -82,7 +82,7 @@ QUESTIONS: Mapping[str, Question] = MappingProxyType(
         ),
         "one_structure": Question(msg("Which one structure, for example L3?")),
         "one_thing": Question(
-            msg("This carries the current mask on: which structure comes first?"),
+            msg("This propagates the current mask: which structure comes first?"),
             ("propagate",),
         ),
         "how_many_points": Question(

@@ -1,7 +1,7 @@
 """Keeps the layers of one annotation in step with it, in both directions.
 
 The annotation is the truth. What the user does to a prompt layer is read, offered to
-the annotation, and drawn anew from it, so that a refused edit disappears at once. A
+the annotation, and redrawn from it, so that a refused edit disappears at once. A
 layer that is removed comes back once the removal is over, if it has anything to show
 and its image is still there.
 """
@@ -237,7 +237,7 @@ class AnnotationLayers:
         return self._typed(Role.LABELS, Labels)
 
     def layer(self, role: Role) -> Layer:
-        """Return the layer that plays a part; one that was removed is made anew."""
+        """Return the layer that plays a part; one that was removed is made again."""
         layer = find_layer(self.viewer.layers, role, self.annotation)
         if layer is None:
             layer = new_layer(role, self.image, self.annotation)
@@ -593,8 +593,8 @@ class AnnotationLayers:
 
     def _on_prompts_refreshed(self, event: Any) -> None:
         """Take what others wrote into the arrays or the features of a prompt layer."""
-        in_hand = event.type == "set_data" and str(event.source.mode) != "pan_zoom"
-        if self._blocked or self._prompts_due or self._half_drawn or in_hand:
+        drawing = event.type == "set_data" and str(event.source.mode) != "pan_zoom"
+        if self._blocked or self._prompts_due or self._half_drawn or drawing:
             return
         failed, taken = True, 0
         with self._edit():

@@ -258,7 +258,7 @@ class SideView:
 class SideViews:
     """Both other planes, linked to the main view by one place.
 
-    A click in any view, while no tool is in hand, makes its place the shared one.
+    A click in any view, while no tool is active, makes its place the shared one.
 
     Parameters
     ----------
@@ -362,7 +362,7 @@ class SideViews:
     def _on_press(
         self, layers: AnnotationLayers, model: Viewer, event: Any
     ) -> Generator[None]:
-        free = layers.clicks.hand_is_free and model.dims.ndisplay == 2
+        free = layers.clicks.no_tool_active and model.dims.ndisplay == 2
         if event.button != LEFT or event.modifiers or not free:
             return
         if (yield from until_release(event)):

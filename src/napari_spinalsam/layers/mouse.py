@@ -1,4 +1,4 @@
-"""A click in the image places a point prompt; with no tool in hand it selects."""
+"""A click in the image places a point prompt; with no tool active it selects."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ImageClicks:
     Attributes
     ----------
     armed : bool
-        Whether the point tool is in hand.
+        Whether the point tool is active.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class ImageClicks:
         self._viewer.mouse_drag_callbacks.remove(self._on_press)
 
     @property
-    def hand_is_free(self) -> bool:
-        """Whether no tool is in hand, neither ours nor one of the active layer."""
+    def no_tool_active(self) -> bool:
+        """Whether no tool is active, neither ours nor one of the active layer."""
         return not self.armed and self._layer_is_idle()
 
     def _on_press(self, viewer: Viewer, event: Any) -> Generator[None]:

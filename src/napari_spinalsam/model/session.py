@@ -322,10 +322,10 @@ class SegmentationSession:
     ) -> tuple[str, ...]:
         """Return what the network saw otherwise than in its training."""
         record = self.record
-        sentences = [record.doubt, record.told_of_window(window)]
+        sentences = [record.doubt, record.window_doubt(window)]
         if record.pixel_mm is not None:
             seen = embedding.pixel_mm(plane.spacing)
-            sentences.append(record.told_of_pixels(seen))
+            sentences.append(record.pixel_size_doubt(seen))
         return tuple(filter(None, sentences))
 
     def _first_mask(

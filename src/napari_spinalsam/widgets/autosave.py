@@ -58,7 +58,7 @@ FILES = f"Annotations (*{SUFFIX})"
 SAVE, DO_NOT_SAVE, SAVE_AS = "Save", "Do not save", "Save as…"
 
 
-class Keeper(QObject):
+class AutosaveController(QObject):
     """Saves the annotation of a dock by itself, and finds what a crash has left.
 
     Parameters
@@ -149,7 +149,7 @@ class Keeper(QObject):
         file = None if annotation is None else annotation.storage.recovery
         if file is not None and file.path == found.path:
             return True
-        told = f"{_told_of(found)} is back, and not saved yet: Ctrl+S saves it."
+        told = f"{_described(found)} is back, and not saved yet: Ctrl+S saves it."
         return self._controller.attempt(
             lambda: self._take_up(partial(recover, found), "what was found", told)
         )
@@ -369,13 +369,13 @@ class RecoveryOffer(QWidget):
 
     Parameters
     ----------
-    keeper : Keeper
+    controller : AutosaveController
         Finds and recovers.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, controller: AutosaveController) -> None:
         super().__init__()
-        self._keeper = keeper
+        self._controller = controller
         self._found: tuple[Recoverable, ...] = ()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -400,7 +400,7 @@ class RecoveryOffer(QWidget):
             made.clicked.connect(pressed)
             row.addWidget(made)
         column.addLayout(row)
-        keeper.found.connect(self.show_found)
+        controller.found.connect(self.show_found)
         self.hide()
 
     def show_found(self, found: tuple[Recoverable, ...]) -> None:
@@ -413,7 +413,7 @@ class RecoveryOffer(QWidget):
         if not self._found:
             return
         first, others = self._found[0], len(self._found) - 1
-        told = f"Work that was not saved was found: {_told_of(first)}."
+        told = f"Work that was not saved was found: {_described(first)}."
         if first.summary is None:
             told = f"Work that was not saved cannot be read: {first.problem}"
         self.text.setText(told)
@@ -429,24 +429,24 @@ class RecoveryOffer(QWidget):
             button.setVisible(asking)
 
     def _recover(self) -> None:
-        if self._found and self._keeper.recover(self._found[0]):
+        if self._found and self._controller.recover(self._found[0]):
             self.show_found(())
 
     def _ask(self) -> None:
         self.text.setText(
-            f"Discard {_told_of(self._found[0])}? Nothing brings it back."
+            f"Discard {_described(self._found[0])}? Nothing brings it back."
         )
         self._show_buttons(asking=True)
 
     def _discard(self) -> None:
-        if self._found and self._keeper.discard(self._found[0]):
+        if self._found and self._controller.discard(self._found[0]):
             self.show_found(self._found[1:])
 
     def _show_another(self) -> None:
         self.show_found((*self._found[1:], *self._found[:1]))
 
 
-def _told_of(found: Recoverable) -> str:
+def _described(found: Recoverable) -> str:
     """Say what was found, and when it was saved by the user's clock."""
     if found.summary is None:
         return found.path.name

@@ -167,7 +167,7 @@ class SegmentController(QObject):
         self.annotation_changed.emit(EVERYTHING)
 
     def turn_image(self, codes: str) -> Message:
-        """Show the chosen image anew as it is said to lie, and annotate it so.
+        """Show the chosen image as it is said to lie, and annotate it so.
 
         Parameters
         ----------
@@ -219,7 +219,7 @@ class SegmentController(QObject):
         set_plane(self.viewer, shown, Plane.AXIAL)
         return msg(
             "{shown} is {image} as you say that it lies, with its labels, names and "
-            "locks; prompts, undo, reference and file begin anew, and the hidden image "
+            "locks; prompts, undo, reference and file start over, and the hidden image "
             "keeps its own: choose it to go back.",
             shown=shown.name,
             image=image.name,

@@ -170,7 +170,7 @@ class ThreeViews(QObject):
     def _on_panel_closed(self) -> None:
         views, panel = self.views, self._panel
         self.views = self._panel = self._main = None
-        self._controller.view.in_hand = self._controller.viewer
+        self._controller.view.active_view = self._controller.viewer
         if views is not None and panel is not None:
             views.close()
             panel.deleteLater()
@@ -178,7 +178,7 @@ class ThreeViews(QObject):
 
     def _take(self, model: object) -> None:
         """Let what is placed from now on be meant for the slice of this view."""
-        self._controller.view.in_hand = model
+        self._controller.view.active_view = model
 
     def _on_changed(self, change: Change) -> None:
         if self.views is None:

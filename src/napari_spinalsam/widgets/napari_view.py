@@ -96,11 +96,11 @@ class NapariView:
     def __init__(self, controller: SegmentController) -> None:
         self._controller = controller
         # The view that the mouse was used in last; slices are meant there.
-        self.in_hand: ViewerModel = controller.viewer
+        self.active_view: ViewerModel = controller.viewer
         # Set by whoever owns the other two canvases.
         self.three_views: ThreeViews | None = None
         self._tool = ""
-        # Tools and counts still to come; none while a tool is in hand for good.
+        # Tools and counts still to come; none while a tool stays active.
         self._armed: list[tuple[str, int]] = []
         self._then_predict = False
 
@@ -111,15 +111,15 @@ class NapariView:
 
     def current_slice(self) -> tuple[int, int]:
         """Return axis and index of the slice that is shown."""
-        return dims.current_slice(self.in_hand, self._image())
+        return dims.current_slice(self.active_view, self._image())
 
     def go_to_slice(self, index: int) -> None:
         """Show a slice of the current plane."""
-        dims.go_to_slice(self.in_hand, self._image(), index)
+        dims.go_to_slice(self.active_view, self._image(), index)
 
     def set_plane(self, plane: Plane) -> None:
-        """Turn the main view to a plane, and take it in hand."""
-        self.in_hand = self._controller.viewer
+        """Turn the main view to a plane, and make it the active view."""
+        self.active_view = self._controller.viewer
         dims.set_plane(self._controller.viewer, self._image(), plane)
 
     def set_visibility(self, layer: LayerRole, visible: bool) -> None:
@@ -150,7 +150,7 @@ class NapariView:
         self._then_predict = then_predict
 
     def toggle(self, tool: str) -> None:
-        """Take a tool in hand, or put it away when it is pressed again."""
+        """Activate a tool, or put it away when it is pressed again."""
         if tool == self._tool:
             self.disarm()
             return
@@ -203,7 +203,7 @@ class NapariView:
             self.three_views.hide()
 
     def set_orientation(self, codes: str) -> Message:
-        """Show the image anew as it is said to lie."""
+        """Show the image as it is said to lie."""
         return self._controller.turn_image(codes)
 
     def cancel_work(self) -> bool:

@@ -47,7 +47,7 @@ def make_narrow(box: QComboBox) -> None:
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
 
-class LayerChooser(QComboBox):
+class LayerComboBox(QComboBox):
     """Offers the viewer's layers of one kind, by identity and not by name.
 
     Parameters
@@ -110,7 +110,7 @@ class LayerChooser(QComboBox):
         return -1
 
 
-class StructureChooser(QSearchableComboBox):
+class StructureComboBox(QSearchableComboBox):
     """Offers every structure with its colour; typing searches names and aliases.
 
     Signals

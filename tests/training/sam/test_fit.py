@@ -92,10 +92,10 @@ def test_pixels_unlike_those_in_training_are_told() -> None:
     record = ModelRecord(
         ModelIdentity("", "base", "spine"), "sam_vit_b", "", 0, pixel_mm=(0.4, 0.9)
     )
-    assert record.told_of_pixels((0.35, 1.0)) == ""
-    assert "0.40 to 0.90 mm and sees 2.00 mm" in record.told_of_pixels((2.0, 2.0))
+    assert record.pixel_size_doubt((0.35, 1.0)) == ""
+    assert "0.40 to 0.90 mm and sees 2.00 mm" in record.pixel_size_doubt((2.0, 2.0))
     assert (
-        ModelRecord(ModelIdentity("", "base"), "sam_vit_b", "", 0).told_of_pixels(
+        ModelRecord(ModelIdentity("", "base"), "sam_vit_b", "", 0).pixel_size_doubt(
             (9, 9)
         )
         == ""

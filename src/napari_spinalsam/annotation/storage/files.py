@@ -161,7 +161,7 @@ def check_name(path: Path) -> None:
 
 
 def open_annotation(path: str | Path, volume: Volume) -> Annotation:
-    """Open a saved annotation on its image; what can be undone begins anew.
+    """Open a saved annotation on its image; the undo history starts empty.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """One question to an OpenAI-compatible server, with a deadline that holds.
 
 The package openai is imported in the thread that asks, and nowhere else. Its own time
-limit starts anew with every byte, so the waiting is done here, by the clock.
+limit restarts with every byte, so the waiting is done here, by the clock.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _from_environment(host: str) -> SecretStr | None:
         key = SecretStr(os.environ.get(name, "").strip())
         if key and not _is_sendable(key):
             raise InputError(
-                msg("The variable {name} holds no key: set it anew.", name=name)
+                msg("The variable {name} holds no key: set it again.", name=name)
             )
         if key:
             return key
@@ -130,7 +130,9 @@ def _from_keyring(host: str, *, is_needed: bool) -> SecretStr | None:
         return None
     if key and not _is_sendable(key):
         raise InputError(
-            msg("The keyring holds no usable key for {host}: store it anew.", host=host)
+            msg(
+                "The keyring holds no usable key for {host}: store it again.", host=host
+            )
         )
     return key or None
 

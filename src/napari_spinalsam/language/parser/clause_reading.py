@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.parser.tokenizer import Token
 
 # How far a reading is from a perfect one.
-STEP, BORROWED, ASIDE, UNCLEAR, NOTHING = 1.0, 1.5, 10.0, 50.0, 1000.0
+STEP, BORROWED, OFF_TASK, UNCLEAR, NOTHING = 1.0, 1.5, 10.0, 50.0, 1000.0
 CLAUSE_VERBS = "add draw generate segment select measure show hide go open calculate"
 _ALL_VERBS = (
     f"{CLAUSE_VERBS} clear save accept reject undo redo propagate verify adopt turn"
@@ -45,7 +45,7 @@ class Outcome:
         The key of a refusal, or empty.
     answers : bool
         Whether the steps answer a question.
-    aside : bool
+    off_task : bool
         Whether it is a remark that asks for nothing.
     beside : bool
         Whether the steps are meant only beside others.
@@ -59,7 +59,7 @@ class Outcome:
     question: str = ""
     refusal: str = ""
     answers: bool = False
-    aside: bool = False
+    off_task: bool = False
     beside: bool = False
     its: bool = False
     cost: float = NOTHING

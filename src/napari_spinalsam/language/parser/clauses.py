@@ -310,11 +310,11 @@ def correct_oneself(tokens: Sequence[Token]) -> list[Token]:
         token = tokens[at]
         if token.concepts & bits.bits["correction"] and not _is_choice(tokens, at):
             end = _end_of_correction(tokens, at + 1)
-            mended = _mend(result, tokens[at + 1 : end], token.text)
-            if mended is None and token.text in _BEHIND:
-                mended = _mend_from_behind(result)
-            if mended is not None:
-                result, at = mended, end
+            corrected = _correct(result, tokens[at + 1 : end], token.text)
+            if corrected is None and token.text in _BEHIND:
+                corrected = _correct_from_behind(result)
+            if corrected is not None:
+                result, at = corrected, end
                 continue
         result.append(token)
         at += 1
@@ -331,12 +331,12 @@ def _is_choice(tokens: Sequence[Token], at: int) -> bool:
     return at == 0 or (not paused and (tokens[at].text == "还是" or bool(renames)))
 
 
-def _mend_from_behind(said: Sequence[Token]) -> list[Token] | None:
+def _correct_from_behind(said: Sequence[Token]) -> list[Token] | None:
     """Mend "the next one, the next patient I mean": the last words are meant."""
     stops = [at for at, token in enumerate(said) if token.text in _STOPS]
     if not stops or stops[-1] == len(said) - 1:
         return None
-    return _mend(said[: stops[-1]], said[stops[-1] + 1 :], "i mean")
+    return _correct(said[: stops[-1]], said[stops[-1] + 1 :], "i mean")
 
 
 def _end_of_correction(tokens: Sequence[Token], start: int) -> int:
@@ -356,7 +356,7 @@ def _end_of_correction(tokens: Sequence[Token], start: int) -> int:
     return end
 
 
-def _mend(
+def _correct(
     said: Sequence[Token], words: Sequence[Token], marker: str
 ) -> list[Token] | None:
     """Replace in what was said its like, append the rest; None where nothing fits."""

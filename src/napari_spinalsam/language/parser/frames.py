@@ -25,7 +25,7 @@ class Fit:
 
     @property
     def exact(self) -> bool:
-        """Whether no misspelling was mended in what the frame needs."""
+        """Whether no misspelling was corrected in what the frame needs."""
         return all(token.exact for token in self.used)
 
 

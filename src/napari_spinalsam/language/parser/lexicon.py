@@ -147,7 +147,7 @@ class Lexicon:
         What misspelt short words stand for.
     simplified : mapping
         The code point of a traditional character, and what it becomes.
-    asides : tuple of str
+    off_task : tuple of str
         What a remark may begin with.
     """
 
@@ -162,7 +162,7 @@ class Lexicon:
     real_words: frozenset[str]
     short_forms: Mapping[str, str]
     simplified: Mapping[int, str]
-    asides: tuple[str, ...]
+    off_task: tuple[str, ...]
 
     def mask(self, names: str) -> int:
         """Return the bits of concepts named with blanks between."""
@@ -221,7 +221,7 @@ def build_lexicon(data: Mapping[str, Any], characters: Mapping[str, Any]) -> Lex
                 for old, new in map(tuple, characters["traditional"].split())
             }
         ),
-        asides=tuple(phrases(data["asides"]["starts"])),
+        off_task=tuple(phrases(data["off_task"]["starts"])),
     )
 
 

@@ -32,7 +32,7 @@ _SPOKEN = (
     (r"\bquestion mark\b|问号", "?"),
     (r"\b([a-z]) (?:hyphen|dash) ?(?=[a-z]?\d)", r"\1-"),
 )
-_MISHEARD = (
+_ASR_CORRECTIONS = (
     (rf"{_NO_SIGHT}\b(?:see|sea) (?={_NUMBER}\b(?! ?{_COUNTED_WORDS}))", "c "),
     (rf"\b(?:elle|hell) (?={_NUMBER}\b)", "l "),
     (rf"\b(c|t|l|el|ell) (?:for|fore){_ENDS}", r"\1 4"),
@@ -67,7 +67,7 @@ _MISHEARD = (
     ),
 )
 _TABLE = tuple(
-    (re.compile(pattern), meant) for pattern, meant in (*_SPOKEN, *_MISHEARD)
+    (re.compile(pattern), meant) for pattern, meant in (*_SPOKEN, *_ASR_CORRECTIONS)
 )
 
 

@@ -95,7 +95,7 @@ _STRONG_VERBS = (
 )
 
 
-def is_aside(fragment: Fragment, *, leads: bool) -> bool:
+def is_off_task(fragment: Fragment, *, leads: bool) -> bool:
     """Whether a fragment may be a remark: about somebody or something, no request.
 
     Parameters
@@ -125,7 +125,7 @@ def is_aside(fragment: Fragment, *, leads: bool) -> bool:
         return True
     if any(_commands(token) for token in fragment.tokens):
         return False
-    if first.concepts & mask("judge") or _starts_as_aside(first.text):
+    if first.concepts & mask("judge") or _starts_off_task(first.text):
         return True
     if first.concepts & mask("outside reported not"):
         return False
@@ -148,7 +148,7 @@ def _adds_thing(fragment: Fragment) -> bool:
         and not token.concepts & mask("filler")
     ]
     first = fragment.tokens[0].text
-    starts = first not in _DETERMINERS and _starts_as_aside(first)
+    starts = first not in _DETERMINERS and _starts_off_task(first)
     speaks = first.split()[0] in _SPEAKERS
     manner = len(said) == 1 and said[0].text.endswith(_ADVERBS)
     others = starts or speaks or manner or any(map(_tells_or_asks, said))
@@ -179,7 +179,7 @@ def orders(fragment: Fragment, follows: Token | None = None) -> bool:
     if not said or fragment.has(_TELLING):
         return False
     lead = serious[0].text
-    if lead.split()[0] in _SPEAKERS or lead in _INTENDS or _starts_as_aside(lead):
+    if lead.split()[0] in _SPEAKERS or lead in _INTENDS or _starts_off_task(lead):
         return False
     if any(token.text.endswith(("把", "将")) for token in fragment.tokens):
         return True
@@ -222,7 +222,7 @@ def tells(fragment: Fragment) -> bool:
     first = serious[0] if serious else fragment.tokens[0]
     if any(token.text in ("把", "将") for token in serious):
         return False
-    if first.text.split()[0] in _SPEAKERS or _starts_as_aside(first.text):
+    if first.text.split()[0] in _SPEAKERS or _starts_off_task(first.text):
         return True
     if fragment.has("reported subject judge done_word settled"):
         return True
@@ -374,6 +374,8 @@ def _commands(token: Token) -> bool:
     )
 
 
-def _starts_as_aside(text: str) -> bool:
-    asides = load_lexicon().asides
-    return text.split()[0] in asides or (not text.isascii() and text.startswith(asides))
+def _starts_off_task(text: str) -> bool:
+    off_task = load_lexicon().off_task
+    return text.split()[0] in off_task or (
+        not text.isascii() and text.startswith(off_task)
+    )

@@ -98,7 +98,7 @@ def parse_offline(text: str, guess: GuessIntent | None = None) -> Reply:
 
 
 def read_words(text: str) -> list[Token]:
-    """Return the words of a sentence, levels joined and slips of the tongue mended.
+    """Return the words of a sentence, levels joined and slips of the tongue corrected.
 
     Parameters
     ----------

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from napari_spinalsam.actions.models import ACTION_CLASS, ActionClass
 from napari_spinalsam.core.anatomy import REGIONS
 from napari_spinalsam.language.parser.clause_reading import (
-    ASIDE,
     BORROWED,
     CLAUSE_VERBS,
     NOTHING,
+    OFF_TASK,
     STEP,
     UNCLEAR,
     Outcome,
@@ -31,7 +31,7 @@ from napari_spinalsam.language.parser.negation import TIES
 from napari_spinalsam.language.parser.off_task import (
     ANCHORS,
     asks,
-    is_aside,
+    is_off_task,
     is_tied,
     names_another,
     narrows,
@@ -301,7 +301,12 @@ def _plan(
         options = []
         for start in range(max(0, end - _LONGEST_CLAUSE), end):
             outcome = _read(fragments, start, end, said)
-            if guess and not outcome.steps and not outcome.aside and end == start + 1:
+            if (
+                guess
+                and not outcome.steps
+                and not outcome.off_task
+                and end == start + 1
+            ):
                 outcome = guess(fragments[start].tokens)
             cost = best[start][0] + outcome.cost
             options.append((cost, start, (*best[start][1], outcome)))
@@ -319,7 +324,7 @@ def _together(
     kept = [
         (outcome, fragments[start])
         for outcome, start in zip(outcomes, starts, strict=True)
-        if not outcome.aside
+        if not outcome.off_task
     ]
     acts = [outcome for outcome, _ in kept if not outcome.beside]
     if not acts or not all(outcome.steps for outcome, _ in kept):
@@ -376,7 +381,7 @@ def _read(
     part = fragments[start:end]
     joiner = part[0].joiner
     if joiner is not None and joiner.concepts & mask("because"):
-        return Outcome(aside=True, cost=ASIDE * len(part))
+        return Outcome(off_task=True, cost=OFF_TASK * len(part))
     if any(fragment.turned for fragment in part[1:]):
         return Outcome(cost=NOTHING * len(part))
     if start and is_either(part[0]):
@@ -411,9 +416,9 @@ def _read(
         whole
         and not outcome.refusal
         and not orders(part[0], after)
-        and is_aside(part[0], leads=leads)
+        and is_off_task(part[0], leads=leads)
     ):
-        return Outcome(aside=True, cost=ASIDE)
+        return Outcome(off_task=True, cost=OFF_TASK)
     return outcome
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.language.parser.lexicon import Entry, Node
 
 _SHORTEST = 4  # letters; shorter words have too many neighbours
-_SHORTEST_FOR_TWO = 7  # letters from which two errors are mended
+_SHORTEST_FOR_TWO = 7  # letters from which two errors are corrected
 _MOST_WORDS = 12  # with more unknown words it is no request to this tool
 _SHORTEST_GLUED = 3
 _MOST_GLUED = 4  # words
@@ -47,7 +47,7 @@ def correct(atoms: Sequence[str]) -> list[tuple[str, ...]]:
     doubtful = [atom for atom in atoms if _is_doubtful(atom)]
     if len(doubtful) > _MOST_WORDS:
         return [(atom,) for atom in atoms]
-    return [_mend(atom) if _is_doubtful(atom) else (atom,) for atom in atoms]
+    return [_correct_word(atom) if _is_doubtful(atom) else (atom,) for atom in atoms]
 
 
 @cache
@@ -74,7 +74,7 @@ def _is_doubtful(atom: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _mend(word: str) -> tuple[str, ...]:
+def _correct_word(word: str) -> tuple[str, ...]:
     short = load_lexicon().short_forms.get(word)
     if short is not None:
         return (short,)
@@ -179,7 +179,7 @@ class Token:
     values : dict
         Its value as a certain concept.
     exact : bool
-        False where a misspelling was mended.
+        False where a misspelling was corrected.
     """
 
     text: str
@@ -197,13 +197,13 @@ class Token:
 
 @dataclass(frozen=True)
 class Sentence:
-    """The atoms of a normalised sentence, misspellings mended.
+    """The atoms of a normalised sentence, misspellings corrected.
 
     Parameters
     ----------
     atoms : tuple of str
         Words, numbers, Chinese characters and signs.
-    mended : frozenset of int
+    corrected : frozenset of int
         Which atoms were misspelt.
     glued : frozenset of int
         Atoms with no blank before them.
@@ -212,7 +212,7 @@ class Sentence:
     """
 
     atoms: tuple[str, ...]
-    mended: frozenset[int]
+    corrected: frozenset[int]
     glued: frozenset[int]
     suffixes: frozenset[int]
 
@@ -223,7 +223,7 @@ class Sentence:
 
 
 def read_sentence(text: str) -> Sentence:
-    """Split a normalised text into atoms and mend misspellings.
+    """Split a normalised text into atoms and correct misspellings.
 
     Parameters
     ----------
@@ -231,23 +231,23 @@ def read_sentence(text: str) -> Sentence:
         A text as `normalise` returns it.
     """
     found = _as_signs(list(_atoms(text)), text)
-    mended_words = correct([atom for atom, _ in found])
+    corrected_words = correct([atom for atom, _ in found])
     atoms: list[str] = []
-    mended, glued, suffixes = set(), set(), set()
-    for (atom, start), parts in zip(found, mended_words, strict=True):
+    corrected, glued, suffixes = set(), set(), set()
+    for (atom, start), parts in zip(found, corrected_words, strict=True):
         if len(atom) == 1 and atom in _LETTERS and text[:start][-1:].isdecimal():
             suffixes.add(len(atoms))
             parts = (atom,)
         if atom != text[start : start + len(atom)]:
-            mended.add(len(atoms))
+            corrected.add(len(atoms))
         if start and not text[start - 1].isspace() and atoms:
             glued.add(len(atoms))
         for part in parts:
             if parts != (atom,):
-                mended.add(len(atoms))
+                corrected.add(len(atoms))
             atoms.append(part)
     return Sentence(
-        tuple(atoms), frozenset(mended), frozenset(glued), frozenset(suffixes)
+        tuple(atoms), frozenset(corrected), frozenset(glued), frozenset(suffixes)
     )
 
 
@@ -385,7 +385,7 @@ def _candidates(sentence: Sentence, start: int) -> Iterator[Token]:
         concepts |= lexicon.bits["structure"]
         found[structure.end] = (concepts, {**values, "structure": structure.names})
     for end, (concepts, values) in found.items():
-        exact = sentence.mended.isdisjoint(range(start, end))
+        exact = sentence.corrected.isdisjoint(range(start, end))
         text = _text(sentence, start, end)
         yield Token(text, start, end, concepts, values, exact)
 

@@ -62,7 +62,7 @@ class ModelRecord:
     window: Window | None = None
     pixel_mm: tuple[float, float] | None = None
 
-    def told_of_window(self, window: Window) -> str:
+    def window_doubt(self, window: Window) -> str:
         """Return the sentence on a window unlike that in training; else empty."""
         if self.window is None or self.window == window:
             return ""
@@ -71,7 +71,7 @@ class ModelRecord:
             f"the image with {window}."
         )
 
-    def told_of_pixels(self, spacing: tuple[float, float]) -> str:
+    def pixel_size_doubt(self, spacing: tuple[float, float]) -> str:
         """Return the sentence on pixels unlike those of the training; else empty.
 
         Parameters

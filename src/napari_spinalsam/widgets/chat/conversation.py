@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 3.0
 Kind = Literal["outcome", "plan", "question", "refusal", "error"]
 CANCELLED = msg("Cancelled; nothing was done.")
-BUSY = msg("Wait for the answer to the sentence before, or cancel it.")
+STILL_ANSWERING = msg("Wait for the answer to the sentence before, or cancel it.")
 VOID = msg(
     "Something has changed since this was asked, so nothing was done: say it again."
 )
@@ -154,7 +154,7 @@ class Conversation(QObject):
             if stops:
                 self.cancel()
             else:
-                self.answered.emit(Answer(render(BUSY, language), "error"))
+                self.answered.emit(Answer(render(STILL_ANSWERING, language), "error"))
             return
         self._language = language
         if stops and was_asked and not self._jobs:
@@ -245,7 +245,7 @@ class Conversation(QObject):
         steps = cast("tuple[Action, ...]", part.steps)
         rest = cast("tuple[Action, ...]", part.rest)
         lines = [
-            f"› {describe(step, language)}\n{_told(outcome, language)}"
+            f"› {describe(step, language)}\n{_outcome_text(outcome, language)}"
             for step, outcome in zip(steps, part.outcomes, strict=True)
         ]
         if rest:
@@ -452,7 +452,7 @@ def viewer_context(controller: SegmentController) -> ViewerContext:
     )
 
 
-def _told(outcome: Outcome, language: Language) -> str:
+def _outcome_text(outcome: Outcome, language: Language) -> str:
     if outcome.data is None:
         return render(outcome.text, language)
     return outcome.data.as_text(language)

@@ -24,7 +24,7 @@ from napari_spinalsam.widgets.chat.transcript import Bubble, Tone, Transcript
 from napari_spinalsam.widgets.handle import attach, find_dock
 from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, ROW_GAP_PX, side_by_side
 from napari_spinalsam.widgets.preferences import language_settings
-from napari_spinalsam.widgets.segment.rows import BusyRow, preview_text
+from napari_spinalsam.widgets.segment.rows import ProgressRow, preview_text
 from napari_spinalsam.widgets.window import join_tabs
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class WorkBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._segment: SegmentWidget | None = None
-        self._told_elsewhere = False
-        self.preview, self.busy = QWidget(), BusyRow()
+        self._shown_elsewhere = False
+        self.preview, self.progress_row = QWidget(), ProgressRow()
         self.text = QLabel()
         self.accept, self.reject = QPushButton("Accept"), QPushButton("Reject")
         self.accept.setToolTip("Write the mask into the labels")
@@ -84,10 +84,10 @@ class WorkBar(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(ROW_GAP_PX)
         column.addWidget(self.preview)
-        column.addWidget(self.busy)
+        column.addWidget(self.progress_row)
         self.accept.clicked.connect(lambda: self._perform(a.AcceptMask()))
         self.reject.clicked.connect(lambda: self._perform(a.RejectMask()))
-        self.busy.cancel.clicked.connect(self._cancel)
+        self.progress_row.cancel.clicked.connect(self._cancel)
         self._show_mask()
 
     def follow(self, segment: SegmentWidget) -> None:
@@ -98,15 +98,17 @@ class WorkBar(QWidget):
         controller = segment.controller
         controller.annotation_changed.connect(self._show_mask)
         controller.working.connect(self._show_work)
-        controller.predictions.progress.connect(self.busy.show_share)
+        controller.predictions.progress.connect(self.progress_row.show_share)
         controller.closing.connect(self._leave)
         self._show_mask()
-        self._show_work(segment.busy.sentence)
+        self._show_work(segment.progress_row.sentence)
 
     def leave_work_to(self, *, others: bool) -> None:
         """Show no progress while others tell the same."""
-        self._told_elsewhere = others
-        self._show_work("" if self._segment is None else self._segment.busy.sentence)
+        self._shown_elsewhere = others
+        self._show_work(
+            "" if self._segment is None else self._segment.progress_row.sentence
+        )
 
     def _show_mask(self) -> None:
         annotation = (
@@ -117,7 +119,7 @@ class WorkBar(QWidget):
         self.preview.setVisible(preview is not None)
 
     def _show_work(self, sentence: str) -> None:
-        self.busy.show_working("" if self._told_elsewhere else sentence)
+        self.progress_row.show_working("" if self._shown_elsewhere else sentence)
 
     def _perform(self, action: a.AcceptMask | a.RejectMask) -> None:
         if self._segment is not None:

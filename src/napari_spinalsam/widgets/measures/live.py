@@ -63,7 +63,7 @@ class LiveTally(QObject):
         self._turn.setSingleShot(True)
         self._turn.timeout.connect(self._count)
         controller.annotation_changed.connect(self._on_changed)
-        self._start_anew()
+        self._restart()
 
     @property
     def tally(self) -> Tally | None:
@@ -78,11 +78,11 @@ class LiveTally(QObject):
     def _on_changed(self, change: Change) -> None:
         annotation = self._controller.annotation
         if annotation is not self._annotation or change.reference:
-            self._start_anew()
+            self._restart()
         elif change.labels is not None:
             self._wait_for(change.labels, with_reference=False)
 
-    def _start_anew(self) -> None:
+    def _restart(self) -> None:
         self._annotation = annotation = self._controller.annotation
         self._waiting.clear()
         self._changed = frozenset()
@@ -174,7 +174,7 @@ class LiveDistances(QObject):
             self._on_updated(EVERY_LABEL)  # the same voxels, of another size
 
     def _on_updated(self, changed: frozenset[int]) -> None:
-        """Measure anew what has changed, where there is something to compare."""
+        """Measure again what has changed, where there is something to compare."""
         for label in changed:
             self.known.pop(label, None)
         tally, annotation = self._live.tally, self._controller.annotation

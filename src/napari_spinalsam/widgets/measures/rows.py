@@ -152,7 +152,7 @@ def mean_row(rows: Iterable[MeasureRow]) -> MeasureRow:
     )
 
 
-def told_of_means(rows: Sequence[MeasureRow]) -> str:
+def means_sentence(rows: Sequence[MeasureRow]) -> str:
     """Return which structures one side alone has, and how the mean takes them."""
     sizes = {
         row.label: (row.size, row.true_size)

@@ -29,9 +29,9 @@ from napari_spinalsam.widgets.measures.rows import (
     file_headings,
     headings,
     mean_row,
+    means_sentence,
     measure_rows,
     size_unit,
-    told_of_means,
 )
 from napari_spinalsam.widgets.parts import swatch
 
@@ -150,7 +150,7 @@ class MeasuresWindow(QWidget):
         self.plot.show_rows(self.rows, unit)
         pending = sum(row.pending for row in self.rows)
         self.export.setEnabled(bool(self.rows) and not pending)
-        told = told_of_means(self.rows) if compared else NO_REFERENCE
+        told = means_sentence(self.rows) if compared else NO_REFERENCE
         if pending:
             told = f"Measuring {pending} of {len(self.rows)} structures…"
         self.told.setText(told)

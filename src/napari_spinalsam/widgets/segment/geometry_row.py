@@ -170,7 +170,7 @@ class GeometryRow(QWidget):
         self.text.setVisible(bool(told))
         self.spacing.ask(is_2d=geometry.is_2d)
         self.spacing.show_sizes(geometry.spacing[1 if geometry.is_2d else 0 :])
-        asked = not annotation.size_told_by_file
+        asked = not annotation.size_from_file
         self.spacing.setVisible(asked)
         self.orientation.setVisible(orientation_unknown)
         self.setVisible(asked or orientation_unknown)

@@ -38,7 +38,7 @@ def build_session(model: str, device: str = "auto") -> SegmentationSession:
 class ModelBox(QComboBox):
     """The models of the registry, the user's adapters, and a file.
 
-    An item's data is what `build_session` takes; the list is read anew each time it
+    An item's data is what `build_session` takes; the list is read again each time it
     opens, for an adapter may have been trained meanwhile.
     """
 

@@ -30,7 +30,7 @@ from napari_spinalsam.layers.tools import TOOLS
 from napari_spinalsam.widgets.parts import (
     ROW_GAP_PX,
     STEP_GAP_PX,
-    StructureChooser,
+    StructureComboBox,
     button,
     make_narrow,
     menu_button,
@@ -70,11 +70,11 @@ REGIONS = (
 )
 THREE_SHARE = 6
 # Progress that is over sooner is not shown: the dock would only flicker.
-BUSY_DELAY_MS = 250
+PROGRESS_DELAY_MS = 250
 STEPS = (
     "1. Choose a structure (, or .).",
     "2. Click in it (P), beside it (N), or drag a box (B).",
-    "3. Enter accepts, Esc drops; F carries the mask through the volume.",
+    "3. Enter accepts, Esc drops; F propagates the mask through the volume.",
 )
 # The last line of a wrapped text is cut by about as much.
 DESCENDER_PX = 3
@@ -117,7 +117,7 @@ class Section(QWidget):
         self.content.setVisible(unfolded)
 
 
-class WindowChooser(QComboBox):
+class WindowComboBox(QComboBox):
     """Window presets, and the window in use where it is none of them."""
 
     preset_chosen = Signal(str)
@@ -188,9 +188,9 @@ class StructureRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(STEP_GAP_PX)
-        self.chooser = StructureChooser()
-        self.chooser.setMinimumContentsLength(LONGEST_NAME)
-        row.addWidget(self.chooser, 1)
+        self.combo_box = StructureComboBox()
+        self.combo_box.setMinimumContentsLength(LONGEST_NAME)
+        row.addWidget(self.combo_box, 1)
         for text, offset, tip in (
             ("<", -1, "Previous structure (,)"),
             (">", 1, "Next structure (.)"),
@@ -203,7 +203,7 @@ class StructureRow(QWidget):
 
     def step(self, offset: int) -> None:
         """Choose a neighbour of the same kind."""
-        self.chooser.structure_chosen.emit(self.chooser.neighbour(offset))
+        self.combo_box.structure_chosen.emit(self.combo_box.neighbour(offset))
 
 
 class PromptRow(QWidget):
@@ -246,7 +246,7 @@ class PromptRow(QWidget):
             below.addWidget(part, 1)
 
     def show_tool(self, tool: str) -> None:
-        """Press the button of the tool in hand."""
+        """Press the button of the active tool."""
         for name, made in self.tools.items():
             made.setChecked(name == tool)
 
@@ -386,7 +386,7 @@ class ViewsRow(QWidget):
         views.shown.connect(self.three.setChecked)
 
 
-class BusyRow(QWidget):
+class ProgressRow(QWidget):
     """What goes on in a thread, if it goes on for long enough to be worth a look."""
 
     def __init__(self) -> None:
@@ -394,7 +394,7 @@ class BusyRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         self.bar = QProgressBar()
-        # A bar without an end would be animated, and each frame draws the window anew.
+        # A bar without an end would be animated, and each frame redraws the window.
         self.bar.setRange(0, 100)
         self.bar.setValue(0)  # Qt shows no text before there is a value
         self.cancel = QPushButton("Cancel")
@@ -404,7 +404,7 @@ class BusyRow(QWidget):
         row.addWidget(self.cancel)
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
-        self._delay.setInterval(BUSY_DELAY_MS)
+        self._delay.setInterval(PROGRESS_DELAY_MS)
         self._delay.timeout.connect(self.show)
         self.hide()
 
@@ -507,13 +507,13 @@ class PromptTools:
         return {**tools, "Esc": self._escape}
 
     def _toggle(self, name: str) -> None:
-        """Take a tool in hand, saying what to do with it, or put it away."""
+        """Activate a tool, saying what to do with it, or put it away."""
         controller = self._controller
         controller.attempt(lambda: controller.view.toggle(name))
-        in_hand = controller.view.tool
-        self._row.show_tool(in_hand)
-        if in_hand:
-            tool = TOOLS[in_hand]
+        active = controller.view.tool
+        self._row.show_tool(active)
+        if active:
+            tool = TOOLS[active]
             told = f"{tool.tip}. {tool.key} puts the tool away."
             controller.message.emit(told, False)
 

@@ -26,18 +26,18 @@ from napari_spinalsam.annotation.events import EVERYTHING
 from napari_spinalsam.core.anatomy import BACKGROUND, Plane, structure
 from napari_spinalsam.core.metrics import compare_masks
 from napari_spinalsam.core.prompts import Polarity
-from napari_spinalsam.widgets.autosave import Keeper, RecoveryOffer
+from napari_spinalsam.widgets.autosave import AutosaveController, RecoveryOffer
 from napari_spinalsam.widgets.controller import SegmentController
 from napari_spinalsam.widgets.linked_views import ThreeViews
 from napari_spinalsam.widgets.objects.panel import ObjectsPanel
-from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, STEP_GAP_PX, LayerChooser
+from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, STEP_GAP_PX, LayerComboBox
 from napari_spinalsam.widgets.preferences import remember, segment_settings
 from napari_spinalsam.widgets.segment import rows
 from napari_spinalsam.widgets.segment.geometry_row import GeometryRow
 from napari_spinalsam.widgets.segment.model_row import ModelRow
 from napari_spinalsam.widgets.segment.rows import (
-    BusyRow,
     FirstSteps,
+    ProgressRow,
     PromptTools,
     PropagationRow,
     ViewsRow,
@@ -190,11 +190,11 @@ class SegmentWidget(QWidget):
         self._was_shown = False
         self.controller = SegmentController(napari_viewer, self)
         self.choices = Choices(self.controller)
-        self.images = LayerChooser(napari_viewer, Image, "choose an image")
+        self.images = LayerComboBox(napari_viewer, Image, "choose an image")
         self.geometry_ = GeometryRow(self.controller)
-        self.reference = LayerChooser(napari_viewer, Labels, "no reference")
+        self.reference = LayerComboBox(napari_viewer, Labels, "no reference")
         self.models = ModelRow(self.controller)
-        self.window_ = rows.WindowChooser()
+        self.window_ = rows.WindowComboBox()
         self.structures = rows.StructureRow()
         self.prompts = rows.PromptRow()
         self.tools = PromptTools(self.controller, self.prompts)
@@ -202,8 +202,8 @@ class SegmentWidget(QWidget):
         self.whole = PropagationRow()
         self.objects = ObjectsPanel(self.controller)
         self.save = QPushButton("Save labels…")
-        self.keeper = Keeper(self.controller, self)
-        self.offer = RecoveryOffer(self.keeper)
+        self.autosave_controller = AutosaveController(self.controller, self)
+        self.offer = RecoveryOffer(self.autosave_controller)
         self.start = StartLabels(self.controller)
         self.more = QPushButton("Annotation")
         self.more.setToolTip("Prompts, labels and their history as one file")
@@ -213,7 +213,7 @@ class SegmentWidget(QWidget):
         self._aging.setSingleShot(True)
         self._aging.timeout.connect(self._age_error)
         self.first_steps = FirstSteps()
-        self.busy = BusyRow()
+        self.progress_row = ProgressRow()
         self.shortcuts = Shortcuts(self, self._keys())
         self.three_views = ThreeViews(self.controller, self)
         self.views = ViewsRow(self.three_views)
@@ -241,7 +241,10 @@ class SegmentWidget(QWidget):
         self._choose_first_image()
         self._on_changed(None)
         # napari may drop the dock without closing it; its thread must end all the same.
-        thread, autosave = self.controller.predictions.thread_, self.keeper.autosave
+        thread, autosave = (
+            self.controller.predictions.thread_,
+            self.autosave_controller.autosave,
+        )
         self.destroyed.connect(lambda: thread.stop())
         self.destroyed.connect(lambda: autosave.close())
 
@@ -338,7 +341,13 @@ class SegmentWidget(QWidget):
         column = QVBoxLayout(foot)
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(4)
-        for part in (self.offer, self.start, self.preview, self.status, self.busy):
+        for part in (
+            self.offer,
+            self.start,
+            self.preview,
+            self.status,
+            self.progress_row,
+        ):
             column.addWidget(part)
         return foot
 
@@ -349,15 +358,15 @@ class SegmentWidget(QWidget):
         controller.message.connect(self._show_message)
         for changed in (controller.model_changed, controller.tool_changed):
             changed.connect(self._forget_error)
-        controller.working.connect(self.busy.show_working)
-        controller.predictions.progress.connect(self.busy.show_share)
+        controller.working.connect(self.progress_row.show_working)
+        controller.predictions.progress.connect(self.progress_row.show_share)
         controller.measures_wanted.connect(self.objects.open_measures)
         self.images.layer_chosen.connect(self.choose_image)
         self.reference.layer_chosen.connect(self._choose_reference)
         self.window_.preset_chosen.connect(choices.set_window)
         self.planes.plane_chosen.connect(lambda plane: perform(a.SetPlane(plane=plane)))
-        self.structures.chooser.structure_chosen.connect(self._select)
-        self.structures.chooser.refused.connect(controller.report_error)
+        self.structures.combo_box.structure_chosen.connect(self._select)
+        self.structures.combo_box.refused.connect(controller.report_error)
         self.prompts.live_changed.connect(choices.set_live)
         self.prompts.live.setChecked(segment_settings().live)
         self.prompts.predict_pressed.connect(lambda: perform(a.GenerateMask()))
@@ -374,11 +383,11 @@ class SegmentWidget(QWidget):
             lambda region: perform(a.SegmentStructures(structures=(region,)))
         )
         self.save.clicked.connect(lambda: perform(a.SaveLabels()))
-        self.busy.cancel.clicked.connect(controller.cancel)
+        self.progress_row.cancel.clicked.connect(controller.cancel)
         files = QMenu(self)
-        files.addAction("Save\tCtrl+S", self.keeper.save)
-        files.addAction("Save as…", self.keeper.save_as)
-        files.addAction("Open…", self.keeper.open)
+        files.addAction("Save\tCtrl+S", self.autosave_controller.save)
+        files.addAction("Save as…", self.autosave_controller.save_as)
+        files.addAction("Open…", self.autosave_controller.open)
         files.addAction("Open labels to go on from…", self.start.choose)
         self.more.setMenu(files)
         dims = self.viewer.dims.events
@@ -400,7 +409,7 @@ class SegmentWidget(QWidget):
                 if command.key
             },
             "F": self.choices.propagate_again,
-            "Ctrl+S": self.keeper.save,
+            "Ctrl+S": self.autosave_controller.save,
             ",": lambda: self.structures.step(-1),
             ".": lambda: self.structures.step(1),
             "M": self.objects.commands.select_next_free,
@@ -445,7 +454,7 @@ class SegmentWidget(QWidget):
             self.preview.show_preview(None)
             return
         state, history = annotation.state, annotation.history
-        self.structures.chooser.show_structure(state.selected)
+        self.structures.combo_box.show_structure(state.selected)
         self.window_.show_window(state.window)
         self.preview.show_preview(state.preview)
         self.preview.show_history(history.undo_names, history.redo_names)
