@@ -16,6 +16,7 @@ from napari_spinalsam.annotation.provenance import (
     events_of,
 )
 from napari_spinalsam.annotation.storage.files import open_annotation, save_annotation
+from napari_spinalsam.core.anatomy import structure
 from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.prompts import BoxPrompt
 from napari_spinalsam.core.protocols import ModelIdentity
@@ -230,6 +231,18 @@ def test_a_slice_accepted_before_stays_too(
     accepted = document.labels[2].copy()
     assert document.write_masks(blocks("L3"), "Segment L3", MODEL) == ()
     np.testing.assert_array_equal(document.labels[2], accepted)
+
+
+def test_what_a_structure_had_before_is_no_obstacle_to_another(
+    document: Annotation,
+) -> None:
+    first = blocks("L3", "L4")
+    document.write_masks(first, "Segment L3 and L4", MODEL)
+    swapped = {"L3": first["L4"], "L4": first["L3"]}
+    document.write_masks(swapped, "Segment L3 and L4", MODEL)
+    for name, whole in swapped.items():
+        found = document.labels[whole.box] == structure(name).label
+        np.testing.assert_array_equal(found, whole.mask)
 
 
 def test_what_was_painted_erased_or_undone_meanwhile_stays(

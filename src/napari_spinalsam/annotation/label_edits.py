@@ -437,6 +437,8 @@ def written_masks(
     by_hand = _by_hand(labels, state)
     touched = edits.touched(labels.shape)
     after = labels.copy()
+    # All make room first: what one had before is no obstacle to another.
+    rooms = []
     for name, target in targets.items():
         whole, label = masks[name], structure(target).label
         kept, since = by_hand | touched, touched.copy()
@@ -457,13 +459,16 @@ def written_masks(
                     name=named(target),
                 )
             )
-        mask = np.zeros(labels.shape, np.bool_)
-        mask[whole.box] = whole.mask
         # Nothing of the structure was or comes outside of this box.
         box = within or _around(whole.box, bounding_box(present))
-        region = after[box]
-        region[...], _ = written_labels(region, mask[box], label, kept[box])
+        after[box][(after[box] == label) & ~kept[box]] = 0
+        rooms.append((whole, label, box, kept[box].copy()))
         state = state.with_object(state.object_of(target))
+    for whole, label, box, kept_here in rooms:
+        mask = np.zeros(labels.shape, np.bool_)
+        mask[whole.box] = whole.mask
+        region = after[box]
+        region[...], _ = written_labels(region, mask[box], label, kept_here)
     part = after if within is None else after[within]
     delta = LabelDelta.between(labels, part, within)
     if not delta.is_empty:
