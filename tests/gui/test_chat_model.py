@@ -96,7 +96,7 @@ def test_a_models_failure_is_told_in_the_language_of_the_sentence(
 
 def told(dialog: LanguageDialog, qtbot: QtBot) -> str:
     """Return what the dialog says once its thread has ended."""
-    qtbot.waitUntil(dialog.test.isEnabled, timeout=20_000)
+    qtbot.waitUntil(lambda: dialog.test.enabled, timeout=20_000)
     return dialog.told.text()
 
 
@@ -106,22 +106,22 @@ def test_models_are_listed_chosen_and_tried(
     chat.gear.click()
     dialog = chat.language
     api.answers = [Sent(b'{"data": [{"id": "r1:8b"}, {"id": "4o"}]}')]
-    dialog.list.click()
+    dialog.list.native.click()
     assert "has 2 models" in told(dialog, qtbot)
-    assert dialog.model.currentText() == "r1"
-    dialog.model.setCurrentIndex(1)
-    dialog.model.activated.emit(1)
+    assert dialog.model.native.currentText() == "r1"
+    dialog.model.native.setCurrentIndex(1)
+    dialog.model.native.activated.emit(1)
     assert get_plugin_settings("napari-spinalsam").language.model == "r1:8b"
 
     api.answers = [plan({"action": "undo"})]
-    dialog.test.click()
+    dialog.test.native.click()
     assert "r1:8b at 127.0.0.1 understood 'undo' in" in told(dialog, qtbot)
     assert api.requests[-1].body["model"] == "r1:8b"
     api.answers = [plan({"action": "redo"})]
-    dialog.test.click()
+    dialog.test.native.click()
     assert "did not understand 'undo'" in told(dialog, qtbot)
     api.answers = [Sent(status=401)]
-    dialog.test.click()
+    dialog.test.native.click()
     assert "did not accept the key (401)" in told(dialog, qtbot)
 
 
@@ -129,38 +129,37 @@ def test_keys_go_to_the_keyring_and_another_computer_needs_a_tick(
     chat: ChatWidget, api: ApiServer, ring: MemoryKeyring, qtbot: QtBot
 ) -> None:
     dialog = chat.open_language()
-    dialog.service.setCurrentIndex(dialog.service.findData("deepseek"))
-    dialog.service.activated.emit(0)
-    assert dialog.address.placeholderText() == "https://api.deepseek.com"
+    dialog.service.value = "deepseek"
+    assert dialog.address.native.placeholderText() == "https://api.deepseek.com"
     dialog.key.setText(KEY)
-    dialog.store.click()
+    dialog.store.native.click()
     assert "in the keyring" in told(dialog, qtbot)
     assert dialog.key.text() == ""
     assert list(ring.kept.values()) == [KEY]
     settings = get_plugin_settings("napari-spinalsam").language
     assert KEY not in str(settings.model_dump())
 
-    assert not dialog.consent.isChecked()
-    dialog.test.click()
+    assert not dialog.consent.value
+    dialog.test.native.click()
     assert "another computer: allow that" in told(dialog, qtbot)
     assert api.requests == []
-    dialog.consent.click()
+    dialog.consent.native.click()
     assert settings.allow_remote
 
-    dialog.remove.click()
+    dialog.remove.native.click()
     assert "no key of api.deepseek.com" in told(dialog, qtbot)
     assert ring.kept == {}
-    dialog.address.setText("https://api.example.org/v1")
-    dialog.address.editingFinished.emit()
+    dialog.address.value = "https://api.example.org/v1"
+    dialog.address.native.editingFinished.emit()
     assert not settings.allow_remote  # that was for another computer
-    assert not dialog.consent.isChecked()
+    assert not dialog.consent.value
 
 
 def test_an_address_that_is_none_is_told_and_not_kept(
     chat: ChatWidget, api: ApiServer
 ) -> None:
     dialog = chat.open_language()
-    dialog.address.setText("ftp://user:secret@host")
-    dialog.address.editingFinished.emit()
+    dialog.address.value = "ftp://user:secret@host"
+    dialog.address.native.editingFinished.emit()
     assert "address must hold no user" in dialog.told.text()
     assert get_plugin_settings("napari-spinalsam").language.base_url == api.url

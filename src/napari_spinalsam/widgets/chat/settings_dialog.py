@@ -6,18 +6,16 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QWidget,
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    LineEdit,
+    PushButton,
+    Widget,
 )
+from pydantic import SecretStr
+from qtpy.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
@@ -63,20 +61,24 @@ class LanguageDialog(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Language model of the Chat dock")
-        self.enabled = QCheckBox("Ask a language model where words are not understood")
-        self.service = QComboBox()
-        for profile in PROFILES.values():
-            self.service.addItem(profile.title, profile.name)
-        self.address, self.model = QLineEdit(), QComboBox()
-        self.model.setEditable(True)
+        self.enabled = CheckBox(
+            text="Ask a language model where words are not understood"
+        )
+        self.service = ComboBox(
+            label="Service",
+            choices=[(profile.title, profile.name) for profile in PROFILES.values()],
+        )
+        self.address, self.model = LineEdit(label="Address"), ComboBox()
+        self.model.native.setEditable(True)
         for box in (self.service, self.model):
-            make_narrow(box)
-        self.consent = QCheckBox("Allow another computer")
+            make_narrow(box.native)
+        self.consent = CheckBox(text="Allow another computer")
+        # Of Qt: a field of magicgui shows its value in its repr, a password too.
         self.key = QLineEdit()
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
-        self.list = QPushButton("List models")
-        self.store, self.remove = QPushButton("Store"), QPushButton("Remove")
-        self.test = QPushButton("Test connection")
+        self.list = PushButton(text="List models")
+        self.store, self.remove = PushButton(text="Store"), PushButton(text="Remove")
+        self.test = PushButton(text="Test connection")
         self.told = PlainLabel()
         self._worker: Worker | None = None
         self._cancel = Event()
@@ -88,18 +90,22 @@ class LanguageDialog(QDialog):
         """Show the settings as they are now."""
         values = stored_language_settings()
         profile = PROFILES[values["profile"]]
-        with QSignalBlocker(self.enabled), QSignalBlocker(self.consent):
-            self.enabled.setChecked(values["enabled"])
-            self.consent.setChecked(values["allow_remote"])
-        self.service.setCurrentIndex(self.service.findData(profile.name))
-        self.address.setText(values["base_url"])
-        self.address.setPlaceholderText(profile.base_url or "http://localhost:8000/v1")
-        self.model.setEditText(values["model"])
-        line = self.model.lineEdit()
-        if line is not None:
-            line.setPlaceholderText(profile.model or "id of the model")
-        for part in (self.key, self.store, self.remove):
-            part.setEnabled(not profile.is_local)
+        for part, value in (
+            (self.enabled, values["enabled"]),
+            (self.service, profile.name),
+            (self.consent, values["allow_remote"]),
+        ):
+            with part.changed.blocked():
+                part.value = value
+        self.address.value = values["base_url"]
+        usual = profile.base_url or "http://localhost:8000/v1"
+        self.address.native.setPlaceholderText(usual)
+        self.model.native.setEditText(values["model"])
+        line = self.model.native.lineEdit()
+        line.setPlaceholderText(profile.model or "id of the model")
+        self.key.setEnabled(not profile.is_local)
+        for part in (self.store, self.remove):
+            part.enabled = not profile.is_local
         self.key.setPlaceholderText("needs none" if profile.is_local else "paste it")
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -114,41 +120,46 @@ class LanguageDialog(QDialog):
             self._worker.wait(STOP_SECONDS)
 
     def _lay_out(self) -> None:
-        form = QFormLayout(self)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow(self.enabled)
-        form.addRow("Service", self.service)
-        form.addRow("Address", self.address)
-        form.addRow("Model", _row(self.model, self.list))
-        form.addRow(self.consent)
-        form.addRow(PlainLabel(CONSENT))
-        form.addRow("Key", _row(self.key, self.store, self.remove))
-        form.addRow(self.test)
-        form.addRow(self.told)
+        keys = _row("Key", self.store, self.remove)
+        keys.native.layout().insertWidget(0, self.key, 1)
         self.key.setToolTip("Kept in the keyring of the operating system, never shown")
+        form: Container[Widget] = Container(
+            widgets=[
+                self.enabled,
+                self.service,
+                self.address,
+                _row("Model", self.model, self.list),
+                keys,
+                self.consent,
+            ]
+        )
+        form.margins = (0, 0, 0, 0)
+        column = QVBoxLayout(self)
+        for part in (form.native, PlainLabel(CONSENT), self.test.native, self.told):
+            column.addWidget(part)
+        column.addStretch(1)
         for made in (self.list, self.store, self.remove, self.test):
-            made.setAutoDefault(False)
+            made.native.setAutoDefault(False)
         self.resize(460, 0)
 
     def _connect(self) -> None:
-        self.enabled.toggled.connect(lambda on: self._change(enabled=on))
-        self.consent.toggled.connect(lambda on: self._change(allow_remote=on))
-        self.service.activated.connect(self._on_service)
-        self.address.editingFinished.connect(
-            lambda: self._change(base_url=self.address.text().strip())
+        self.enabled.changed.connect(lambda on: self._change(enabled=on))
+        self.consent.changed.connect(lambda on: self._change(allow_remote=on))
+        self.service.changed.connect(self._on_service)
+        # `changed` tells of every letter; what is typed holds once it is complete.
+        self.address.native.editingFinished.connect(
+            lambda: self._change(base_url=self.address.value.strip())
         )
-        self.model.activated.connect(self._on_model)
-        line = self.model.lineEdit()
-        if line is not None:
-            line.editingFinished.connect(self._on_model)
-        self.list.clicked.connect(
+        self.model.native.activated.connect(self._on_model)
+        self.model.native.lineEdit().editingFinished.connect(self._on_model)
+        self.list.changed.connect(
             lambda: self._ask("Listing the models …", _list_models, self._on_listed)
         )
-        self.test.clicked.connect(
+        self.test.changed.connect(
             lambda: self._ask("Asking …", check_connection, self._tell)
         )
-        self.store.clicked.connect(self._on_store)
-        self.remove.clicked.connect(self._on_remove)
+        self.store.changed.connect(self._on_store)
+        self.remove.changed.connect(self._on_remove)
 
     def _change(self, **values: object) -> None:
         """Keep settings, unless they cannot be used."""
@@ -162,13 +173,13 @@ class LanguageDialog(QDialog):
             self._tell("")
             self.show_settings()
 
-    def _on_service(self) -> None:
+    def _on_service(self, name: str) -> None:
         # Address and model of another service fit this one hardly ever.
-        self.model.clear()
-        self._change(profile=self.service.currentData(), base_url="", model="")
+        self.model.choices = ()
+        self._change(profile=name, base_url="", model="")
 
     def _on_model(self) -> None:
-        self._change(model=self.model.currentText().strip())
+        self._change(model=self.model.native.currentText().strip())
 
     def _on_store(self) -> None:
         key = SecretStr(self.key.text())
@@ -179,11 +190,9 @@ class LanguageDialog(QDialog):
         self._with_key("Removing the key …", _remove)
 
     def _on_listed(self, models: tuple[str, ...]) -> None:
-        chosen = self.model.currentText()
-        with QSignalBlocker(self.model):
-            self.model.clear()
-            self.model.addItems(models)
-            self.model.setEditText(chosen)
+        chosen = self.model.native.currentText()
+        self.model.choices = models
+        self.model.native.setEditText(chosen)
         self._tell(f"The server has {len(models)} models: choose one from the list.")
 
     def _with_key(self, doing: str, work: Callable[[str], str]) -> None:
@@ -224,9 +233,9 @@ class LanguageDialog(QDialog):
     def _show_busy(self, busy: bool) -> None:
         is_local = PROFILES[stored_language_settings()["profile"]].is_local
         for made in (self.list, self.test):
-            made.setEnabled(not busy)
+            made.enabled = not busy
         for made in (self.store, self.remove):
-            made.setEnabled(not (busy or is_local))
+            made.enabled = not (busy or is_local)
 
     def _tell(self, sentence: str) -> None:
         self.told.setText(sentence)
@@ -246,9 +255,9 @@ def _remove(host: str) -> str:
     return f"The keyring holds no key of {host} any more."
 
 
-def _row(first: QWidget, *buttons: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.addWidget(first, 1)
-    for made in buttons:
-        row.addWidget(made)
+def _row(label: str, *parts: ComboBox | PushButton) -> Container[ComboBox | PushButton]:
+    row: Container[ComboBox | PushButton] = Container(
+        widgets=parts, layout="horizontal", labels=False, label=label
+    )
+    row.margins = (0, 0, 0, 0)
     return row
