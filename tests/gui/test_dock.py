@@ -14,7 +14,9 @@ from napari_spinalsam.actions import models as a
 from napari_spinalsam.core.prompts import PointPrompt
 from napari_spinalsam.layers.roles import Role
 from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX
+from napari_spinalsam.widgets.segment.geometry_row import LARGEST_MM
 from napari_spinalsam.widgets.segment.rows import ProgressRow
+from tests.gui.conftest import make_volume
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -81,6 +83,13 @@ def test_all_that_each_minute_needs_is_in_sight(
 
         qtbot.waitUntil(all_are_whole)
         assert area.widget().width() <= area.viewport().width()
+    # What is asked of an image of unknown geometry makes nothing wider.
+    thick = handle.viewer.add_image(make_volume().data, scale=(150, 1, 1))
+    widget.choose_image(thick)
+    qtbot.waitUntil(widget.geometry_.isVisible)
+    least = area.widget().minimumSizeHint().width()
+    assert least <= area.viewport().width()
+    assert widget.geometry_.spacing.values() == [LARGEST_MM, 1, 1]
 
 
 def test_a_dock_opened_from_the_menu_is_a_tab_beside_the_other(

@@ -194,17 +194,17 @@ def test_the_way_of_the_head_is_asked_and_turns_image_and_labels(
     with pytest.raises(InputError, match="set_orientation"):
         handle.run(a.SegmentStructures(structures=("lumbar",)))
     assert row.orientation.codes() == "SPL"
-    row.orientation.boxes["Front"].setCurrentText("last slice")
-    assert not row.orientation.state.isEnabled()
-    row.orientation.boxes["Front"].setCurrentText("top of a slice")
-    row.orientation.state.click()
+    row.orientation.boxes["Front"].value = "last slice"
+    assert not row.orientation.state.enabled
+    row.orientation.boxes["Front"].value = "top of a slice"
+    row.orientation.state.native.click()
     assert handle.annotation.geometry.known is Known.EVERYTHING
     np.testing.assert_array_equal(handle.annotation.volume.data, data[::-1])
     np.testing.assert_array_equal(handle.annotation.labels, labels[::-1])
     assert not plain.visible
     assert viewer.layers.extent.units is not None  # else napari warns
-    assert row.orientation.isHidden()
-    assert [box.value() for box in row.spacing.sizes] == [3, 1, 0.7]
+    assert row.orientation.form.isHidden()
+    assert row.spacing.values() == [3, 1, 0.7]
     turned = handle.annotation.state.object_of("L3")
     assert (turned.locked, turned.visible) == (True, False)
     assert "prompts, undo" in handle.widget.status.text()
@@ -230,15 +230,15 @@ def test_the_pixel_size_of_a_picture_is_asked_and_shown(
     handle.wait_for_model()
     row = handle.widget.geometry_
     assert "pixel size is unknown" in row.text.text()
-    row.spacing.sizes[0].setValue(0.4)
-    row.spacing.state.click()
+    row.spacing.sizes[0].value = 0.4
+    row.spacing.state.native.click()
     assert handle.annotation.geometry.spacing[1:] == pytest.approx((0.4, 0.4))
     assert row.text.isHidden()
-    assert row.spacing.sizes[0].toolTip() == "Side of a pixel in mm"
-    row.spacing.sizes[0].setValue(4.0)  # mistyped, and put right
-    row.spacing.state.click()
-    row.spacing.sizes[0].setValue(0.4)
-    row.spacing.state.click()
+    assert row.spacing.sizes[0].tooltip == "Side of a pixel in mm"
+    row.spacing.sizes[0].value = 4.0  # mistyped, and put right
+    row.spacing.state.native.click()
+    row.spacing.sizes[0].value = 0.4
+    row.spacing.state.native.click()
     assert handle.annotation.geometry.spacing[1:] == pytest.approx((0.4, 0.4))
     assert image.scale == pytest.approx([0.4, 0.4])
     assert {str(unit) for unit in image.units} == {"millimeter"}

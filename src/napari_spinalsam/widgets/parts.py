@@ -1,13 +1,15 @@
-"""Boxes to choose a layer or a structure from."""
+"""Parts of docks and dialogs: boxes to choose from, buttons and forms."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from magicgui.widgets.bases import ButtonWidget
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
+    QFormLayout,
     QHBoxLayout,
     QMenu,
     QPushButton,
@@ -24,6 +26,7 @@ from napari_spinalsam.layers.roles import role_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from magicgui.widgets import Widget
     from napari import Viewer
     from napari.layers import Layer
 
@@ -237,3 +240,16 @@ def side_by_side(column: QVBoxLayout) -> QHBoxLayout:
     row.setSpacing(ROW_GAP_PX)
     column.addLayout(row)
     return row
+
+
+def add_fields(form: QFormLayout, *fields: Widget) -> None:
+    """Add fields of magicgui to a form, each beside its label, buttons without one.
+
+    A Container of magicgui makes its labels equally wide without a look at the theme,
+    so that its fields begin at different places in napari.
+    """
+    for field in fields:
+        if isinstance(field, ButtonWidget):
+            form.addRow(field.native)
+        else:
+            form.addRow(field.label, field.native)

@@ -6,16 +6,9 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import (
-    CheckBox,
-    ComboBox,
-    Container,
-    LineEdit,
-    PushButton,
-    Widget,
-)
+from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, PushButton
 from pydantic import SecretStr
-from qtpy.QtWidgets import QDialog, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QFormLayout, QLineEdit, QWidget
 
 from napari_spinalsam.annotation.jobs import sentence_of
 from napari_spinalsam.core.errors import CancelledError, SpinalSamError
@@ -25,7 +18,7 @@ from napari_spinalsam.language.llm.errors import Deadline
 from napari_spinalsam.language.llm.prompt import check_connection
 from napari_spinalsam.language.llm.settings import PROFILES
 from napari_spinalsam.widgets.chat.transcript import PlainLabel
-from napari_spinalsam.widgets.parts import make_narrow
+from napari_spinalsam.widgets.parts import add_fields, make_narrow
 from napari_spinalsam.widgets.preferences import (
     change_language_settings,
     language_settings,
@@ -90,13 +83,14 @@ class LanguageDialog(QDialog):
         """Show the settings as they are now."""
         values = stored_language_settings()
         profile = PROFILES[values["profile"]]
-        for part, value in (
-            (self.enabled, values["enabled"]),
-            (self.service, profile.name),
-            (self.consent, values["allow_remote"]),
+        with (
+            self.enabled.changed.blocked(),
+            self.service.changed.blocked(),
+            self.consent.changed.blocked(),
         ):
-            with part.changed.blocked():
-                part.value = value
+            self.enabled.value = values["enabled"]
+            self.service.value = profile.name
+            self.consent.value = values["allow_remote"]
         self.address.value = values["base_url"]
         usual = profile.base_url or "http://localhost:8000/v1"
         self.address.native.setPlaceholderText(usual)
@@ -104,8 +98,8 @@ class LanguageDialog(QDialog):
         line = self.model.native.lineEdit()
         line.setPlaceholderText(profile.model or "id of the model")
         self.key.setEnabled(not profile.is_local)
-        for part in (self.store, self.remove):
-            part.enabled = not profile.is_local
+        for made in (self.store, self.remove):
+            made.enabled = not profile.is_local
         self.key.setPlaceholderText("needs none" if profile.is_local else "paste it")
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -123,21 +117,13 @@ class LanguageDialog(QDialog):
         keys = _row("Key", self.store, self.remove)
         keys.native.layout().insertWidget(0, self.key, 1)
         self.key.setToolTip("Kept in the keyring of the operating system, never shown")
-        form: Container[Widget] = Container(
-            widgets=[
-                self.enabled,
-                self.service,
-                self.address,
-                _row("Model", self.model, self.list),
-                keys,
-                self.consent,
-            ]
-        )
-        form.margins = (0, 0, 0, 0)
-        column = QVBoxLayout(self)
-        for part in (form.native, PlainLabel(CONSENT), self.test.native, self.told):
-            column.addWidget(part)
-        column.addStretch(1)
+        model = _row("Model", self.model, self.list)
+        form = QFormLayout(self)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        add_fields(form, self.enabled, self.service, self.address, model, self.consent)
+        form.addRow(PlainLabel(CONSENT))
+        add_fields(form, keys, self.test)
+        form.addRow(self.told)
         for made in (self.list, self.store, self.remove, self.test):
             made.native.setAutoDefault(False)
         self.resize(460, 0)

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from magicgui.widgets import ComboBox, Container, FloatSpinBox, Label, PushButton
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_spinalsam.actions import models as a
 from napari_spinalsam.actions import pointer
-from napari_spinalsam.widgets.parts import make_narrow
+from napari_spinalsam.widgets.parts import ROW_GAP_PX, add_fields, make_narrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,82 +35,91 @@ USUAL = {
     "Front": "top of a slice",
     "Patient's left": "right of a slice",
 }
-LARGEST_MM = 100.0
+LEAST_MM, LARGEST_MM = 0.001, 100.0
+# Three sizes and their button still fit a dock of 290 pixels.
+LEAST_SIZE_PX = 36
 
 
-class SpacingRow(QWidget):
+class SpacingRow:
     """Asks how many millimetres a pixel or a voxel measures."""
 
     def __init__(self) -> None:
-        super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self.text = QLabel()
-        row.addWidget(self.text)
-        self.sizes = [QDoubleSpinBox() for _ in range(3)]
-        for box, what in zip(self.sizes, ("slices", "rows", "columns"), strict=True):
-            box.setRange(0.001, LARGEST_MM)
-            box.setDecimals(3)
-            box.setValue(1.0)
-            box.setToolTip(f"Millimetres between {what}")
-            row.addWidget(box, 1)
-        self._tip = self.sizes[0].toolTip()
-        self.state = QPushButton("Set")
-        row.addWidget(self.state)
+        self.text, self.state = Label(), PushButton(text="Set")
+        self.sizes = [
+            FloatSpinBox(
+                value=1.0,
+                min=LEAST_MM,
+                max=LARGEST_MM,
+                step=LEAST_MM,  # which also says how many decimals there are
+                tooltip=f"Millimetres between {what}",
+            )
+            for what in ("slices", "rows", "columns")
+        ]
+        for box in self.sizes:
+            box.native.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+            box.native.setStyleSheet(f"min-width: {LEAST_SIZE_PX}px")  # napari has one
+        self._tip = self.sizes[0].tooltip
+        self.form: Container[Label | FloatSpinBox | PushButton] = Container(
+            widgets=[self.text, *self.sizes, self.state],
+            layout="horizontal",
+            labels=False,
+        )
+        self.form.margins = (0, 0, 0, 0)
+        self.form.native.layout().setSpacing(ROW_GAP_PX)
 
     def ask(self, *, is_2d: bool) -> None:
         """Ask for the size of a pixel, or for the three of a voxel."""
-        self.text.setText("mm per pixel" if is_2d else "mm")
-        self.sizes[0].setToolTip("Side of a pixel in mm" if is_2d else self._tip)
+        self.text.value = "mm per pixel" if is_2d else "mm"
+        self.sizes[0].tooltip = "Side of a pixel in mm" if is_2d else self._tip
         for box in self.sizes[1:]:
-            box.setVisible(not is_2d)
+            box.visible = not is_2d
 
     def show_sizes(self, sizes: Sequence[float]) -> None:
-        """Fill in what is known, in mm, to be corrected."""
+        """Fill in what is known, in mm, to be corrected; the nearest that there is."""
         for box, mm in zip(self.sizes, sizes, strict=False):
-            box.setValue(mm)
+            box.value = min(max(mm, LEAST_MM), LARGEST_MM)
 
     def values(self) -> list[float]:
         """Return what is entered, in mm."""
-        return [box.value() for box in self.sizes]
+        return [box.value for box in self.sizes]
 
 
-class OrientationRow(QWidget):
+class OrientationRow:
     """Asks where head, front and left of the patient are."""
 
     def __init__(self) -> None:
-        super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        self.boxes: dict[str, QComboBox] = {}
-        for place, side in enumerate(SIDES):
-            box = QComboBox()
-            make_narrow(box)
-            box.addItems(list(ENDS))
-            box.setCurrentText(USUAL[side])
-            box.setToolTip(f"{side}: where it is in the image as slices show it")
-            grid.addWidget(QLabel(side), place, 0)
-            grid.addWidget(box, place, 1)
-            self.boxes[side] = box
-        self.state = QPushButton("Turn the image so")
-        self.state.setToolTip(
-            "Show the image as it lies in the patient; labels are saved there, at the "
-            "place where the viewer shows the image"
+        self.boxes = {
+            side: ComboBox(
+                label=side,
+                choices=list(ENDS),
+                value=USUAL[side],
+                tooltip=f"{side}: where it is in the image as slices show it",
+            )
+            for side in SIDES
+        }
+        self.state = PushButton(
+            text="Turn the image so",
+            tooltip="Show the image as it lies in the patient; labels are saved there, "
+            "at the place where the viewer shows the image",
         )
-        grid.addWidget(self.state, len(SIDES), 0, 1, 2)
         for box in self.boxes.values():
-            box.currentTextChanged.connect(self._check)
+            make_narrow(box.native)
+            box.changed.connect(self._check)
+        self.form = QWidget()
+        form = QFormLayout(self.form)
+        form.setContentsMargins(0, 0, 0, 0)
+        add_fields(form, *self.boxes.values(), self.state)
 
     def codes(self) -> str:
         """Return where slices, rows and columns grow to; "" if two sides share one."""
         letters = ["", "", ""]
         for side, box in self.boxes.items():
-            axis, grows = ENDS[box.currentText()]
+            axis, grows = ENDS[box.value]
             letters[axis] = SIDES[side][0 if grows else 1]
         return "".join(letters) if all(letters) else ""
 
     def _check(self) -> None:
-        self.state.setEnabled(bool(self.codes()))
+        self.state.enabled = bool(self.codes())
 
 
 class GeometryRow(QWidget):
@@ -141,10 +142,14 @@ class GeometryRow(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.spacing, self.orientation = SpacingRow(), OrientationRow()
-        for part in (self.text, self.spacing, self.orientation):
+        for part in (
+            self.text,
+            self.spacing.form.native,
+            self.orientation.form,
+        ):
             column.addWidget(part)
-        self.spacing.state.clicked.connect(self._set_spacing)
-        self.orientation.state.clicked.connect(self._set_orientation)
+        self.spacing.state.changed.connect(self._set_spacing)
+        self.orientation.state.changed.connect(self._set_orientation)
         controller.annotation_changed.connect(self._on_changed)
         self._show()
 
@@ -171,8 +176,8 @@ class GeometryRow(QWidget):
         self.spacing.ask(is_2d=geometry.is_2d)
         self.spacing.show_sizes(geometry.spacing[1 if geometry.is_2d else 0 :])
         asked = not annotation.size_from_file
-        self.spacing.setVisible(asked)
-        self.orientation.setVisible(orientation_unknown)
+        self.spacing.form.visible = asked
+        self.orientation.form.setVisible(orientation_unknown)
         self.setVisible(asked or orientation_unknown)
 
     def _set_spacing(self) -> None:
