@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import Command
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.widgets.controller import SegmentController
+    from napari_spinalsam.widgets.segment.widget import SegmentWidget
 
 # Arguments that name a structure which is there already.
 PRESENT = ("structure", "into")
+LABELS = {
+    "structure": "Structure",
+    "into": "Merge into",
+    "to": "New name",
+    "index": "Slice",
+    "mm": "Millimetres of a pixel",
+}
 
 
 def three_views(viewer: Viewer) -> None:
@@ -44,15 +51,16 @@ def __getattr__(name: str) -> Callable[[Viewer], None]:
     action, command = COMMANDS[name]
 
     def run(viewer: Viewer) -> None:
-        controller = attach(viewer).widget.controller
-        controller.attempt(lambda: _perform(controller, action, command))
+        widget = attach(viewer).widget
+        widget.controller.attempt(lambda: _perform(widget, action, command))
 
     run.__name__ = name
     return run
 
 
-def _perform(controller: SegmentController, action: str, command: Command) -> None:
+def _perform(widget: SegmentWidget, action: str, command: Command) -> None:
     """Run an action once all that it needs is known; closing the form runs nothing."""
+    controller = widget.controller
     fields = ACTION_TYPES[action].model_fields
     missing = {
         name: _form(name, field.annotation, controller.annotation)
@@ -61,7 +69,8 @@ def _perform(controller: SegmentController, action: str, command: Command) -> No
     }
     arguments = {"action": action, **command.arguments}
     if missing:
-        given = request_values(title=command.title, **missing)
+        # In the window it has the style of napari.
+        given = request_values(title=command.title, parent=widget.window(), **missing)
         if given is None:
             return
         arguments |= given
@@ -70,12 +79,14 @@ def _perform(controller: SegmentController, action: str, command: Command) -> No
 
 def _form(name: str, kind: Any, annotation: Annotation | None) -> dict[str, Any]:
     """Return how an argument is asked for."""
+    form: dict[str, Any] = {"label": LABELS[name], "annotation": kind}
     if kind is not str:
-        return {"annotation": kind, "options": {"min": 0}}
+        return {**form, "options": {"min": 0}}
     names = [each.name for each in STRUCTURES]
-    form: dict[str, Any] = {"annotation": str}
     if name in PRESENT and annotation is not None and annotation.state.objects:
-        names = [entry.name for entry in annotation.state.objects]
         selected = annotation.state.selected
-        form["value"] = selected if selected in names else names[0]
+        present = [entry.name for entry in annotation.state.objects]
+        # What is selected comes first, what it may be merged into after it.
+        names = sorted(present, key=lambda each: each != selected)
+        form["value"] = names[-1] if name == "into" else names[0]
     return {**form, "options": {"choices": names}}
