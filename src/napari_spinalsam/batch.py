@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.core.anatomy import Structure
     from napari_spinalsam.core.intensity import Window
+    from napari_spinalsam.core.masks import Box
     from napari_spinalsam.core.prompts import MaskPrediction, SlicePrompts
     from napari_spinalsam.core.protocols import Session
     from napari_spinalsam.core.results import FoundStructure, Seed, SliceKey

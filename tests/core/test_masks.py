@@ -5,6 +5,7 @@ from napari_spinalsam.core.errors import InputError
 from napari_spinalsam.core.masks import (
     LabelDelta,
     bounding_box,
+    box_around,
     largest_component,
     writable,
 )
@@ -23,6 +24,12 @@ def test_bounding_box_is_tight() -> None:
     assert bounding_box(volume) is None
     volume[2, 0, 4] = True
     assert bounding_box(volume) == (slice(2, 3), slice(0, 1), slice(4, 5))
+
+
+def test_the_box_around_boxes_holds_each_and_no_more() -> None:
+    one, other = (slice(1, 3), slice(0, 9)), (slice(2, 7), slice(4, 5))
+    assert box_around(one, other) == (slice(1, 7), slice(0, 9))
+    assert box_around(one) == one
 
 
 def test_largest_component_wins() -> None:

@@ -1,4 +1,4 @@
-"""Random oblique crops of the prepared scans, as the network will meet slices."""
+"""Random oblique crops of prepared scans, as the network meets slices, in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled scans on a 1 mm grid, ready for slices in any plane."""
+"""Labelled scans: read, brought to a 1 mm grid, and stored for slices in any plane."""
 
 from __future__ import annotations
 

@@ -56,12 +56,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.annotation.label_edits import JobStart
     from napari_spinalsam.annotation.requests import PredictionRequest, PromptKind
     from napari_spinalsam.core.geometry import Geometry
     from napari_spinalsam.core.intensity import Window
-    from napari_spinalsam.core.masks import LabelDelta
+    from napari_spinalsam.core.masks import Box, LabelDelta
     from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.prompts import MaskPrediction
     from napari_spinalsam.core.protocols import ModelIdentity

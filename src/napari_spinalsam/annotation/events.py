@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_spinalsam.annotation.state import State
-    from napari_spinalsam.core.masks import LabelDelta
-
-Box = tuple[slice, slice, slice]
+    from napari_spinalsam.core.masks import Box, LabelDelta
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A view without a window, for scripts, the command line and tests."""
+"""View and prediction without a window, for scripts, the command line and tests."""
 
 from __future__ import annotations
 

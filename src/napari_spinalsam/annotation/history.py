@@ -1,4 +1,7 @@
-"""State and labels over time: every change a step, undone and redone without limit."""
+"""State and labels over time: every change a step, undone and redone without limit.
+
+Also which moment is stored, and in which file.
+"""
 
 from __future__ import annotations
 

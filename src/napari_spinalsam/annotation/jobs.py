@@ -1,4 +1,4 @@
-"""Whole objects: what is asked of the model.
+"""Volume jobs: propagation, detection by name, and the search before a plan.
 
 A `Job` is submitted to the prediction port, which runs it piece by piece. It can be
 cancelled between two pieces; what is there by then is written, as one step of the

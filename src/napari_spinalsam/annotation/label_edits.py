@@ -1,4 +1,4 @@
-"""Changes of the label volume: what a mask, a stroke or loaded labels would write."""
+"""Changes of the labels: what a mask, a stroke, loaded labels or a job would write."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from napari_spinalsam.core.masks import (
     LabelDelta,
     LabelRuns,
     bounding_box,
+    box_around,
     writable,
 )
 from napari_spinalsam.core.messages import msg
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.annotation.provenance import Record
     from napari_spinalsam.annotation.state import State
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.masks import Box
     from napari_spinalsam.core.messages import Message
     from napari_spinalsam.core.results import SliceKey, VolumeMask
 
@@ -460,7 +461,7 @@ def written_masks(
                 )
             )
         # Nothing of the structure was or comes outside of this box.
-        box = within or _around(whole.box, bounding_box(present))
+        box = within or box_around(whole.box, bounding_box(present) or whole.box)
         after[box][(after[box] == label) & ~kept[box]] = 0
         rooms.append((whole, label, box, kept[box].copy()))
         state = state.with_object(state.object_of(target))
@@ -474,15 +475,6 @@ def written_masks(
     if not delta.is_empty:
         state = state.with_event(VoxelsWritten(step, LabelRuns.of(delta), model))
     return state, delta, tuple(remarks)
-
-
-def _around(box: Box, other: tuple[slice, ...] | None) -> Box:
-    """Return the smallest box that holds a box and another one, if there is one."""
-    first, second, third = (
-        slice(min(a.start, b.start), max(a.stop, b.stop))
-        for a, b in zip(box, other or box, strict=True)
-    )
-    return first, second, third
 
 
 def _targets(

@@ -1,4 +1,7 @@
-"""What each action does to an annotation and its view."""
+"""What each action does to an annotation and its view, in the order of the actions.
+
+The executor calls the function that has the name of the action.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from napari_spinalsam.annotation.requests import PromptKind
     from napari_spinalsam.annotation.state import Preview
     from napari_spinalsam.core.messages import Message
+
+
+# Images and slices.
 
 
 def open_image(run: Run, action: a.OpenImage) -> Outcome:
@@ -121,94 +127,7 @@ def set_window(run: Run, action: a.SetWindow) -> Outcome:
     )
 
 
-def set_pixel_size(run: Run, action: a.SetPixelSize) -> Outcome:
-    """State the size of a picture's pixels."""
-    run.annotation.set_pixel_size(action.mm)
-    return Outcome(msg("A pixel measures {mm:g} mm.", mm=action.mm))
-
-
-def set_visibility(run: Run, action: a.SetVisibility) -> Outcome:
-    """Show or hide a layer by its role."""
-    run.view.set_visibility(action.layer, action.visible)
-    if action.visible:
-        return Outcome(
-            msg("The {layer} layer is shown.", layer=layer_name(action.layer))
-        )
-    return Outcome(msg("The {layer} layer is hidden.", layer=layer_name(action.layer)))
-
-
-def set_views(run: Run, action: a.SetViews) -> Outcome:
-    """Show one plane, or all three at once."""
-    run.view.set_views(action.views)
-    if action.views == "three":
-        return Outcome(msg("Axial, sagittal and coronal are shown at once."))
-    return Outcome(msg("One view is shown."))
-
-
-def save_labels(run: Run, action: a.SaveLabels) -> Outcome:
-    """Save the labels through a dialog."""
-    if not run.annotation.labels.any():
-        raise InputError(
-            msg("There are no labels to save: accept a mask or paint first.")
-        )
-    return Outcome(msg("Saved {file}.", file=run.view.save_labels(action.format)))
-
-
-def measure(run: Run, action: a.Measure) -> Outcome:
-    """Show volumes and agreement in a table."""
-    report = measure_report(run.annotation, action.metrics, action.structure)
-    run.view.show_measures(report)
-    if len(report.rows) > 1:
-        text = msg(
-            "{title}: {count} structures.", title=report.title, count=len(report.rows)
-        )
-        return Outcome(text, data=report)
-    values = zip(report.columns[1:], report.rows[0][1:], strict=True)
-    text = msg(
-        "{name}: {values}.",
-        name=report.rows[0][0],
-        values=join((join(pair) for pair in values), ", "),
-    )
-    return Outcome(text, data=report)
-
-
-def check_gpu(run: Run, action: a.CheckGpu) -> Outcome:
-    """Show what the model runs on."""
-    rows = tuple(_engine(run).device_report())
-    return _show_rows(run, Report(msg("Device"), (msg("What"), msg("Value")), rows))
-
-
-def verify_parameters(run: Run, action: a.VerifyParameters) -> Outcome:
-    """Show which weights of the model match."""
-    rows = tuple(_engine(run).parameter_report())
-    return _show_rows(run, Report(msg("Parameters"), (msg("What"), msg("Value")), rows))
-
-
-def _engine(run: Run) -> EngineInfo:
-    if run.engine is None:
-        raise InputError(msg("There is no model to ask: load one first."))
-    return run.engine
-
-
-def _show_rows(run: Run, report: Report) -> Outcome:
-    run.view.show_report(report)
-    text = join((join(row, ": ") for row in report.rows), ", ")
-    return Outcome(msg("{text}.", text=text), data=report)
-
-
-def show_help(run: Run, action: a.ShowHelp) -> Outcome:
-    """Show what can be asked for."""
-    rows = tuple(
-        (name.replace("_", " "), inspect.getdoc(kind) or "")
-        for name, kind in a.ACTION_TYPES.items()
-    )
-    title = msg("What you can ask for")
-    report = Report(title, (msg("Action"), msg("What it does")), rows)
-    run.view.show_help(report)
-    return Outcome(
-        msg("There are {count} things that you can ask for.", count=len(rows)),
-        data=report,
-    )
+# Structure and prompts.
 
 
 def select_structure(run: Run, action: a.SelectStructure) -> Outcome:
@@ -260,35 +179,6 @@ def add_box(run: Run, action: a.AddBox) -> Outcome:
     return Outcome(located.told(what, listed(located.masks), key[1]))
 
 
-def clear_points(run: Run, action: a.ClearPoints) -> Outcome:
-    """Remove all points not yet accepted."""
-    count = run.annotation.clear_points()
-    if not count:
-        return Outcome(msg("There is no point to clear."), ok=False)
-    return Outcome(msgn("{count} point cleared.", "{count} points cleared.", count))
-
-
-def clear_boxes(run: Run, action: a.ClearBoxes) -> Outcome:
-    """Remove all boxes not yet accepted."""
-    count = run.annotation.clear_boxes()
-    if not count:
-        return Outcome(msg("There is no box to clear."), ok=False)
-    return Outcome(msgn("{count} box cleared.", "{count} boxes cleared.", count))
-
-
-def clear_all(run: Run, action: a.ClearAll) -> Outcome:
-    """Remove all prompts not yet accepted, and the preview."""
-    if not run.annotation.clear_all():
-        return Outcome(msg("There are no prompts and no preview to clear."), ok=False)
-    return Outcome(msg("Prompts and preview are cleared; accepted labels stay."))
-
-
-def _share(count: int, names: list[str]) -> dict[str, int]:
-    """Deal a number of points out to structures, the first ones first."""
-    each, rest = divmod(count, len(names))
-    return {name: each + (place < rest) for place, name in enumerate(names)}
-
-
 def _arm(run: Run, place: str | None, arming: Arming) -> Outcome:
     document = run.annotation
     region = None if place is None else REGIONS.get(place)
@@ -331,9 +221,7 @@ def _request_by_hand(arming: Arming, name: str) -> Message:
     return msg("Click {points} outside {name}.", points=points, name=named(name))
 
 
-def generate_mask(run: Run, action: a.GenerateMask) -> Outcome:
-    """Predict from all prompts of the current slice."""
-    return _generate(run, "all")
+# Masks.
 
 
 def generate_point_mask(run: Run, action: a.GeneratePointMask) -> Outcome:
@@ -344,6 +232,11 @@ def generate_point_mask(run: Run, action: a.GeneratePointMask) -> Outcome:
 def generate_box_mask(run: Run, action: a.GenerateBoxMask) -> Outcome:
     """Predict from the box of the current slice."""
     return _generate(run, "box")
+
+
+def generate_mask(run: Run, action: a.GenerateMask) -> Outcome:
+    """Predict from all prompts of the current slice."""
+    return _generate(run, "all")
 
 
 def _generate(run: Run, kind: PromptKind) -> Outcome:
@@ -380,68 +273,33 @@ def predicted(preview: Preview) -> Outcome:
     )
 
 
-def accept_mask(run: Run, action: a.AcceptMask) -> Outcome:
-    """Write the preview into the labels."""
-    left = run.annotation.accept()
-    name = selected_name(run.annotation.state)
-    if left:
-        return Outcome(
-            msg(
-                "The mask is written as {name}; {left} pixels belong to other "
-                "structures and stay.",
-                name=named(name),
-                left=left,
-            )
+def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
+    """Find structures along the spine, from those that are labelled already."""
+    document = run.annotation
+    if document.geometry.is_2d:
+        raise InputError(
+            msg("Structures cannot be found in a flat image: choose one and prompt it.")
         )
-    return Outcome(msg("The mask is written as {name}.", name=named(name)))
-
-
-def reject_mask(run: Run, action: a.RejectMask) -> Outcome:
-    """Drop the preview."""
-    run.annotation.reject()
-    return Outcome(msg("The mask is dropped; the prompts stay."))
-
-
-def next_candidate(run: Run, action: a.NextCandidate) -> Outcome:
-    """Show the next candidate mask; the first comes after the last."""
-    run.annotation.next_candidate()
-    return _candidate(run)
-
-
-def previous_candidate(run: Run, action: a.PreviousCandidate) -> Outcome:
-    """Show the candidate mask before; the last comes before the first."""
-    run.annotation.previous_candidate()
-    return _candidate(run)
-
-
-def _candidate(run: Run) -> Outcome:
-    preview = waiting_preview(run.annotation.state, msg("choose from"))
-    if preview.count == 1:
-        return Outcome(msg("There is only one candidate."), ok=False)
-    return Outcome(
-        msg(
-            "Candidate {number} of {count}: predicted IoU {iou:.2f}.",
-            number=preview.chosen + 1,
-            count=preview.count,
-            iou=preview.predicted_iou,
-        )
+    purpose = msg("structures cannot be found by name")
+    document.geometry.require_orientation(purpose)
+    document.geometry.require_spacing(purpose)
+    names = [
+        structure(name).name
+        for given in action.structures
+        for name in REGIONS.get(given, (given,))
+    ]
+    check_findable(structure(name) for name in names)
+    unlocked = tuple(
+        name
+        for name in dict.fromkeys(names)
+        if not document.state.object_of(name).locked
     )
-
-
-def undo(run: Run, action: a.Undo) -> Outcome:
-    """Take steps back."""
-    names = run.annotation.undo(action.steps)
-    if not names:
-        return Outcome(msg("There is nothing to undo."), ok=False)
-    return Outcome(msg("Undone: {steps}.", steps=join(names, "; ")))
-
-
-def redo(run: Run, action: a.Redo) -> Outcome:
-    """Repeat steps that were taken back."""
-    names = run.annotation.redo(action.steps)
-    if not names:
-        return Outcome(msg("There is nothing to redo."), ok=False)
-    return Outcome(msg("Done again: {steps}.", steps=join(names, "; ")))
+    if not unlocked:
+        raise InputError(
+            msg("{names} are locked: unlock one to segment it.", names=listed(names))
+        )
+    anchors = anchors_of(document, run.view.current_slice())
+    return _submit(run, DetectionJob(unlocked, anchors, document.state.window))
 
 
 def propagate(run: Run, action: a.Propagate) -> Outcome:
@@ -479,42 +337,6 @@ def propagate(run: Run, action: a.Propagate) -> Outcome:
     return _submit(run, job)
 
 
-def segment_structures(run: Run, action: a.SegmentStructures) -> Outcome:
-    """Find structures along the spine, from those that are labelled already."""
-    document = run.annotation
-    if document.geometry.is_2d:
-        raise InputError(
-            msg("Structures cannot be found in a flat image: choose one and prompt it.")
-        )
-    purpose = msg("structures cannot be found by name")
-    document.geometry.require_orientation(purpose)
-    document.geometry.require_spacing(purpose)
-    names = [
-        structure(name).name
-        for given in action.structures
-        for name in REGIONS.get(given, (given,))
-    ]
-    check_findable(structure(name) for name in names)
-    unlocked = tuple(
-        name
-        for name in dict.fromkeys(names)
-        if not document.state.object_of(name).locked
-    )
-    if not unlocked:
-        raise InputError(
-            msg("{names} are locked: unlock one to segment it.", names=listed(names))
-        )
-    anchors = anchors_of(document, run.view.current_slice())
-    return _submit(run, DetectionJob(unlocked, anchors, document.state.window))
-
-
-def cancel(run: Run, action: a.Cancel) -> Outcome:
-    """Stop what runs and what waits; what is done by then is written."""
-    if not run.view.cancel_work():
-        return Outcome(msg("Nothing is running that could be stopped."), ok=False)
-    return Outcome(msg("Stopped; what is done by now stays."))
-
-
 def _submit(run: Run, job: VolumeJob) -> Outcome:
     """Let a job begin when the plan has succeeded, or do it now in a script."""
     if run.predict is None:
@@ -535,6 +357,132 @@ def _submit(run: Run, job: VolumeJob) -> Outcome:
     return Outcome(
         msg("{step} has begun; Cancel keeps what is done.", step=job.step), job=job
     )
+
+
+def accept_mask(run: Run, action: a.AcceptMask) -> Outcome:
+    """Write the preview into the labels."""
+    left = run.annotation.accept()
+    name = selected_name(run.annotation.state)
+    if left:
+        return Outcome(
+            msg(
+                "The mask is written as {name}; {left} pixels belong to other "
+                "structures and stay.",
+                name=named(name),
+                left=left,
+            )
+        )
+    return Outcome(msg("The mask is written as {name}.", name=named(name)))
+
+
+def reject_mask(run: Run, action: a.RejectMask) -> Outcome:
+    """Drop the preview."""
+    run.annotation.reject()
+    return Outcome(msg("The mask is dropped; the prompts stay."))
+
+
+# Taking back.
+
+
+def clear_points(run: Run, action: a.ClearPoints) -> Outcome:
+    """Remove all points not yet accepted."""
+    count = run.annotation.clear_points()
+    if not count:
+        return Outcome(msg("There is no point to clear."), ok=False)
+    return Outcome(msgn("{count} point cleared.", "{count} points cleared.", count))
+
+
+def clear_boxes(run: Run, action: a.ClearBoxes) -> Outcome:
+    """Remove all boxes not yet accepted."""
+    count = run.annotation.clear_boxes()
+    if not count:
+        return Outcome(msg("There is no box to clear."), ok=False)
+    return Outcome(msgn("{count} box cleared.", "{count} boxes cleared.", count))
+
+
+def clear_all(run: Run, action: a.ClearAll) -> Outcome:
+    """Remove all prompts not yet accepted, and the preview."""
+    if not run.annotation.clear_all():
+        return Outcome(msg("There are no prompts and no preview to clear."), ok=False)
+    return Outcome(msg("Prompts and preview are cleared; accepted labels stay."))
+
+
+def _share(count: int, names: list[str]) -> dict[str, int]:
+    """Deal a number of points out to structures, the first ones first."""
+    each, rest = divmod(count, len(names))
+    return {name: each + (place < rest) for place, name in enumerate(names)}
+
+
+def undo(run: Run, action: a.Undo) -> Outcome:
+    """Take steps back."""
+    names = run.annotation.undo(action.steps)
+    if not names:
+        return Outcome(msg("There is nothing to undo."), ok=False)
+    return Outcome(msg("Undone: {steps}.", steps=join(names, "; ")))
+
+
+def redo(run: Run, action: a.Redo) -> Outcome:
+    """Repeat steps that were taken back."""
+    names = run.annotation.redo(action.steps)
+    if not names:
+        return Outcome(msg("There is nothing to redo."), ok=False)
+    return Outcome(msg("Done again: {steps}.", steps=join(names, "; ")))
+
+
+# Measures, files and layers.
+
+
+def measure(run: Run, action: a.Measure) -> Outcome:
+    """Show volumes and agreement in a table."""
+    report = measure_report(run.annotation, action.metrics, action.structure)
+    run.view.show_measures(report)
+    if len(report.rows) > 1:
+        text = msg(
+            "{title}: {count} structures.", title=report.title, count=len(report.rows)
+        )
+        return Outcome(text, data=report)
+    values = zip(report.columns[1:], report.rows[0][1:], strict=True)
+    text = msg(
+        "{name}: {values}.",
+        name=report.rows[0][0],
+        values=join((join(pair) for pair in values), ", "),
+    )
+    return Outcome(text, data=report)
+
+
+def _show_rows(run: Run, report: Report) -> Outcome:
+    run.view.show_report(report)
+    text = join((join(row, ": ") for row in report.rows), ", ")
+    return Outcome(msg("{text}.", text=text), data=report)
+
+
+def save_labels(run: Run, action: a.SaveLabels) -> Outcome:
+    """Save the labels through a dialog."""
+    if not run.annotation.labels.any():
+        raise InputError(
+            msg("There are no labels to save: accept a mask or paint first.")
+        )
+    return Outcome(msg("Saved {file}.", file=run.view.save_labels(action.format)))
+
+
+def set_visibility(run: Run, action: a.SetVisibility) -> Outcome:
+    """Show or hide a layer by its role."""
+    run.view.set_visibility(action.layer, action.visible)
+    if action.visible:
+        return Outcome(
+            msg("The {layer} layer is shown.", layer=layer_name(action.layer))
+        )
+    return Outcome(msg("The {layer} layer is hidden.", layer=layer_name(action.layer)))
+
+
+def cancel(run: Run, action: a.Cancel) -> Outcome:
+    """Stop what runs and what waits; what is done by then is written."""
+    if not run.view.cancel_work():
+        return Outcome(msg("Nothing is running that could be stopped."), ok=False)
+    return Outcome(msg("Stopped; what is done by now stays."))
+
+
+# Whole structures.
 
 
 def set_lock(run: Run, action: a.SetLock) -> Outcome:
@@ -602,6 +550,87 @@ def shift_names(run: Run, action: a.ShiftNames) -> Outcome:
         return Outcome(msg("All names are shifted down by {levels}.", levels=levels))
     return Outcome(msg("All names are shifted up by {levels}.", levels=levels))
 
+
+# Views, candidates and the size of pixels.
+
+
+def set_views(run: Run, action: a.SetViews) -> Outcome:
+    """Show one plane, or all three at once."""
+    run.view.set_views(action.views)
+    if action.views == "three":
+        return Outcome(msg("Axial, sagittal and coronal are shown at once."))
+    return Outcome(msg("One view is shown."))
+
+
+def next_candidate(run: Run, action: a.NextCandidate) -> Outcome:
+    """Show the next candidate mask; the first comes after the last."""
+    run.annotation.next_candidate()
+    return _candidate(run)
+
+
+def previous_candidate(run: Run, action: a.PreviousCandidate) -> Outcome:
+    """Show the candidate mask before; the last comes before the first."""
+    run.annotation.previous_candidate()
+    return _candidate(run)
+
+
+def _candidate(run: Run) -> Outcome:
+    preview = waiting_preview(run.annotation.state, msg("choose from"))
+    if preview.count == 1:
+        return Outcome(msg("There is only one candidate."), ok=False)
+    return Outcome(
+        msg(
+            "Candidate {number} of {count}: predicted IoU {iou:.2f}.",
+            number=preview.chosen + 1,
+            count=preview.count,
+            iou=preview.predicted_iou,
+        )
+    )
+
+
+def set_pixel_size(run: Run, action: a.SetPixelSize) -> Outcome:
+    """State the size of a picture's pixels."""
+    run.annotation.set_pixel_size(action.mm)
+    return Outcome(msg("A pixel measures {mm:g} mm.", mm=action.mm))
+
+
+# Model and help.
+
+
+def check_gpu(run: Run, action: a.CheckGpu) -> Outcome:
+    """Show what the model runs on."""
+    rows = tuple(_engine(run).device_report())
+    return _show_rows(run, Report(msg("Device"), (msg("What"), msg("Value")), rows))
+
+
+def verify_parameters(run: Run, action: a.VerifyParameters) -> Outcome:
+    """Show which weights of the model match."""
+    rows = tuple(_engine(run).parameter_report())
+    return _show_rows(run, Report(msg("Parameters"), (msg("What"), msg("Value")), rows))
+
+
+def _engine(run: Run) -> EngineInfo:
+    if run.engine is None:
+        raise InputError(msg("There is no model to ask: load one first."))
+    return run.engine
+
+
+def show_help(run: Run, action: a.ShowHelp) -> Outcome:
+    """Show what can be asked for."""
+    rows = tuple(
+        (name.replace("_", " "), inspect.getdoc(kind) or "")
+        for name, kind in a.ACTION_TYPES.items()
+    )
+    title = msg("What you can ask for")
+    report = Report(title, (msg("Action"), msg("What it does")), rows)
+    run.view.show_help(report)
+    return Outcome(
+        msg("There are {count} things that you can ask for.", count=len(rows)),
+        data=report,
+    )
+
+
+# What only a hand or a script does.
 
 _BY_HAND = {
     ("point", Polarity.POSITIVE): msg("Placed a positive point."),

@@ -1,4 +1,4 @@
-"""Where to place prompts for a structure whose mask in the slice is known."""
+"""Where to place prompts for a structure: by its mask, its neighbours, or the model."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from napari_spinalsam.actions.models import MetricName
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.events import Box
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.masks import Box
 
 MM3_PER_ML = 1000.0
 IN_MILLIMETRES = frozenset({"msd", "hd95", "volume"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABEL_DTYPE = np.uint8
+Box = tuple[slice, slice, slice]
+_Box = TypeVar("_Box", bound=tuple[slice, ...])
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
@@ -39,6 +41,15 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
             return None
         box.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
     return tuple(box)
+
+
+def box_around(*boxes: _Box) -> _Box:
+    """Return the smallest box that holds all given ones, one slice for each axis."""
+    sides = (
+        slice(min(side.start for side in axis), max(side.stop for side in axis))
+        for axis in zip(*boxes, strict=True)
+    )
+    return cast("_Box", tuple(sides))
 
 
 def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

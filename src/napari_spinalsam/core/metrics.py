@@ -15,15 +15,13 @@ import numpy as np
 from scipy import ndimage
 
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import bounding_box
+from napari_spinalsam.core.masks import bounding_box, box_around
 from napari_spinalsam.core.messages import msg
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ def surface_distances(
         return None
     # All surface voxels lie in the box of both, so that nothing outside matters;
     # the margin makes its border count as outside of the masks.
-    box = _union(box_a, box_b)
+    box = box_around(box_a, box_b)
     edge_a, edge_b = (_surface(np.pad(mask[box], 1)) for mask in (a, b))
     to_b = ndimage.distance_transform_edt(~edge_b, sampling=tuple(spacing))
     to_a = ndimage.distance_transform_edt(~edge_a, sampling=tuple(spacing))
@@ -232,7 +230,7 @@ def evaluate_labels(
     results = {}
     for label in chosen:
         found = [sides[label] for sides in boxes if label in sides]
-        box = _union(*found) if found else (slice(0, 0),) * reference.ndim
+        box = box_around(*found) if found else (slice(0, 0),) * reference.ndim
         results[label] = compare_masks(
             prediction[box] == label, reference[box] == label, spacing
         )
@@ -307,7 +305,7 @@ def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.logical_and(mask, ~inner)
 
 
-def _boxes(labels: NDArray[Any]) -> dict[int, Box]:
+def _boxes(labels: NDArray[Any]) -> dict[int, tuple[slice, ...]]:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         raise InputError(
             msg(
@@ -318,13 +316,6 @@ def _boxes(labels: NDArray[Any]) -> dict[int, Box]:
         )
     found = ndimage.find_objects(labels)
     return {at + 1: box for at, box in enumerate(found) if box is not None}
-
-
-def _union(*boxes: Box) -> Box:
-    return tuple(
-        slice(min(s.start for s in sides), max(s.stop for s in sides))
-        for sides in zip(*boxes, strict=True)
-    )
 
 
 def _check_shapes(a: NDArray[Any], b: NDArray[Any]) -> None:

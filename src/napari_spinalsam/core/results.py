@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.anatomy import Structure
+    from napari_spinalsam.core.masks import Box
 
 # What is counted along the spine, and what is found by what is counted.
 COUNTED = (Kind.VERTEBRA, Kind.SACRUM)
@@ -26,7 +27,6 @@ FINDABLE = (*COUNTED, Kind.DISC)
 
 Direction = Literal["both", "forward", "backward"]
 SliceKey = tuple[int, int]
-Box = tuple[slice, slice, slice]
 # What is known of a structure on a slice: prompts, or a mask of bool (rows, cols).
 Seed = SlicePrompts | np.ndarray
 

@@ -179,7 +179,7 @@ class AnnotationLayers:
         Runs actions on the document, such as `Executor.run_plan`.
     report : callable
         Told the sentence of every refused edit.
-    later : callable
+    after_drawing : callable
         Calls what it is given once the window has drawn.
     """
 
@@ -190,10 +190,10 @@ class AnnotationLayers:
         annotation: Annotation,
         act: Act,
         report: Callable[[str], None],
-        later: Callable[[Callable[[], None]], object],
+        after_drawing: Callable[[Callable[[], None]], object],
     ) -> None:
         self.viewer, self.image, self.annotation = viewer, image, annotation
-        self.act, self._report, self.later = act, report, later
+        self.act, self._report, self.after_drawing = act, report, after_drawing
         self._blocked = self._prompts_due = False
         self._connected: list[Layer] = []
         self.preview: label_layers.PreviewView | None = None
@@ -393,7 +393,7 @@ class AnnotationLayers:
                 self.act,
                 self._edit,
                 self._report,
-                self.later,
+                self.after_drawing,
             )
         else:
             self.preview = label_layers.PreviewView(layer, self.annotation.geometry)
@@ -415,7 +415,7 @@ class AnnotationLayers:
             self._disconnect(event.value)
             role = role_of(event.value)
             # Not now: others may be about to go, and the image with them.
-            self.later(lambda: self._bring_back(role))
+            self.after_drawing(lambda: self._bring_back(role))
 
     def _bring_back(self, role: Role | None) -> None:
         """Show again what a removed layer showed, unless the image is gone too."""
@@ -530,7 +530,7 @@ class AnnotationLayers:
             polarity, geometry = self._tool.polarity, self.annotation.geometry
             point = prompt_layers.point_at(place, axis, polarity, geometry)
             self.act([pointer.PlacePoint(axis=axis, index=index, point=point)])
-        self.later(self._show_due_prompts)
+        self.after_drawing(self._show_due_prompts)
 
     def _select(self, name: str) -> None:
         with self._edit():

@@ -1,9 +1,8 @@
-"""Labels layers that show the preview and the accepted structures."""
+"""Labels layers of preview and accepted structures, and the edits made in them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from napari_spinalsam.annotation.events import changed_box, slice_box
 from napari_spinalsam.annotation.provenance import EDITED, PAINTED
 from napari_spinalsam.core.anatomy import STRUCTURES, label_colormap, structure
 from napari_spinalsam.core.errors import InputError
-from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta
+from napari_spinalsam.core.masks import LABEL_DTYPE, LabelDelta, box_around
 from napari_spinalsam.core.messages import msg
 from napari_spinalsam.layers.dims import current_slice
 from napari_spinalsam.layers.grids import set_transform, transform_of
@@ -32,11 +31,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.events import Box, Change
+    from napari_spinalsam.annotation.events import Change
     from napari_spinalsam.annotation.executor import Act
     from napari_spinalsam.annotation.state import Preview, StructureObject
     from napari_spinalsam.core.anatomy import Rgba
     from napari_spinalsam.core.geometry import Geometry
+    from napari_spinalsam.core.masks import Box
     from napari_spinalsam.core.results import SliceKey
 
 FILL, OUTLINE = 1, 2
@@ -171,7 +171,7 @@ class LabelEdits:
         A context in which whatever goes wrong is told to the user.
     report : callable
         Told that something locked was spared.
-    later : callable
+    after_drawing : callable
         Calls what it is given once the window has drawn.
     """
 
@@ -184,12 +184,12 @@ class LabelEdits:
         act: Act,
         edit: Callable[[], AbstractContextManager[None]],
         report: Callable[[str], None],
-        later: Callable[[Callable[[], None]], object],
+        after_drawing: Callable[[Callable[[], None]], object],
     ) -> None:
         self.layer = layer
         self._viewer, self._image, self._annotation = viewer, image, annotation
         self._act = act
-        self._edit, self._report, self._later = edit, report, later
+        self._edit, self._report, self._after_drawing = edit, report, after_drawing
         self._quiet = 0
         left = entry_of(layer).pop(LEFT, None)
         if isinstance(left, LeftLabels):
@@ -246,7 +246,7 @@ class LabelEdits:
         # What others wrote without telling is seen now.
         if not self._check_is_due:
             self._check_is_due = True
-            self._later(self._check_what_is_seen)
+            self._after_drawing(self._check_what_is_seen)
 
     def take(self, *, in_stroke: bool = True) -> None:
         """Enter all that the layer holds and the annotation does not.
@@ -267,10 +267,10 @@ class LabelEdits:
             return
         self._stroke_is_open = False
         box = self._box_of(event.value)
-        self._expected = box if self._expected is None else _joined(self._expected, box)
+        self._expected = box_around(self._expected or box, box)
         self._take_expected()
         if self._expected is not None:
-            self._later(self._take_expected)
+            self._after_drawing(self._take_expected)
 
     def _on_drawn(self, _event: Any) -> None:
         """Take what was told of before it was written; a stroke first has to end."""
@@ -438,7 +438,7 @@ class LabelEdits:
         indices.
         """
         boxes = [_box_of_atom(atom) or self._whole for atom in atoms]
-        return reduce(_joined, boxes or [self._whole])
+        return box_around(*(boxes or [self._whole]))
 
 
 class LeftLabels:
@@ -494,13 +494,4 @@ def _box_of_atom(atom: Any) -> Box | None:
             return None
         sides = [slice(int(each.min()), int(each.max()) + 1) for each in indices]
     x, y, z = [*reversed(sides), slice(0, 1)][:3]
-    return z, y, x
-
-
-def _joined(one: Box, other: Box) -> Box:
-    """Return the box around both."""
-    z, y, x = (
-        slice(min(a.start, b.start), max(a.stop, b.stop))
-        for a, b in zip(one, other, strict=True)
-    )
     return z, y, x

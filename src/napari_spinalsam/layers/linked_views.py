@@ -183,7 +183,7 @@ class SideView:
         self.model.add_layer(image)
         self._mirrors.append(Mirror(main.image, image, _IMAGE_LOOK))
         self.layers = AnnotationLayers(
-            self.model, image, main.annotation, main.act, report, main.later
+            self.model, image, main.annotation, main.act, report, main.after_drawing
         )
         self.mirror_roles()
         self.follow_active()
@@ -322,7 +322,7 @@ class SideViews:
             self._cross_hair.close()
         else:
             # Not now: napari may be about to remove it, with the image and all others.
-            self._main.later(self._cross_hair.close)
+            self._main.after_drawing(self._cross_hair.close)
         for side in self.sides:
             side.close()
 

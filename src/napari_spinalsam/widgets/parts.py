@@ -1,4 +1,4 @@
-"""Parts of docks and dialogs: boxes to choose from, buttons and forms."""
+"""Small widgets of the docks: combo boxes, buttons, forms of magicgui and rows."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def join_tabs(viewer: Viewer, widget: QWidget) -> None:
     widget : QWidget
         What was opened; its tab comes to the front.
     """
-    mine, window = _dock_of(widget), widget.window()
+    mine, window = dock_of(widget), widget.window()
     for name, other in viewer.window.dock_widgets.items():
-        dock = _dock_of(other) if name.endswith(f"({PLUGIN})") else None
+        dock = dock_of(other) if name.endswith(f"({PLUGIN})") else None
         if mine in (None, dock) or dock is None or not isinstance(window, QMainWindow):
             continue
         beside = window.dockWidgetArea(mine) == window.dockWidgetArea(dock)
@@ -42,7 +42,7 @@ def join_tabs(viewer: Viewer, widget: QWidget) -> None:
             mine.raise_()
 
 
-def _dock_of(widget: QWidget) -> QDockWidget | None:
+def dock_of(widget: QWidget) -> QDockWidget | None:
     """Return the dock that a widget lies in."""
     parent = widget.parentWidget()
     while parent is not None and not isinstance(parent, QDockWidget):

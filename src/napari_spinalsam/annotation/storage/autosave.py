@@ -1,4 +1,4 @@
-"""When the work is to be saved by itself, and where, so that a crash loses nothing."""
+"""Autosave and recovery: files that one process owns, and when they are written."""
 
 from __future__ import annotations
 

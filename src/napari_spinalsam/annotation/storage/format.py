@@ -1,4 +1,4 @@
-"""The JSON of a saved annotation as validated data."""
+"""The form of a saved annotation: its JSON as validated data, and the zip around it."""
 
 from __future__ import annotations
 

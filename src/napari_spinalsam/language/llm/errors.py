@@ -1,4 +1,4 @@
-"""What can go wrong with a language model, told in one sentence with the remedy."""
+"""What can go wrong with a language model, said with the remedy, and the time limit."""
 
 from __future__ import annotations
 

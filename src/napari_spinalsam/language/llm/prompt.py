@@ -1,4 +1,4 @@
-"""What a language model is told, written from the actions themselves."""
+"""What a language model is told, written from the actions themselves, and asking it."""
 
 from __future__ import annotations
 

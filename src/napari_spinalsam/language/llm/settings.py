@@ -1,4 +1,4 @@
-"""What is known of each service of language models: address, model and habits."""
+"""Services of language models, settings, and what a model may see of the viewer."""
 
 from __future__ import annotations
 

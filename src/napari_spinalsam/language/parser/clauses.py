@@ -1,4 +1,7 @@
-"""Split a sentence into fragments, in the order in which they are to be done."""
+"""Split a sentence into fragments in the order of doing, once it is corrected.
+
+What the speaker said and then took back ("L3, no, L4") is replaced first.
+"""
 
 from __future__ import annotations
 
@@ -332,7 +335,7 @@ def _is_choice(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _correct_from_behind(said: Sequence[Token]) -> list[Token] | None:
-    """Mend "the next one, the next patient I mean": the last words are meant."""
+    """Correct "the next one, the next patient I mean": the last words are meant."""
     stops = [at for at, token in enumerate(said) if token.text in _STOPS]
     if not stops or stops[-1] == len(said) - 1:
         return None

@@ -1,4 +1,4 @@
-"""What the builders of arguments have in common: the words and places of a clause."""
+"""The steps of a clause: structures, numbers and words become arguments of actions."""
 
 from __future__ import annotations
 
@@ -46,22 +46,18 @@ _BOTH = {
 _TIMES = {"once": 1, "twice": 2, "thrice": 3}
 
 
-def _is(token: Token, names: str) -> bool:
-    return bool(token.concepts & load_lexicon().mask(names))
-
-
 def numbers_of(tokens: Sequence[Token]) -> list[tuple[int, float]]:
     """Return the places and values of the numbers in a clause."""
     found = []
     for at, token in enumerate(tokens):
         value = token.values.get("number", token.values.get("ordinal"))
         if value is None:
-            value = next((n for name, n in _TIMES.items() if _is(token, name)), None)
-            if value is not None and _is(token, "filler"):
+            value = next((n for name, n in _TIMES.items() if has(token, name)), None)
+            if value is not None and has(token, "filler"):
                 continue
         if value is not None:
             found.append((at, value))
-    ranking = [pair for pair in found if not _is(tokens[pair[0]], "filler")]
+    ranking = [pair for pair in found if not has(tokens[pair[0]], "filler")]
     return ranking or found
 
 
@@ -83,9 +79,9 @@ def sign_of(tokens: Sequence[Token]) -> int:
     """Return +1 or -1 for the way to move through slices, 0 where it is not plain."""
     for ahead, behind in (("next", "previous"), ("forward", "back")):
         signs = {
-            1 if _is(token, ahead) else -1
+            1 if has(token, ahead) else -1
             for token in tokens
-            if _is(token, ahead) != _is(token, behind)
+            if has(token, ahead) != has(token, behind)
         }
         if len(signs) == 1:
             return signs.pop()
@@ -107,7 +103,7 @@ def level_and_width(tokens: Sequence[Token]) -> tuple[float | None, float | None
                 found[name], loose = loose, None
             else:
                 waiting.append(name)
-        elif token.text == "-" or _is(token, "minus"):
+        elif token.text == "-" or has(token, "minus"):
             negative = True
         elif "number" in token.values:
             value = -token.values["number"] if negative else token.values["number"]
@@ -120,9 +116,9 @@ def level_and_width(tokens: Sequence[Token]) -> tuple[float | None, float | None
 
 
 def _window_word(token: Token) -> str | None:
-    if _is(token, "width_word"):
+    if has(token, "width_word"):
         return "width"
-    return "level" if _is(token, "level_word") else None
+    return "level" if has(token, "level_word") else None
 
 
 _MOST_POINTS = 50

@@ -1,4 +1,4 @@
-"""Named vertebrae and discs, from a few vertebrae that are known or from none."""
+"""Detect vertebrae and discs by name, from a few that are known or from none."""
 
 from __future__ import annotations
 

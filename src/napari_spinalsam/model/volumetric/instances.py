@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_spinalsam.core.geometry import Geometry
-    from napari_spinalsam.core.results import Box, SliceMask
+    from napari_spinalsam.core.masks import Box
+    from napari_spinalsam.core.results import SliceMask
     from napari_spinalsam.model.volumetric.voting import VoteField
 
 # Votes are counted in bins and smoothed; of peaks closer than this one is a centre.

@@ -1,4 +1,8 @@
-"""From the mask of one slice to the next: it shows at once, with any network."""
+"""Propagate structures through a volume: slice by slice, and from dense votes.
+
+The walk from one slice to the next shows at once, with any network; where the network
+votes, whole structures replace its slices.
+"""
 
 from __future__ import annotations
 
@@ -283,7 +287,7 @@ def propagate(
     direction: Direction = "both",
     slices: int | None = None,
 ) -> Iterator[Propagated]:
-    """Carry one structure through the volume; stop taking from it at any time.
+    """Propagate one structure through the volume; stop taking from it at any time.
 
     Parameters
     ----------
@@ -340,7 +344,7 @@ def propagate_all(
     *,
     window: Window,
 ) -> Iterator[Progress | list[VolumeMask]]:
-    """Carry several structures through the volume at once, competing for voxels.
+    """Propagate several structures at once, competing for voxels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Whose checkpoint it is, and whether its tensors fit a network."""
+"""Whose checkpoint it is, whether its tensors fit a network, and putting them in."""
 
 from __future__ import annotations
 

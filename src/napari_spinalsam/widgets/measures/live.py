@@ -1,4 +1,7 @@
-"""Counts the voxels of each structure between the frames, so that no click waits."""
+"""Voxel counts and surface distances that follow the annotation beside the window.
+
+Both are brought up to date between the frames, so that no click waits.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_spinalsam.annotation.document import Annotation
-    from napari_spinalsam.annotation.events import Box, Change
+    from napari_spinalsam.annotation.events import Change
+    from napari_spinalsam.core.masks import Box
     from napari_spinalsam.widgets.controller import SegmentController
 
 # Voxels of one part, and how long the window waits while parts follow each other.

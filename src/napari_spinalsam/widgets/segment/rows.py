@@ -1,4 +1,4 @@
-"""The rows of the Segment dock: image, structure, prompt tools, preview."""
+"""The rows of the Segment dock, from window and plane to progress and first steps."""
 
 from __future__ import annotations
 

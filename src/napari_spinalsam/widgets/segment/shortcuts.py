@@ -25,6 +25,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_spinalsam.widgets.window import dock_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -111,7 +113,7 @@ class Shortcuts(QObject):
     def _is_meant(self, receiver: QObject | None) -> bool:
         if not isinstance(receiver, QWidget) or self._is_left_to(receiver):
             return False
-        dock = _dock_of(self._owner)
+        dock = dock_of(self._owner)
         main = main_window(self._owner)
         if dock is None or dock.isHidden() or main is not main_window(receiver):
             return False
@@ -200,13 +202,6 @@ def focus_canvas(widget: QWidget) -> None:
     canvas = None if centre is None else centre.findChild(QtViewer)
     if canvas is not None:
         canvas.setFocus()
-
-
-def _dock_of(widget: QWidget) -> QDockWidget | None:
-    parent = widget.parentWidget()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parentWidget()
-    return parent
 
 
 def _pressed(event: QEvent) -> int | None:
