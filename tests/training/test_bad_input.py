@@ -14,7 +14,7 @@ from tests.training.helpers import block_labels, saved_tree, write_nifti
 from training.__main__ import main
 from training.common.checkpoints import CHECKPOINT
 from training.common.config import save_config
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
@@ -98,18 +98,18 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run, draw = tmp_path / "run", SliceFeed.draw
+    run, draw = tmp_path / "run", SliceSampler.draw
 
-    def full_at_the_second(feed: SliceFeed, step: int) -> object:
+    def full_at_the_second(source: SliceSampler, step: int) -> object:
         if step == 1:
             (run / "checkpoint.part").symlink_to("/dev/full")
-        return draw(feed, step)
+        return draw(source, step)
 
-    monkeypatch.setattr(SliceFeed, "draw", full_at_the_second)
+    monkeypatch.setattr(SliceSampler, "draw", full_at_the_second)
     assert fit(sam_config, slices, run) == 2
     assert "make room on the disk" in line_of(capsys)
     assert torch.load(run / CHECKPOINT, weights_only=True)["step"] == 1
-    monkeypatch.setattr(SliceFeed, "draw", draw)
+    monkeypatch.setattr(SliceSampler, "draw", draw)
     assert fit(sam_config, slices, run) == 0
     assert torch.load(run / CHECKPOINT, weights_only=True)["step"] == 3
 
@@ -153,9 +153,9 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def stopped(feed: SliceFeed, step: int) -> object:
+    def stopped(source: SliceSampler, step: int) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SliceFeed, "draw", stopped)
+    monkeypatch.setattr(SliceSampler, "draw", stopped)
     assert fit(sam_config, slices, tmp_path / "run") == 130
     assert line_of(capsys) == "training: interrupted; the same line goes on."

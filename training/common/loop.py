@@ -37,7 +37,7 @@ Batch = TypeVar("Batch")
 Dealt = TypeVar("Dealt", covariant=True)
 
 
-class Feed(Protocol[Dealt]):
+class BatchSource(Protocol[Dealt]):
     """What deals out the slices of each step."""
 
     def draw(self, step: int) -> Dealt:
@@ -64,7 +64,7 @@ class Task(Protocol[Batch]):
         ...
 
     @property
-    def feed(self) -> Feed[Batch]:
+    def source(self) -> BatchSource[Batch]:
         """What deals out the slices of each step."""
         ...
 
@@ -192,7 +192,7 @@ class Loop(Generic[Batch]):
         rng = np.random.default_rng([self._seed, self.step, self.processes.rank])
         torch.manual_seed(int(rng.integers(2**62)))
         began = perf_counter()
-        batch = self.task.feed.draw(self.step)
+        batch = self.task.source.draw(self.step)
         loading = perf_counter() - began
         try:
             figures = self.task.train_step(batch, rng)

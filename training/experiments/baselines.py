@@ -17,7 +17,7 @@ from training.common.config import Frozen
 from training.common.distributed import Processes
 from training.common.loop import Loop
 from training.common.losses import IGNORED, dice_loss, focal_loss
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +153,7 @@ class BaselineTask:
         On the device of the processes.
     config : BaselineConfig
         Its learning rate.
-    feed : SliceFeed
+    source : SliceSampler
         The slices.
     processes : Processes
         This one and the others.
@@ -165,10 +165,10 @@ class BaselineTask:
         self,
         network: nn.Module,
         config: BaselineConfig,
-        feed: SliceFeed,
+        source: SliceSampler,
         processes: Processes,
     ) -> None:
-        self.network, self.feed = network, feed
+        self.network, self.source = network, source
         self._size, self._processes = config.size, processes
         self.optimizer = torch.optim.Adam(network.parameters(), config.learning_rate)
 
@@ -196,7 +196,7 @@ def fit_baseline(config: BaselineConfig, store: SliceStore, run: Path) -> nn.Mod
     processes = Processes()
     torch.manual_seed(config.seed)
     network = build_baseline(config.network, config.size).to(processes.device)
-    feed = SliceFeed(
+    source = SliceSampler(
         store,
         store.keys("train"),
         batch=config.batch,
@@ -205,7 +205,7 @@ def fit_baseline(config: BaselineConfig, store: SliceStore, run: Path) -> nn.Mod
         rank=processes.rank,
     )
     loop = Loop(
-        BaselineTask(network, config, feed, processes),
+        BaselineTask(network, config, source, processes),
         processes,
         config,
         run,

@@ -23,7 +23,7 @@ from training.common.distributed import Processes
 from training.common.loop import Loop, take_trained
 from training.sam.config import SamConfig, load_sam_config
 from training.sam.interactive import InteractiveTask
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def fit_sam(config: SamConfig, store_folder: Path, run: Path) -> Path:
     trainable = build_trainable(config)
     if processes.is_first:
         print(describe_parameters(trainable.network.parameter_counts()), flush=True)
-    feed = SliceFeed(
+    source = SliceSampler(
         store,
         store.keys("train"),
         batch=config.fit.batch,
@@ -154,11 +154,11 @@ def fit_sam(config: SamConfig, store_folder: Path, run: Path) -> Path:
         run.mkdir(parents=True, exist_ok=True)
         (run / ADAPTER_NOTE).write_text(adapter.model_dump_json(indent=1), "utf-8")
     loop = Loop(
-        InteractiveTask(network, config, feed, processes),
+        InteractiveTask(network, config, source, processes),
         processes,
         config,
         run,
-        steps=config.fit.steps or config.fit.epochs * feed.steps_per_epoch,
+        steps=config.fit.steps or config.fit.epochs * source.steps_per_epoch,
         checkpoint_every=config.fit.checkpoint_every,
         log_every=config.fit.log_every,
         seed=config.fit.seed,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_spinalsam.model.networks.sam import SpinalSam
     from training.common.distributed import Processes
     from training.sam.config import SamConfig
-    from training.sam.sampler import SliceFeed
+    from training.sam.sampler import SliceSampler
     from training.slices.store import Slice
 
 # Of SAM's four masks, those that answer a lone point, and those for all else: the ones
@@ -84,10 +84,10 @@ class InteractiveTask:
     Parameters
     ----------
     network : SpinalSam
-        On the device of the processes; see `prepare_network`.
+        On the device of the processes.
     config : SamConfig
         Rounds and weights of the loss.
-    feed : SliceFeed
+    source : SliceSampler
         The slices.
     processes : Processes
         This one and the others.
@@ -99,10 +99,10 @@ class InteractiveTask:
         self,
         network: SpinalSam,
         config: SamConfig,
-        feed: SliceFeed,
+        source: SliceSampler,
         processes: Processes,
     ) -> None:
-        self.network, self.feed = network, feed
+        self.network, self.source = network, source
         self._config, self._processes = config, processes
         trainable = [p for p in network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(trainable, lr=config.fit.learning_rate)

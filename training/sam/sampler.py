@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.slices.store import Slice, SliceKey, SliceStore
 
 
-class SliceFeed:
+class SliceSampler:
     """Deals the slices of a store out to processes, in a new order each epoch.
 
     Parameters

@@ -370,7 +370,7 @@ class CropBatches(Dataset[CropBatch]):
         )
 
 
-class CropFeed:
+class CropLoader:
     """Deals out batches in the order of the steps, from any step on.
 
     Parameters

@@ -16,7 +16,7 @@ from training.common.logger import COLUMNS
 from training.common.loop import Loop
 from training.common.losses import dense_loss, mask_loss
 from training.tiny.corrections import corrected
-from training.tiny.crops import CropBatch, CropBatches, CropFeed, CropSampler
+from training.tiny.crops import CropBatch, CropBatches, CropLoader, CropSampler
 from training.tiny.dataset import load_store
 from training.tiny.network import build_network
 from training.tiny.targets import PromptedCrops, dense_targets
@@ -42,7 +42,7 @@ class TinyTask:
         On the device of the processes.
     config : FitConfig
         The course of the optimisation.
-    feed : CropFeed
+    source : CropLoader
         What deals out the crops.
     processes : Processes
         This one, and how exactly it computes.
@@ -54,10 +54,10 @@ class TinyTask:
         self,
         network: SpinalSamTiny,
         config: FitConfig,
-        feed: CropFeed,
+        source: CropLoader,
         processes: Processes,
     ) -> None:
-        self.network, self.feed = network, feed
+        self.network, self.source = network, source
         self._config, self._processes = config, processes
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
@@ -155,7 +155,7 @@ def build_loop(config: RunConfig, store: Path, run: Path) -> Loop[CropBatch]:
         _take_over(network, Path(fit.start_from))
     network.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Loop(
-        TinyTask(network, fit, CropFeed(batches, fit.steps, fit.workers), processes),
+        TinyTask(network, fit, CropLoader(batches, fit.steps, fit.workers), processes),
         processes,
         config,
         run,

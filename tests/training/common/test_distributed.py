@@ -20,7 +20,7 @@ from training.common.distributed import Processes
 from training.common.paths import HERE
 from training.sam.fit import build_trainable
 from training.sam.interactive import InteractiveTask
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
@@ -69,21 +69,23 @@ class OneOfTwo(Processes):
         self._accelerator.reduce = meeting.reduce
 
 
-def build(config: SamConfig, feed: SliceFeed, processes: Processes) -> InteractiveTask:
-    return InteractiveTask(build_trainable(config).network, config, feed, processes)
+def build(
+    config: SamConfig, source: SliceSampler, processes: Processes
+) -> InteractiveTask:
+    return InteractiveTask(build_trainable(config).network, config, source, processes)
 
 
 def gradients(task: InteractiveTask) -> list[Tensor]:
     """Make the first step, and return Adam's first means, a tenth of the gradients."""
-    task.train_step(task.feed.draw(0), np.random.default_rng(0))
+    task.train_step(task.source.draw(0), np.random.default_rng(0))
     states = task.optimizer.state_dict()["state"]
     return [states[place]["exp_avg"] for place in sorted(states)]
 
 
 def alone(config: SamConfig, slices: Path) -> list[Tensor]:
     store = SliceStore(slices)
-    feed = SliceFeed(store, store.keys("train"), batch=2 * config.fit.batch)
-    return gradients(build(config, feed, Processes()))
+    source = SliceSampler(store, store.keys("train"), batch=2 * config.fit.batch)
+    return gradients(build(config, source, Processes()))
 
 
 def assert_same(ones: list[Tensor], others: list[Tensor]) -> None:
@@ -96,10 +98,10 @@ def test_two_that_average_their_gradients_make_one_step(
 ) -> None:
     store, meeting = SliceStore(slices), Meeting()
     feeds = [
-        SliceFeed(store, store.keys("train"), batch=2, processes=2, rank=rank)
+        SliceSampler(store, store.keys("train"), batch=2, processes=2, rank=rank)
         for rank in range(2)
     ]
-    tasks = [build(whole, feed, OneOfTwo(meeting)) for feed in feeds]
+    tasks = [build(whole, source, OneOfTwo(meeting)) for source in feeds]
     with ThreadPoolExecutor(2) as threads:
         ends = list(threads.map(gradients, tasks))
     assert_same(*ends)

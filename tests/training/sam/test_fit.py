@@ -24,7 +24,7 @@ from training.common.checkpoints import CHECKPOINT
 from training.common.paths import HERE
 from training.sam.config import SamConfig, load_any_config, load_sam_config
 from training.sam.fit import fit_sam
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
@@ -110,17 +110,17 @@ def test_a_killed_run_ends_as_one_that_was_not(
 ) -> None:
     config = with_fit(sam_config, accumulate=2)
     fit_sam(config, slices, tmp_path / "whole")
-    draw = SliceFeed.draw
+    draw = SliceSampler.draw
 
-    def killed_at_the_third(feed: SliceFeed, step: int) -> object:
+    def killed_at_the_third(source: SliceSampler, step: int) -> object:
         if step == 2:
             raise KeyboardInterrupt
-        return draw(feed, step)
+        return draw(source, step)
 
-    monkeypatch.setattr(SliceFeed, "draw", killed_at_the_third)
+    monkeypatch.setattr(SliceSampler, "draw", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         fit_sam(config, slices, tmp_path / "killed")
-    monkeypatch.setattr(SliceFeed, "draw", draw)
+    monkeypatch.setattr(SliceSampler, "draw", draw)
     fit_sam(config, slices, tmp_path / "killed")
 
     whole, killed = (trained(tmp_path / run) for run in ("whole", "killed"))

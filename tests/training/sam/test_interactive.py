@@ -11,7 +11,7 @@ import torch
 from training.common.distributed import Processes
 from training.sam.fit import build_trainable, describe_parameters
 from training.sam.interactive import InteractiveTask
-from training.sam.sampler import SliceFeed
+from training.sam.sampler import SliceSampler
 from training.slices.store import SliceStore
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 def build(config: SamConfig, slices: Path, **feeding: int) -> InteractiveTask:
     store = SliceStore(slices)
-    feed = SliceFeed(store, store.keys("train"), batch=config.fit.batch, **feeding)
+    source = SliceSampler(store, store.keys("train"), batch=config.fit.batch, **feeding)
     processes = Processes(config.fit.mixed_precision)
-    return InteractiveTask(build_trainable(config).network, config, feed, processes)
+    return InteractiveTask(build_trainable(config).network, config, source, processes)
 
 
 def changed(config: SamConfig, part: str, **values: object) -> SamConfig:
@@ -49,7 +49,7 @@ def rng() -> np.random.Generator:
 
 
 def train_step(task: InteractiveTask, step: int) -> dict[str, float]:
-    return task.train_step(task.feed.draw(step), rng())
+    return task.train_step(task.source.draw(step), rng())
 
 
 def test_loss_falls(sam_config: SamConfig, slices: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_epoch_shows_every_slice_and_the_next_another_order(
     store = SliceStore(slices)
     keys = store.keys("train")
     feeds = [
-        SliceFeed(store, keys, batch=2, accumulate=2, processes=processes, rank=rank)
+        SliceSampler(store, keys, batch=2, accumulate=2, processes=processes, rank=rank)
         for rank in range(processes)
     ]
     steps = feeds[0].steps_per_epoch
@@ -155,8 +155,8 @@ def test_an_epoch_shows_every_slice_and_the_next_another_order(
         [
             key
             for step in range(epoch * steps, (epoch + 1) * steps)
-            for feed in feeds
-            for key in feed.keys_of(step)
+            for source in feeds
+            for key in source.keys_of(step)
         ]
         for epoch in range(2)
     ]
