@@ -407,7 +407,7 @@ class _Work:
         )
 
     def propagate(self, objects: Sequence[PromptedObject]) -> list[VolumeMask]:
-        """Carry objects through the volume together."""
+        """Propagate objects through the volume together."""
         if not objects:
             return []
         seeds = [self._seeds(each) for each in objects]

@@ -44,7 +44,7 @@ MODEL = ModelIdentity("a" * 64, "blocks", "lab", "b" * 64)
 
 
 class BlockPredictor(DiscPredictor):
-    """Carries a block through slices 1 to 4, and finds blocks beside each other."""
+    """Propagates a block through slices 1 to 4, and finds blocks beside each other."""
 
     identity = MODEL
 

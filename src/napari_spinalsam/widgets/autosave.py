@@ -87,17 +87,17 @@ class AutosaveController(QObject):
         super().__init__(parent)
         self._controller = controller
         self.autosave = Autosave()
-        self._heed_preferences()
+        self._apply_preferences()
         self._followed: Annotation | None = None
         # No layer shows them any more, but a result is still to be written into them.
         self._held: list[Annotation] = []
-        self._taking_up = False
+        self._resuming = False
         # One after the other: jobs of one file must not overlap.
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
-        self._timer = self._asking_every(ASK_MS)
+        self._timer = self._timer_every(ASK_MS)
         self._timer.start()
-        self._soon = self._asking_every(DRAWN_MS)
+        self._soon = self._timer_every(DRAWN_MS)
         self._soon.setSingleShot(True)
         # Since the layer was searched for edits that napari has not told of.
         self._searched = QElapsedTimer()
@@ -110,7 +110,7 @@ class AutosaveController(QObject):
 
     def save_if_due(self) -> None:
         """Save in a thread if it is time to, as the Preferences have it."""
-        self._heed_preferences()
+        self._apply_preferences()
         # A disk that is slow gets one save at a time.
         if self._pool.activeThreadCount() > 0:
             return
@@ -138,7 +138,7 @@ class AutosaveController(QObject):
         if chosen:
             path = Path(chosen)
             self._controller.attempt(
-                lambda: self._take_up(
+                lambda: self._resume(
                     partial(open_annotation, path), path.name, f"{path.name} is opened."
                 )
             )
@@ -151,7 +151,7 @@ class AutosaveController(QObject):
             return True
         told = f"{_described(found)} is back, and not saved yet: Ctrl+S saves it."
         return self._controller.attempt(
-            lambda: self._take_up(partial(recover, found), "what was found", told)
+            lambda: self._resume(partial(recover, found), "what was found", told)
         )
 
     def discard(self, found: Recoverable) -> bool:
@@ -182,13 +182,13 @@ class AutosaveController(QObject):
         except InputError as error:
             self._save_at_the_end(str(error))
 
-    def _asking_every(self, interval_ms: int) -> QTimer:
+    def _timer_every(self, interval_ms: int) -> QTimer:
         timer = QTimer(self)
         timer.setInterval(interval_ms)
         timer.timeout.connect(self.save_if_due)
         return timer
 
-    def _heed_preferences(self) -> None:
+    def _apply_preferences(self) -> None:
         wanted = segment_settings()
         self.autosave.enabled = wanted.autosave
         self.autosave.interval = wanted.autosave_s
@@ -243,7 +243,7 @@ class AutosaveController(QObject):
         layers = self._controller.layers
         return Path() if layers is None else path_beside(layers.image, SUFFIX)
 
-    def _take_up(
+    def _resume(
         self, open_on: Callable[[Any], Annotation], what: str, told: str
     ) -> None:
         """Go on with another annotation of the image, the present one in safety."""
@@ -259,14 +259,14 @@ class AutosaveController(QObject):
             self._secure(present, what)
             if opened.storage.file is not None and opened.storage.file.was_replaced:
                 opened = open_on(present.opened)  # the present one was saved there
-            self._taking_up = True
+            self._resuming = True
             self._controller.take_up(opened)
         except SpinalSamError:
             if file is not None:
                 file.release()
             raise
         finally:
-            self._taking_up = False
+            self._resuming = False
         self._controller.message.emit(told, False)
 
     def _secure(self, annotation: Annotation, what: str) -> None:
@@ -327,7 +327,7 @@ class AutosaveController(QObject):
         self._pool.waitForDone()
         self._controller.attempt(partial(self.autosave.follow, annotation))
         self._keep()
-        if not self._taking_up:
+        if not self._resuming:
             self.found.emit(())
             self.look_for_work()
 

@@ -330,8 +330,9 @@ class PropagationRow(QWidget):
         row.setSpacing(ROW_GAP_PX)
         self.propagate = _offering(
             "Propagate  F",
-            "Carry the mask of the structure through the volume; what you accepted or "
-            "painted stays as it is (F: the way chosen last, at first both)",
+            "Propagate the mask of the structure through the volume; what you "
+            "accepted or painted stays as it is (F: the way chosen last, "
+            "at first both)",
             DIRECTIONS,
             self.propagate_pressed.emit,
         )
