@@ -83,7 +83,14 @@ def test_words_and_models_cannot_ask_for_what_only_a_hand_does() -> None:
         parse_action(data)
     with pytest.raises(InputError, match="no valid reply"):
         parse_reply({"kind": "plan", "steps": [data]})
-    assert not set(POINTER_ACTIONS) & set(reply_schema()["$defs"])
+    defined = set(reply_schema()["$defs"])
+    assert {model.__name__ for model in ACTION_TYPES.values()} <= defined
+    assert defined.isdisjoint(model.__name__ for model in POINTER_ACTIONS.values())
+    # A misspelt name is told the nearest of those that can be said there.
+    with pytest.raises(InputError, match="but there is place_point"):
+        parse_any_action({"action": "place_pint"})
+    with pytest.raises(InputError, match="but there is clear_points"):
+        parse_action({"action": "clear_pint"})
 
 
 def test_what_this_version_cannot_do_is_said_before_anything_runs(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from napari_spinalsam.actions.models import ACTION_TYPES, Action
+from napari_spinalsam.actions.models import Action
 from napari_spinalsam.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def _message(detail: ErrorDetails) -> str:
             tag = str(detail.get("ctx", {}).get("tag"))
             if detail.get("ctx", {}).get("discriminator") == "'kind'":
                 return f"there is no kind {tag!r}, only plan, clarify and refuse"
-            near = difflib.get_close_matches(tag, ACTION_TYPES, n=1)
+            known = re.findall(r"'(\w+)'", detail.get("ctx", {})["expected_tags"])
+            near = difflib.get_close_matches(tag, known, n=1)
             return f"there is no action {tag!r}" + "".join(
                 f", but there is {name}" for name in near
             )

@@ -174,7 +174,7 @@ class Executor:
         annotation, shown = self.annotation, self._slice_shown()
         try:
             yield
-        except BaseException:
+        except BaseException:  # also an interrupt; it goes on after the view is back
             moved = shown is not None and shown != self._slice_shown()
             if self.annotation is annotation and shown is not None and moved:
                 axis, index = shown

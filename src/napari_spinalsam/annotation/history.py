@@ -243,7 +243,7 @@ class History:
         self._levels.append(inner)
         try:
             yield
-        except BaseException:
+        except BaseException:  # also an interrupt; all is taken back, then it goes on
             self._levels.pop()
             for step in reversed(inner.recorded):
                 self._apply(step.reversed(), None)

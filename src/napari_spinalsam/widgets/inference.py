@@ -198,7 +198,7 @@ class InferenceThread(QThread):
         """Do a task; an error becomes a signal, or the end of its job."""
         try:
             self._do(task)
-        except Exception as error:
+        except Exception as error:  # the edge of the thread: told to whoever asked
             if not isinstance(error, SpinalSamError):
                 logger.exception("The inference thread met an unexpected error")
             if isinstance(task, Job):

@@ -78,7 +78,7 @@ class Worker(WorkerBase[Any]):
         self.started.emit()
         try:
             result = self.work()
-        except Exception as error:
+        except Exception as error:  # the edge of the thread: `errored` tells it
             if not isinstance(error, SpinalSamError):
                 logger.exception("A worker met an unexpected error")
             self.errored.emit(error)
