@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from psygnal import EmitLoopError
 
 from napari_spinalsam.annotation.document import Annotation
 from napari_spinalsam.core.errors import InputError
@@ -10,7 +11,7 @@ from napari_spinalsam.core.masks import LabelDelta
 from napari_spinalsam.core.prompts import BoxPrompt, PointPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.protocols import Predictor
 from napari_spinalsam.core.results import VolumeMask
-from tests.annotation.helpers import L3, L4, masks_for
+from tests.annotation.helpers import L3, L4, masks_for, stroke
 
 Ask = Callable[[int, int], bool]
 NAMES = ("L3", "L4", "L5-S1", "L5-L6", "T13", "sacrum")
@@ -297,3 +298,57 @@ def test_a_history_step_by_step_repeats_each_moment(
         assert document.state == state
         np.testing.assert_array_equal(document.labels, labels)
     assert not moments
+
+
+def test_whoever_is_told_of_a_step_knows_what_can_be_undone_and_redone(
+    document: Annotation,
+) -> None:
+    told: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    history = document.history
+    document.changed.connect(
+        lambda _: told.append((history.undo_names, history.redo_names))
+    )
+    document.select_structure("L3")
+    document.undo()
+    document.redo()
+    document.undo()
+    document.select_structure("L4")
+    assert told == [
+        (("Select L3",), ()),
+        ((), ("Select L3",)),
+        (("Select L3",), ()),
+        ((), ("Select L3",)),
+        (("Select L4",), ()),
+    ]
+
+
+def test_a_listener_that_fails_leaves_the_history_whole(document: Annotation) -> None:
+    def listen(_: object) -> None:
+        raise RuntimeError("a view failed")
+
+    def plan() -> None:
+        with document.group("Plan"):
+            for row in (1, 2, 3):
+                document.paint(stroke(document, (2, row, 4), L3))
+            document.changed.connect(listen)
+            raise InputError("the plan failed")
+
+    before = document.state
+    with pytest.raises(EmitLoopError):
+        plan()
+    document.changed.disconnect(listen)
+    assert document.state == before
+    assert not document.labels.any()
+
+    document.changed.connect(listen)
+    for change in (
+        lambda: document.select_structure("L3"),
+        document.undo,
+        document.redo,
+    ):
+        with pytest.raises(EmitLoopError):
+            change()
+    assert (document.history.undo_names, document.state.selected) == (
+        ("Select L3",),
+        "L3",
+    )

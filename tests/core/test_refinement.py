@@ -273,3 +273,16 @@ def test_the_own_mask_stands_where_the_two_disagree(whole: VolumeMask) -> None:
     own[8, 8] = True
     prompts = SlicePrompts(*KEY, (PointPrompt(8, 8),))
     assert joined_mask(whole, prompts, own) is own
+
+
+def test_a_point_at_the_edge_of_the_slice_counts_for_its_last_pixel(
+    whole: VolumeMask,
+) -> None:
+    rows, cols = SHAPE
+    edge = PointPrompt(rows - 0.5, cols - 0.5, Polarity.NEGATIVE)
+    body = two_parts()
+    body[:, 15:] = False
+    denied = SlicePrompts(*KEY, (PointPrompt(8, 8), edge))
+    np.testing.assert_array_equal(joined_mask(whole, denied, body), body)
+    meant = SlicePrompts(*KEY, (PointPrompt(rows - 0.5, cols - 0.5),))
+    assert joined_mask(whole, meant, body) is body

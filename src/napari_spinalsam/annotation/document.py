@@ -405,7 +405,7 @@ class Annotation:
         Its answer belongs to that step. What undo comes back to is not asked again:
         it had its answer, or the user rejected it.
         """
-        if not self.awaits_mask(axis, index):
+        if self.history.can_redo or not self.awaits_mask(axis, index):
             return None
         request = self.prediction_request(axis, index)
         return None if request.asked_by is None else request

@@ -138,10 +138,10 @@ class History:
         bool
             Whether there was anything to change.
         """
-        made = self.insert(name, after, *deltas)
-        if made:
-            self._levels[-1].undone.clear()
-        return made
+        if after == self._state and not deltas:
+            return False
+        self._levels[-1].undone.clear()
+        return self.insert(name, after, *deltas)
 
     def insert(self, name: str, after: State, *deltas: LabelDelta) -> bool:
         """Make a step that leaves what can be redone, for what comes by itself.
@@ -166,9 +166,9 @@ class History:
         level = self._levels[-1]
         taken = []
         for _ in range(min(steps, len(level.done))):
-            step = level.done[-1]
+            step = level.done.pop()
+            level.undone.append(step)
             self._apply(step.reversed(), level)
-            level.undone.append(level.done.pop())
             taken.append(step.name)
         return tuple(taken)
 
@@ -177,12 +177,11 @@ class History:
         level = self._levels[-1]
         repeated = []
         for _ in range(min(steps, len(level.undone))):
-            step = level.undone[-1]
+            step = level.undone.pop()
             if step.before.record is not self._state.record:
                 step = self._rebased(step)
-            self._apply(step, level)
-            level.undone.pop()
             level.done.append(step)
+            self._apply(step, level)
             repeated.append(step.name)
         return tuple(repeated)
 
@@ -213,7 +212,7 @@ class History:
             return False
         level.done[place:] = [amended, *renewed[: len(newer)]]
         level.undone[:] = renewed[len(newer) :][::-1]
-        self._show(replace(self._state, preview=preview))
+        self._move(replace(self._state, preview=preview))
         return True
 
     def attach(self, preview: Preview) -> None:
@@ -227,7 +226,7 @@ class History:
             after = replace(newest.after, preview=preview)
             level.done[-1] = replace(newest, after=after)
         level.undone[:] = _with_preview(level.undone[::-1], old, preview)[::-1]
-        self._show(replace(self._state, preview=preview))
+        self._move(replace(self._state, preview=preview))
 
     @contextmanager
     def group(self, name: str | Callable[[], str]) -> Iterator[None]:
@@ -245,9 +244,9 @@ class History:
             yield
         except BaseException:  # also an interrupt; all is taken back, then it goes on
             self._levels.pop()
-            for step in reversed(inner.recorded):
-                self._apply(step.reversed(), None)
-            self._show(start)
+            steps = [step.reversed() for step in reversed(inner.recorded)]
+            # Told as one change, at the end: a listener that fails stops nothing.
+            self._move(start, [delta for step in steps for delta in step.deltas])
             raise
         self._levels.pop()
         deltas = tuple(delta for step in inner.recorded for delta in step.deltas)
@@ -283,19 +282,23 @@ class History:
         after = after.with_event(VoxelsWritten(step.name, LabelRuns.of(delta)))
         return replace(step, before=present, after=after, deltas=(delta,))
 
-    def _apply(self, step: Step, level: _Level | None) -> None:
-        """Move the present to the other side of a step, and record it in a level."""
-        for delta in step.deltas:
-            delta.apply(self._labels)
-        self._record(step, level)
-        self._show(step.after, step.deltas)
+    def _apply(self, step: Step, level: _Level) -> None:
+        """Move the present to the other side of a step that a level has noted.
 
-    def _record(self, step: Step, level: _Level | None) -> None:
+        Whoever listens is told last, when past and future are as they will be.
+        """
+        self._record(step, level)
+        self._move(step.after, step.deltas)
+
+    def _record(self, step: Step, level: _Level) -> None:
         """Remember a step for the group that is open, if one is."""
-        if level is not None and level is not self._levels[0]:
+        if level is not self._levels[0]:
             level.recorded.append(step)
 
-    def _show(self, state: State, deltas: Sequence[LabelDelta] = ()) -> None:
+    def _move(self, state: State, deltas: Sequence[LabelDelta] = ()) -> None:
+        """Let the present be another state, and tell it."""
+        for delta in deltas:
+            delta.apply(self._labels)
         before, self._state = self._state, state
         if deltas or before != state:
             self._on_change(before, state, deltas)

@@ -7,6 +7,7 @@ history.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Literal
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
         Seed,
         SliceKey,
     )
+
+logger = logging.getLogger(__name__)
 
 End = Literal["done", "stopped", "failed"]
 SliceMasks = dict[tuple[int, int], "NDArray[np.bool_]"]
@@ -116,19 +119,27 @@ class Job:
                 return
 
     def write(self) -> None:
-        """End it: write what there is by now into its annotation, as one step."""
-        told = [self.work.outcome()]
-        masks = self.work.masks()
+        """End it: write what there is by now into its annotation, as one step.
+
+        However that goes, the job has ended then and tells what came of it.
+        """
+        told: list[Message] = []
         try:
-            if masks:
-                told += self.annotation.write_masks(
-                    masks, self.work.step, self.work.model, self.start
+            if masks := self.work.masks():
+                told = list(
+                    self.annotation.write_masks(
+                        masks, self.work.step, self.work.model, self.start
+                    )
                 )
-        except SpinalSamError as error:
+            if masks or self.error is None:
+                told.insert(0, self.work.outcome())
+        except Exception as error:  # the edge of the job: told to whoever asked
+            if not isinstance(error, SpinalSamError):
+                logger.exception("The masks of a job could not be written")
             self.error = error
         if self.error is not None:
             self.end = "failed"
-            told = [sentence_of(self.error), *(told if masks else ())]
+            told.insert(0, sentence_of(self.error))
         else:
             self.end = "stopped" if self.token.is_set() else "done"
         self.sentence = join(told)

@@ -171,7 +171,7 @@ def with_meant_label(prompts: SlicePrompts, label: NDArray[np.bool_]) -> SlicePr
         The label of the structure; not empty.
     """
     positive = [
-        _pixel(point.row, point.col, label.shape)
+        pixel_of(point.row, point.col, label.shape)
         for point in prompts.points
         if point.polarity is Polarity.POSITIVE
     ]
@@ -235,7 +235,7 @@ def with_points(
     rows, cols = np.indices(mask.shape)
     for point in prompts.points:
         wanted = point.polarity is Polarity.POSITIVE
-        row, col = _pixel(point.row, point.col, mask.shape)
+        row, col = pixel_of(point.row, point.col, mask.shape)
         if mask[row, col] != wanted:
             away = np.hypot((rows - row) * spacing[0], (cols - col) * spacing[1])
             held[away <= DAB_MM] = wanted
@@ -245,15 +245,15 @@ def with_points(
 def _pixels(prompts: SlicePrompts, shape: tuple[int, ...]) -> Iterator[Pixel]:
     """Yield the pixels that points and scribbles touch."""
     for point in prompts.points:
-        yield _pixel(point.row, point.col, shape)
+        yield pixel_of(point.row, point.col, shape)
     for scribble in prompts.scribbles:
-        path = [_pixel(*place, shape) for place in scribble.path]
+        path = [pixel_of(*place, shape) for place in scribble.path]
         for first, last in pairwise(path):
             rows, cols = line(*first, *last)
             yield from zip(rows.tolist(), cols.tolist(), strict=True)
 
 
-def _pixel(row: float, col: float, shape: tuple[int, ...]) -> Pixel:
+def pixel_of(row: float, col: float, shape: tuple[int, ...]) -> Pixel:
     """Return the pixel of a place, which may lie half a pixel outside of the slice."""
     return (
         min(max(round(row), 0), shape[0] - 1),
@@ -283,7 +283,7 @@ def joined_mask(
         return own
     mask = _meant(whole.on_slice(*prompts.key, own.shape), prompts)
     for point in prompts.points:
-        at = round(point.row), round(point.col)
+        at = pixel_of(point.row, point.col, mask.shape)
         if mask[at] != (point.polarity is Polarity.POSITIVE):
             return own
     agreement = dice(mask, own)
@@ -303,7 +303,7 @@ def _meant(mask: NDArray[np.bool_], prompts: SlicePrompts) -> NDArray[np.bool_]:
         return mask & inside
     parts, _ = ndimage.label(mask, EIGHT)
     hit = {
-        int(parts[round(point.row), round(point.col)])
+        int(parts[pixel_of(point.row, point.col, mask.shape)])
         for point in prompts.points
         if point.polarity is Polarity.POSITIVE
     }

@@ -97,13 +97,6 @@ class VolumeMask:
             whole = whole.pinned(each)
         return whole
 
-    def holds(self, position: Sequence[int]) -> bool:
-        """Whether a voxel (z, y, x) of the volume belongs to the structure."""
-        inside = [at - side.start for at, side in zip(position, self.box, strict=True)]
-        if any(not 0 <= at < n for at, n in zip(inside, self.mask.shape, strict=True)):
-            return False
-        return bool(self.mask[tuple(inside)])
-
     def on_slice(
         self, axis: int, index: int, shape: tuple[int, ...]
     ) -> NDArray[np.bool_]:

@@ -74,7 +74,7 @@ def _perform(widget: SegmentWidget, action: str, command: Command) -> None:
         if given is None:
             return
         arguments |= given
-    controller.run(parse_action(arguments))
+    controller.perform(parse_action(arguments))
 
 
 def _form(name: str, kind: Any, annotation: Annotation | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from functools import partial
 from threading import Condition, Event
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEventLoop, QObject, QThread, QTimer, Signal
+from qtpy.QtCore import QObject, QThread, QTimer, Signal
 
 from napari_spinalsam.annotation.jobs import Job, sentence_of
 from napari_spinalsam.core.errors import (
@@ -25,7 +25,11 @@ from napari_spinalsam.core.errors import (
 )
 from napari_spinalsam.core.messages import join, msg
 from napari_spinalsam.core.results import Progress
-from napari_spinalsam.widgets.jobs import JobHandle, PredictionHandle
+from napari_spinalsam.widgets.jobs import (
+    JobHandle,
+    PredictionHandle,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +211,9 @@ class InferenceThread(QThread):
                 asked = task.request if isinstance(task, _Prediction) else None
                 self.failed.emit(asked, sentence_of(error))
         if isinstance(task, _Prediction):
-            self._answered.set()
+            with self._condition:
+                if self._prediction is None:  # else a newer one waits
+                    self._answered.set()
         elif isinstance(task, Job):
             self.job_ended.emit(task)
 
@@ -374,9 +380,8 @@ class Predictions(QObject):
         if not wait:
             self.thread_.settle(SETTLE_SECONDS)
             return False
-        loop = QEventLoop(self)
-        handle.ended.connect(loop.quit)
-        loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+        if not handle.done:
+            wait_for(None, handle.ended, input_too=False)
         return True
 
     def ask(self, request: PredictionRequest) -> PredictionHandle:
@@ -513,7 +518,11 @@ class Predictions(QObject):
                 problem = InputError(STALE)
         except SpinalSamError as error:
             problem = error
-            self.failed.emit(str(error))
+            self.failed.emit(error.message)
+        except Exception as error:
+            # A view failed: whoever waits must hear of it, and napari shows the error.
+            self._finish(handle, ModelError(sentence_of(error)))
+            raise
         self._finish(handle, problem)
 
     def _on_advanced(self, job: Job, item: SliceMask | Progress) -> None:

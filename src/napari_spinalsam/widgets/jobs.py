@@ -95,6 +95,8 @@ class Handle(QObject):
         """
         if not self._done:
             wait_for(timeout, self.ended)
+        if not self._done and timeout is None:
+            raise ModelError(msg("It had not ended when the program did."))
         if not self._done:
             raise ModelError(
                 msg(
@@ -126,8 +128,18 @@ class Handle(QObject):
             self.ended.emit()
 
 
-def wait_for(timeout: float | None, *signals: Any) -> None:
-    """Let the window go on until a signal comes, or some seconds have passed."""
+def wait_for(timeout: float | None, *signals: Any, input_too: bool = True) -> None:
+    """Let the window go on until a signal comes, or some seconds have passed.
+
+    Parameters
+    ----------
+    timeout : float or None
+        Seconds; None waits for as long as it takes.
+    *signals : Signal
+        Whichever comes first.
+    input_too : bool
+        Whether mouse and keys are answered meanwhile.
+    """
     loop, timer = QEventLoop(), QTimer()
     for signal in signals:
         signal.connect(loop.quit)
@@ -135,7 +147,8 @@ def wait_for(timeout: float | None, *signals: Any) -> None:
         timer.setSingleShot(True)
         timer.timeout.connect(loop.quit)
         timer.start(int(1000 * timeout))
-    loop.exec()
+    flags = QEventLoop.ProcessEventsFlag
+    loop.exec(flags.AllEvents if input_too else flags.ExcludeUserInputEvents)
     for signal in signals:
         signal.disconnect(loop.quit)
 
@@ -339,6 +352,9 @@ class PlanHandle(Handle):
         except SpinalSamError as error:
             self._refuse(error)
             return
+        except Exception as error:  # it has ended all the same; napari shows the error
+            self._refuse(ModelError(sentence_of(error)))
+            raise
         if self._search is None:
             self._apply()
         else:
@@ -364,6 +380,9 @@ class PlanHandle(Handle):
         except SpinalSamError as error:
             self._refuse(error)
             return
+        except Exception as error:  # it has ended all the same; napari shows the error
+            self._refuse(ModelError(sentence_of(error)))
+            raise
         self._stage = ()
         self._annotation = self._controller.annotation
         self.outcomes += outcomes

@@ -21,7 +21,8 @@ class Worker(WorkerBase[Any]):
     """Does one thing that may take a while, such as asking a server.
 
     Its signals are those of superqt: `returned` with the result, `errored` with the
-    exception, then `finished`. They come in the thread of the window.
+    exception, then `finished`, also where it never began. They come in the thread of
+    the window.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ class Worker(WorkerBase[Any]):
                 self._tell()
         finally:
             self._ended.set()
+            self.finished.emit()
             self._finished.emit(self)
 
     def _tell(self) -> None:
@@ -84,4 +86,3 @@ class Worker(WorkerBase[Any]):
             self.errored.emit(error)
         else:
             self.returned.emit(result)
-        self.finished.emit()

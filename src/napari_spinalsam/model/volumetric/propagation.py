@@ -17,7 +17,7 @@ from napari_spinalsam.core.messages import msg
 from napari_spinalsam.core.metrics import dice
 from napari_spinalsam.core.prompts import BoxPrompt, Polarity, SlicePrompts
 from napari_spinalsam.core.protocols import Session
-from napari_spinalsam.core.refinement import LEAST_DICE, with_points
+from napari_spinalsam.core.refinement import LEAST_DICE, pixel_of, with_points
 from napari_spinalsam.core.results import Progress, SliceMask, VolumeMask
 from napari_spinalsam.model.volumetric.instances import fuse, region_around
 
@@ -245,7 +245,7 @@ def keep_seeds(
         seed = seeds[slice_mask.axis, slice_mask.index]
         if not isinstance(seed, SlicePrompts) or seed.is_drawn:
             whole = whole.pinned(slice_mask)
-        elif not _agrees(whole, seed):
+        elif not _agrees(whole, slice_mask, seed):
             whole = whole.pinned(_corrected(session, window, whole, slice_mask, seed))
     return whole
 
@@ -270,13 +270,14 @@ def _corrected(
     return replace(own, mask=with_points(found.masks[0], prompts, plane.spacing))
 
 
-def _agrees(whole: VolumeMask, prompts: SlicePrompts) -> bool:
-    for point in prompts.points:
-        at = [round(point.row), round(point.col)]
-        at.insert(prompts.axis, prompts.index)
-        if whole.holds(at) != (point.polarity is Polarity.POSITIVE):
-            return False
-    return True
+def _agrees(whole: VolumeMask, own: SliceMask, prompts: SlicePrompts) -> bool:
+    """Whether the joined mask of a slice is what every point says."""
+    mask = whole.on_slice(own.axis, own.index, own.mask.shape)
+    return all(
+        mask[pixel_of(point.row, point.col, mask.shape)]
+        == (point.polarity is Polarity.POSITIVE)
+        for point in prompts.points
+    )
 
 
 def propagate(

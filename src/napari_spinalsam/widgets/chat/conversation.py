@@ -193,9 +193,11 @@ class Conversation(QObject):
         for plan in self._plans:
             for signal in (plan.searched, plan.applied, plan.job_ended, plan.refused):
                 signal.disconnect()
+        self._plans.clear()
         self._jobs.clear()
         if self._searching is not None:
             self._searching.cancel()
+            self._searching = None
         self._cancel.set()
         if self._worker is not None:
             self._worker.wait(STOP_SECONDS)

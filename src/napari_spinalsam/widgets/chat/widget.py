@@ -25,11 +25,11 @@ from napari_spinalsam.widgets.handle import attach, find_dock
 from napari_spinalsam.widgets.parts import LEAST_WIDTH_PX, ROW_GAP_PX, side_by_side
 from napari_spinalsam.widgets.preferences import language_settings
 from napari_spinalsam.widgets.segment.rows import ProgressRow, preview_text
-from napari_spinalsam.widgets.window import join_tabs
+from napari_spinalsam.widgets.window import DockedWidget
 
 if TYPE_CHECKING:
     import napari
-    from qtpy.QtGui import QCloseEvent, QShowEvent
+    from qtpy.QtGui import QShowEvent
 
     from napari_spinalsam.widgets.controller import SegmentController
     from napari_spinalsam.widgets.segment.widget import SegmentWidget
@@ -135,7 +135,7 @@ class WorkBar(QWidget):
         self._show_work("")
 
 
-class ChatWidget(QWidget):
+class ChatWidget(DockedWidget):
     """The dock that sentences are typed in.
 
     Parameters
@@ -145,9 +145,7 @@ class ChatWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
-        self._was_shown = False
+        super().__init__(napari_viewer)
         self.conversation = Conversation(self._controller, language_settings, self)
         self.transcript = Transcript()
         self.sentence = LineEdit(tooltip="Arrow up brings back what you said before")
@@ -207,22 +205,17 @@ class ChatWidget(QWidget):
         return super().eventFilter(watched, event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Join the other dock of the plugin when this one has been opened."""
+        """Follow a Segment dock that was opened before this one."""
         super().showEvent(event)
-        if not self._was_shown:
-            self._was_shown = True
-            join_tabs(self.viewer, self)
-        # It may have been opened while another dock lay on top of this one.
         segment = find_dock(self.viewer)
         if segment is not None:
             self.work.follow(segment)
 
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End the threads that ask a model, if there are any."""
+    def end(self) -> None:
+        """End the workers that ask a model, and what was not run yet."""
         self.conversation.close()
         if self.language is not None:
             self.language.close()
-        super().closeEvent(event)
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)

@@ -199,7 +199,7 @@ class LiveDistances(QObject):
             self._running = running = self._measuring(label)
             worker = Worker(running.measure)
             worker.returned.connect(self._on_measured)
-            worker.errored.connect(self._on_failed)
+            worker.errored.connect(partial(self._on_failed, running))
             worker.start()
 
     def _on_measured(self, measured: _Measuring) -> None:
@@ -211,7 +211,9 @@ class LiveDistances(QObject):
             self.updated.emit()
         self._go_on()
 
-    def _on_failed(self, error: Exception) -> None:
+    def _on_failed(self, measured: _Measuring, error: Exception) -> None:
+        if measured is not self._running:
+            return  # stopped meanwhile
         self._running = None
         self._controller.report_error(sentence_of(error))
         self._go_on()

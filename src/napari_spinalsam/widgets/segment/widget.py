@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -44,13 +44,12 @@ from napari_spinalsam.widgets.segment.rows import (
 )
 from napari_spinalsam.widgets.segment.shortcuts import CanvasFocus, Shortcuts
 from napari_spinalsam.widgets.segment.start_labels import StartLabels
-from napari_spinalsam.widgets.window import after_drawing, join_tabs
+from napari_spinalsam.widgets.window import DockedWidget, after_drawing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
-    from qtpy.QtGui import QCloseEvent, QShowEvent
 
     from napari_spinalsam.actions.models import PresetName
     from napari_spinalsam.annotation.document import Annotation
@@ -174,7 +173,7 @@ class Choices:
         self.propagate(segment_settings().propagate)
 
 
-class SegmentWidget(QWidget):
+class SegmentWidget(DockedWidget):
     """The dock for daily work.
 
     Parameters
@@ -184,10 +183,7 @@ class SegmentWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self._ended = False
-        self.viewer = napari_viewer
-        self._was_shown = False
+        super().__init__(napari_viewer)
         self.controller = SegmentController(napari_viewer, self)
         self.choices = Choices(self.controller)
         self.images = LayerComboBox(napari_viewer, Image, "choose an image")
@@ -248,31 +244,8 @@ class SegmentWidget(QWidget):
         self.destroyed.connect(lambda: thread.stop())
         self.destroyed.connect(lambda: autosave.close())
 
-    def event(self, event: QEvent | None) -> bool:
-        """End with the dock: napari takes the widget out of it and closes nothing."""
-        handled = super().event(event)
-        taken_out = event is not None and event.type() == QEvent.Type.ParentChange
-        if taken_out and self.parent() is None:
-            self.end()
-        return handled
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Join the other dock of the plugin when this one has been opened."""
-        super().showEvent(event)
-        if not self._was_shown:
-            self._was_shown = True
-            join_tabs(self.viewer, self)
-
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        """End with the window."""
-        self.end()
-        super().closeEvent(event)
-
     def end(self) -> None:
         """End keys and threads and follow nothing; layers and annotation stay."""
-        if self._ended:
-            return
-        self._ended = True
         self.shortcuts.release()
         dims = self.viewer.dims.events
         for event in (dims.order, dims.ndisplay):
