@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--adapter", type=Path, help="to put on the model")
     evaluate.add_argument("--scan", metavar="NAME", help="of the configuration")
     evaluate.add_argument("--image", type=Path, help="any scan, in place of --scan")
-    evaluate.add_argument("--labels", type=Path, help="of that scan, from 1 to 28")
+    evaluate.add_argument("--labels", type=Path, help="of that scan, values 1 to 254")
     evaluate.add_argument("--every", type=positive, default=1, help="n-th slices alone")
     evaluate.add_argument("--rows", type=Path, metavar="CSV", help="one line a prompt")
     evaluate.set_defaults(do=_evaluate)

@@ -41,7 +41,9 @@ def test_negative_points_are_placed_outside(
     executor: Executor, labelled: Annotation
 ) -> None:
     executor.run(act("add_points", count=2, polarity="negative", structure="L3"))
-    for point in labelled.prompts_at(0, 3).points:
+    points = labelled.prompts_at(0, 3).points
+    assert len(points) == 2
+    for point in points:
         assert labelled.labels[3, int(point.row), int(point.col)] != L3
 
 

@@ -49,7 +49,9 @@ def test_positive_points_lie_deep_inside_and_apart(count: int) -> None:
 def test_negative_points_lie_outside_but_near() -> None:
     mask = ellipse()
     distance = ndimage.distance_transform_edt(~mask, sampling=SPACING)
-    for point in place_points(mask, SPACING, 8, Polarity.NEGATIVE):
+    points = place_points(mask, SPACING, 8, Polarity.NEGATIVE)
+    assert points
+    for point in points:
         assert point.polarity is Polarity.NEGATIVE
         assert 3.0 <= distance[int(point.row), int(point.col)] <= 10.0
 

@@ -82,11 +82,10 @@ def test_what_asks_afresh_does_not_start_from_the_label(
 ) -> None:
     accept_disc(document, predict)
     ask(document)
-    for index in (2, 3):
-        if document.state.object_of(document.state.selected).pending_at((0, index)):
-            request = document.prediction_request(0, index)
-            assert request.start is None
-            assert request.mask_input is None
+    (pending,) = document.state.object_of(document.state.selected).prompts
+    request = document.prediction_request(*pending.key)
+    assert request.start is None
+    assert request.mask_input is None
 
 
 def test_drawn_prompts_are_steps_that_are_undone_and_cleared(

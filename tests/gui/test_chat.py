@@ -193,6 +193,17 @@ def test_old_bubbles_go(qtbot: object) -> None:
     assert transcript.bubbles[0].text.text() == "5"
 
 
+def test_the_chat_ends_with_its_dock_however_that_goes(
+    chat: ChatWidget, handle: SegmentHandle
+) -> None:
+    type_and_enter(chat, "clear all points")  # a question that waits
+    plans = handle.widget.controller.plans
+    handle.viewer.window.remove_dock_widget(chat)  # the cross of the dock
+    assert chat.conversation._cancel.is_set()
+    assert not plans
+    chat.close()  # a second end is none
+
+
 def test_a_mask_that_waits_can_be_accepted_while_the_chat_covers_the_dock(
     chat: ChatWidget, handle: SegmentHandle
 ) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from napari._app_model import get_app_model
+from npe2 import PluginManifest
+from npe2.manifest.contributions import MenuCommand
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QDialog
 
@@ -23,8 +25,16 @@ def test_every_action_has_a_command_in_the_menus_and_the_palette(
 ) -> None:
     known = get_app_model().commands
     assert {action for action, _ in COMMANDS.values()} == set(ACTION_TYPES)
+    manifest = PluginManifest.from_distribution("napari-spinalsam")
+    in_menus = {
+        entry.command
+        for entries in manifest.contributions.menus.values()
+        for entry in entries
+        if isinstance(entry, MenuCommand)
+    }
     for name in COMMANDS:
         assert f"napari-spinalsam.{name}" in known
+        assert f"napari-spinalsam.{name}" in in_menus
 
 
 def test_what_a_command_leaves_open_is_asked_for(handle: SegmentHandle) -> None:

@@ -155,7 +155,7 @@ class ByHand(EditAction):
 
 
 class OpenImage(ReadAction):
-    """Open a file dialog for an image or a DICOM series."""
+    """Open a file dialog for an image."""
 
     action: Literal["open_image"] = "open_image"
     commands = (Command("Open an image", "view"),)
@@ -457,7 +457,7 @@ class Measure(ReadAction):
 
 
 class SaveLabels(WriteAction):
-    """Save the labels through a dialog."""
+    """Save the labels through a dialog; DICOM SEG is refused in this version."""
 
     action: Literal["save_labels"] = "save_labels"
     commands = (

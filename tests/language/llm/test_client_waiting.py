@@ -56,12 +56,14 @@ def test_the_thread_of_a_question_given_up_ends_by_itself(
     api: ApiServer, settings: Settings
 ) -> None:
     api.answers = [Sent(drip=b" ")]
+    before = set(threads())
     failure(settings(deadline_s=SHORT))
 
-    for thread in threads():
-        if thread.name == "language-model":
-            thread.join(5)
-            assert not thread.is_alive()
+    given_up = set(threads()) - before
+    assert given_up, "the answer still drips"
+    for thread in given_up:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_another_thread_can_cancel(api: ApiServer, settings: Settings) -> None:

@@ -156,11 +156,15 @@ def same(first: CropBatch, second: CropBatch) -> bool:
 
 def test_workers_draw_what_would_be_drawn_without_them(batches: CropBatches) -> None:
     alone, ahead = CropLoader(batches, STEPS, 0), CropLoader(batches, STEPS, 2)
+    compared = 0
     for step in range(STEPS):
         first, second = alone.draw(step), ahead.draw(step)
         assert same(first, second)
+        assert (first.prompted is None) == (second.prompted is None)
         if first.prompted is not None and second.prompted is not None:
             assert torch.equal(first.prompted.parts, second.prompted.parts)
+            compared += 1
+    assert compared
 
 
 def test_a_run_that_goes_on_gets_the_batches_of_its_steps(batches: CropBatches) -> None:
